@@ -1,0 +1,1 @@
+"""Reusable steps for MONAI Application Packages: imports neither apps nor mapnode."""

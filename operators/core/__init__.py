@@ -1,0 +1,1 @@
+"""Typed values, geometry, reading, the runner contract: needs neither monai, holoscan nor torch."""

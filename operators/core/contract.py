@@ -1,0 +1,188 @@
+"""The contract between an app and whoever runs it.
+
+In: a folder of DICOM files, and optionally the environment variable MAPNODE_JOB (JSON, `Job`).
+Out: DICOM files and result.json (`Result`) in the output folder; progress as JSON lines (`Progress`) on stdout;
+the exit code (`ExitCode`). Docs: docs/architecture.md, "The runner contract".
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import IntEnum, StrEnum
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+JOB_VARIABLE = "MAPNODE_JOB"
+RESULT_NAME = "result.json"
+
+
+class ExitCode(IntEnum):
+    """Exit codes of apps and of the command line."""
+
+    DONE = 0
+    """The app ran and its results are complete."""
+    DEFECT = 1
+    """A defect of ours, or of the app's."""
+    WRONG_USE = 2
+    """The call cannot mean anything: unknown app, no such folder, output not writable."""
+    REFUSED = 3
+    """The input is not fit; the reason is on stderr and in result.json."""
+    NOT_APPLICABLE = 4
+    """Nothing in the input is for this app: a normal end."""
+
+
+class Status(StrEnum):
+    """How a run ended."""
+
+    DONE = "done"
+    NOT_APPLICABLE = "not_applicable"
+    REFUSED = "refused"
+    FAILED = "failed"
+
+
+EXIT_CODES = {
+    Status.DONE: ExitCode.DONE,
+    Status.NOT_APPLICABLE: ExitCode.NOT_APPLICABLE,
+    Status.REFUSED: ExitCode.REFUSED,
+    Status.FAILED: ExitCode.DEFECT,
+}
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Job(_Record):
+    """What a node says of the job; without it the app derives identity and clock from its input."""
+
+    version: Literal[1] = 1
+    identity: str | None = Field(default=None, pattern="^[0-9a-f]{64}$")
+    """SHA-256 that UIDs derive from."""
+    clock: datetime | None = None
+    """The creation time that results carry: a value of the job, so that a replay gives identical bytes."""
+    parameters: dict[str, Any] = Field(default_factory=dict)
+    """Parameters that replace the manifest's."""
+
+
+class Progress(_Record):
+    """One line on the app's stdout."""
+
+    operator: str
+    fraction: float = Field(ge=0, le=1)
+    """Share of the whole run that is done."""
+    message: str = ""
+
+
+class Reason(_Record):
+    """Why a run did not end as done, or what a file was skipped for."""
+
+    code: str
+    message: str
+    instances: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
+
+
+class Coded(_Record):
+    """A code triplet (PS3.3 8.1)."""
+
+    value: str
+    scheme: str
+    meaning: str
+
+
+class MeasurementRecord(_Record):
+    """One number."""
+
+    segment: str
+    name: str
+    value: float
+    unit: str
+    codes: dict[str, Coded]
+    """`segment`, `concept`, `unit`, and `derivation` where the concept needs one."""
+
+
+class Output(_Record):
+    """One file of the result."""
+
+    path: str
+    """File name inside the output folder; the command line makes it absolute."""
+    sop_class_uid: str | None = None
+    sop_class: str | None = None
+    sop_instance_uid: str | None = None
+    series_instance_uid: str | None = None
+    study_instance_uid: str | None = None
+
+
+class QualityFindingRecord(_Record):
+    """One finding about the result."""
+
+    code: str
+    message: str
+
+
+class Quality(_Record):
+    """May the numbers be used."""
+
+    verdict: str
+    score: float | None = None
+    """Between 0 and 1 where an app computes one."""
+    findings: tuple[QualityFindingRecord, ...] = ()
+
+
+class SliceRecord(_Record):
+    """One row of the slice table."""
+
+    index: int
+    sop_instance_uid: str
+    position_mm: float
+    area_cm2: dict[str, float]
+
+
+class SelectionRecord(_Record):
+    """Why this series, or why not."""
+
+    series_instance_uid: str
+    description: str
+    selected: bool
+    score: float | None = None
+    reasons: tuple[str, ...] = ()
+
+
+class Result(_Record):
+    """result.json."""
+
+    result_schema: Literal["mapnode.result/1"] = Field(default="mapnode.result/1", alias="schema")
+    app: str
+    version: str
+    status: Status
+    reasons: tuple[Reason, ...] = ()
+    identity: str | None = None
+    clock: str | None = None
+    selection: tuple[SelectionRecord, ...] = ()
+    skipped_files: tuple[Reason, ...] = ()
+    outputs: tuple[Output, ...] = ()
+    measurements: tuple[MeasurementRecord, ...] = ()
+    slices: tuple[SliceRecord, ...] = ()
+    quality: Quality | None = None
+    timings_s: dict[str, float] = Field(default_factory=dict)
+    peak_memory_mb: float | None = None
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """The exit code that belongs to the status."""
+        return EXIT_CODES[self.status]
+
+    @property
+    def sentence(self) -> str:
+        """Status and reasons as one line for a person."""
+        reasons = (
+            r.message if self.status is Status.NOT_APPLICABLE else f"{r.code}: {r.message}" for r in self.reasons
+        )
+        return f"{self.status.replace('_', ' ')}: {'; '.join(reasons)}"
+
+    def to_json(self) -> str:
+        """The document, indented, with its schema's name first."""
+        return self.model_dump_json(by_alias=True, indent=2, exclude_none=True) + "\n"

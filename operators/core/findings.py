@@ -1,0 +1,71 @@
+"""Findings: what is wrong with an input, as coded data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class FindingCode(StrEnum):
+    """What can be wrong with a folder, a series or an instance."""
+
+    NO_DICOM = "no_dicom"
+    """The folder holds no DICOM file at all."""
+    BROKEN_FILE = "broken_file"
+    """A file says that it is DICOM, but its data set cannot be parsed."""
+    MISSING_ATTRIBUTE = "missing_attribute"
+    """An attribute without which an instance cannot be placed is absent or empty."""
+    INVALID_ATTRIBUTE = "invalid_attribute"
+    """An attribute's value cannot be: not a number, not positive, not orthogonal."""
+    DUPLICATE_INSTANCE = "duplicate_instance"
+    """Two files carry the same SOP Instance UID."""
+    MIXED_PATIENT = "mixed_patient"
+    """One series, more than one Patient ID."""
+    MIXED_STUDY = "mixed_study"
+    """One series, more than one Study Instance UID."""
+    MIXED_FRAME_OF_REFERENCE = "mixed_frame_of_reference"
+    """One series, more than one Frame of Reference UID."""
+    UNSUPPORTED_OBJECT = "unsupported_object"
+    """Not a single-frame monochrome CT image."""
+    LOCALIZER = "localizer"
+    """A localizer lies among the images of the series."""
+    MIXED_ORIENTATION = "mixed_orientation"
+    """More than one Image Orientation (Patient)."""
+    MIXED_SPACING = "mixed_spacing"
+    """More than one Pixel Spacing."""
+    MIXED_MATRIX = "mixed_matrix"
+    """More than one number of Rows or Columns."""
+    DUPLICATE_POSITION = "duplicate_position"
+    """Two images at the same position."""
+    MISSING_SLICES = "missing_slices"
+    """A gap that is a multiple of the others: slices have not arrived or were deleted."""
+    VARIABLE_SPACING = "variable_spacing"
+    """The distances between the slices differ."""
+    GANTRY_TILT = "gantry_tilt"
+    """The slices are shifted against each other: the stack is sheared."""
+    TOO_FEW_SLICES = "too_few_slices"
+    """Fewer than two positions make no volume."""
+    UNDECODABLE_PIXELS = "undecodable_pixels"
+    """The pixel data cannot be decoded, or is not as long as the header says."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One finding.
+
+    Attributes:
+        code: What was found.
+        message: The rule, the value met and the way out, without patient data.
+        instances: SOP Instance UIDs concerned, in order of position where there is one.
+        files: Names of the files concerned, where UIDs would not tell.
+    """
+
+    code: FindingCode
+    message: str
+    instances: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
+
+    @property
+    def sentence(self) -> str:
+        """The finding as one line for a person."""
+        return f"{self.code}: {self.message}"

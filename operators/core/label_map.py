@@ -1,0 +1,97 @@
+"""LabelMap: which voxel is what, with coded segments."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+    from pydicom.sr.coding import Code
+
+
+@dataclass(frozen=True)
+class Segment:
+    """One segment: a set of labels with its meaning.
+
+    A segment may take in several labels, and labels may belong to several segments: the body takes in its tissues.
+
+    Attributes:
+        number: Segment Number (0062,0004), from 1.
+        name: Key in result.json and in rules, snake case.
+        label: Segment Label (0062,0005), for people.
+        labels: Values in the label map that belong to the segment.
+        category: Segmented Property Category (PS3.16 CID 7150).
+        type: Segmented Property Type (PS3.16 CID 7151 and what it includes).
+        colour: Display colour, 8-bit RGB.
+        region: Anatomic Region, where it is part of the meaning.
+    """
+
+    number: int
+    name: str
+    label: str
+    labels: tuple[int, ...]
+    category: Code
+    type: Code
+    colour: tuple[int, int, int]
+    region: Code | None = None
+
+
+@dataclass(frozen=True)
+class Algorithm:
+    """The algorithm that made a segmentation (PS3.16 TID 4019).
+
+    Attributes:
+        name: Algorithm name, also Segment Algorithm Name (0062,0009).
+        version: Its version.
+        digest: SHA-256 of model and parameters, hexadecimal: another model is another device.
+        family: Algorithm family (PS3.16 CID 7162).
+    """
+
+    name: str
+    version: str
+    digest: str
+    family: Code
+
+
+@dataclass(frozen=True, eq=False)
+class LabelMap:
+    """Labels on the grid of a volume; the array is read-only.
+
+    Attributes:
+        array: `(slices, rows, columns)`, 0 for background.
+        affine_lps: The grid, as in Volume.
+        segments: What the labels mean.
+        algorithm: Who says so.
+        landmarks: Index of the slice at which an anatomical landmark lies, for those that were found.
+    """
+
+    array: NDArray[np.uint8]
+    affine_lps: NDArray[np.float64]
+    segments: tuple[Segment, ...]
+    algorithm: Algorithm
+    landmarks: Mapping[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.array.flags.writeable = False
+
+    def mask(self, segment: Segment) -> NDArray[np.bool_]:
+        """`(slices, rows, columns)`, true inside the segment."""
+        table = np.zeros(256, dtype=bool)
+        table[list(segment.labels)] = True
+        return table[self.array]
+
+    def segment(self, name: str) -> Segment:
+        """The segment of that name.
+
+        Raises:
+            KeyError: If there is none.
+        """
+        for segment in self.segments:
+            if segment.name == name:
+                return segment
+        raise KeyError(f"no segment {name!r}; there are {[s.name for s in self.segments]}")
