@@ -1,0 +1,1 @@
+"""The service and the command line: imports operators.core only, never the SDK, torch or an app."""
