@@ -1,0 +1,6 @@
+"""From files to volumes."""
+
+from operators.load.load_series import LoadSeries, LoadSeriesParameters
+from operators.load.load_volume import LoadVolume
+
+__all__ = ["LoadSeries", "LoadSeriesParameters", "LoadVolume"]

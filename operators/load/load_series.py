@@ -1,0 +1,53 @@
+"""LoadSeries: read the headers of a folder and find out which series make a volume."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from operators.core.geometry import SeriesGeometry, examine
+from operators.core.reading import SkippedFile, read_folder
+from operators.runtime.step import Step
+
+
+@dataclass(frozen=True)
+class LoadSeriesParameters:
+    """Where to read.
+
+    Attributes:
+        folder: Folder with DICOM files, in any order and depth.
+    """
+
+    folder: Path
+
+
+@dataclass(frozen=True, eq=False)
+class LoadedFolder:
+    """All series of a folder with their geometry, and the files that are no DICOM."""
+
+    series: tuple[SeriesGeometry, ...]
+    skipped: tuple[SkippedFile, ...]
+
+
+class LoadSeries(Step):
+    """Read the headers of a folder and check the geometry of each series; pixels stay in their files.
+
+    Named Output:
+        folder: LoadedFolder; each series sorted by position along the normal, with findings where it is not regular.
+
+    Raises InputRefused where the folder holds no DICOM, a broken file, or an instance without its UIDs.
+    """
+
+    output: ClassVar[str] = "folder"
+
+    def process(self) -> LoadedFolder:
+        """Read the folder."""
+        parameters: LoadSeriesParameters = self.parameters
+        return load_series(parameters.folder)
+
+
+def load_series(folder: Path) -> LoadedFolder:
+    """Read the headers of a folder, group them by Series Instance UID, examine each group."""
+    found = read_folder(folder)
+    return LoadedFolder(tuple(examine(series) for series in found.series), found.skipped)

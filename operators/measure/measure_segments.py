@@ -1,0 +1,80 @@
+"""MeasureSegments: volume and attenuation of every segment."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from operators.core import codes
+from operators.core.label_map import LabelMap
+from operators.core.measurements import Measurement, Quantity, SegmentMeasurements
+from operators.core.volume import Volume
+from operators.measure.tally import count_labels, require_same_grid, sum_labels
+from operators.runtime.step import Step
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from operators.core.label_map import Segment
+
+VOLUME = Quantity("volume_ml", "mL", codes.VOLUME, codes.CUBIC_CENTIMETRE)
+MEAN_HU = Quantity("mean_hu", "HU", codes.ATTENUATION_COEFFICIENT, codes.HOUNSFIELD_UNIT, codes.MEAN)
+SD_HU = Quantity("sd_hu", "HU", codes.ATTENUATION_COEFFICIENT, codes.HOUNSFIELD_UNIT, codes.STANDARD_DEVIATION)
+
+
+class MeasureSegments(Step):
+    """Measure volume, mean and standard deviation of HU of every segment.
+
+    - volume_ml = voxels x voxel volume in mm3 / 1000, the voxel's height taken from the positions of the slices
+      (Image Position (Patient)), not from Slice Thickness;
+    - mean_hu = mean of the segment's voxels;
+    - sd_hu = their standard deviation around it, over all N voxels (population form).
+
+    Named Input:
+        volume: Volume in HU.
+        label_map: LabelMap on its grid.
+
+    Named Output:
+        measurements: tuple of SegmentMeasurements, one a segment, also of those that were not found.
+
+    Raises GeometryError where the label map does not lie on the volume's grid.
+    """
+
+    inputs: ClassVar[tuple[str, ...]] = ("volume", "label_map")
+    output: ClassVar[str] = "measurements"
+
+    def process(self, volume: Volume, label_map: LabelMap) -> tuple[SegmentMeasurements, ...]:
+        """Measure."""
+        return measure_segments(volume, label_map)
+
+
+def measure_segments(volume: Volume, label_map: LabelMap) -> tuple[SegmentMeasurements, ...]:
+    """Volume in mL, mean and SD in HU of each segment of a label map.
+
+    Raises:
+        GeometryError: If the label map does not lie on the volume's grid.
+    """
+    require_same_grid(volume, label_map)
+    counts = count_labels(label_map).sum(axis=0)
+    sums, squares = sum_labels(volume, label_map)
+    return tuple(
+        SegmentMeasurements(segment.name, *_measure(*_over(segment, counts, sums, squares), volume.voxel_volume_mm3))
+        for segment in label_map.segments
+    )
+
+
+def _over(
+    segment: Segment, counts: NDArray[np.int64], sums: NDArray[np.float64], squares: NDArray[np.float64]
+) -> tuple[int, float, float]:
+    labels = list(segment.labels)
+    return int(counts[labels].sum()), float(sums[labels].sum()), float(squares[labels].sum())
+
+
+def _measure(voxels: int, total: float, squares: float, voxel_volume_mm3: float) -> tuple[int, tuple[Measurement, ...]]:
+    """Voxels, and the measurements; of an empty segment its volume of 0 alone."""
+    values = [Measurement(VOLUME, round(voxels * voxel_volume_mm3 / 1000, 6))]
+    if voxels:
+        mean = total / voxels
+        variance = max(0.0, squares / voxels - mean * mean)
+        values += [Measurement(MEAN_HU, round(mean, 6)), Measurement(SD_HU, round(variance**0.5, 6))]
+    return voxels, tuple(values)

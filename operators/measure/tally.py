@@ -1,0 +1,47 @@
+"""Tally: counts and sums of a label map, slice by slice, so that memory stays at one slice."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from operators.core.errors import GeometryError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from operators.core.label_map import LabelMap
+    from operators.core.volume import Volume
+
+LABELS = 256
+
+
+def count_labels(label_map: LabelMap) -> NDArray[np.int64]:
+    """Number of voxels by slice and label, `(slices, 256)`."""
+    return np.stack([np.bincount(labels.ravel(), minlength=LABELS) for labels in label_map.array])
+
+
+def sum_labels(volume: Volume, label_map: LabelMap) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Sum and sum of squares of a volume's values by label, `(256,)` each."""
+    sums, squares = np.zeros(LABELS), np.zeros(LABELS)
+    for labels, values in zip(label_map.array, volume.array, strict=True):
+        weights = values.ravel().astype(np.float64)
+        sums += np.bincount(labels.ravel(), weights=weights, minlength=LABELS)
+        squares += np.bincount(labels.ravel(), weights=weights * weights, minlength=LABELS)
+    return sums, squares
+
+
+def require_same_grid(volume: Volume, label_map: LabelMap) -> None:
+    """Refuse a label map that does not lie on a volume's grid.
+
+    Raises:
+        GeometryError: If shape or affine differ.
+    """
+    if label_map.array.shape != volume.array.shape:
+        raise GeometryError(
+            f"the label map has the shape {label_map.array.shape}, its source {volume.array.shape}; "
+            "bring it onto the source's grid"
+        )
+    if not np.allclose(label_map.affine_lps, volume.affine_lps, atol=1e-4):
+        raise GeometryError("the label map lies elsewhere than its source; bring it onto the source's grid")

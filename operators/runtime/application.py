@@ -1,0 +1,225 @@
+"""Application: an SDK Application run through the runner contract."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import resource
+import sys
+import time
+import traceback
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+
+from operators.core.contract import JOB_VARIABLE, RESULT_NAME, ExitCode, Job, Progress, Reason, Result, Status
+from operators.core.errors import InputRefused, NotApplicable, OperatorError, OperatorFailed
+from operators.core.manifest import MANIFEST_NAME, Manifest, ManifestError, read_manifest
+from operators.runtime.monitor import Monitor
+from operators.runtime.outcome import Outcome
+from operators.runtime.sdk import Application, app_context
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from typing import TextIO
+
+
+@dataclass(frozen=True)
+class RunContext:
+    """What one run is about.
+
+    Attributes:
+        input_folder: Folder with DICOM files; the app only reads it.
+        output_folder: Folder that the app alone writes.
+        model_folder: Folder with the app's models, or None.
+        manifest: The app's manifest.
+        job: What the node says of the job.
+        outcome: Where the last step leaves what was found.
+    """
+
+    input_folder: Path
+    output_folder: Path
+    model_folder: Path | None
+    manifest: Manifest
+    job: Job = field(default_factory=Job)
+    outcome: Outcome = field(default_factory=Outcome)
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """Effective parameters: the manifest's, where the job does not replace them."""
+        return {**self.manifest.mapnode.parameters, **self.job.parameters}
+
+
+class MapApplication(Application):  # type: ignore[misc]
+    """Base of all apps: `compose` wires operators with what `self.run_context` says.
+
+    Attributes:
+        run_context: The run's folders, manifest and job.
+        monitor: Hears of progress from every Step.
+    """
+
+    def __init__(self, run_context: RunContext, monitor: Monitor) -> None:
+        """Bind the application to one run.
+
+        Args:
+            run_context: What the run is about.
+            monitor: Collects timings and failures.
+        """
+        self.run_context = run_context
+        self.monitor = monitor
+        super().__init__()
+
+    def connect(self, *steps: Any) -> None:  # noqa: ANN401 - Steps; typed as Any to keep the SDK's classes untyped
+        """Wire steps by the names of their ports: each output port to every step with an input port of that name.
+
+        Raises:
+            ValueError: If an input port has no source, or two steps emit the same name.
+        """
+        sources: dict[str, Any] = {}
+        for step in steps:
+            if step.output in sources:
+                raise ValueError(f"two steps emit {step.output!r}: {sources[step.output].name} and {step.name}")
+            if step.output is not None:
+                sources[step.output] = step
+        for step in steps:
+            missing = [port for port in step.inputs if port not in sources]
+            if missing:
+                raise ValueError(f"no step emits {missing} that {step.name} needs")
+            for port in step.inputs:
+                self.add_flow(sources[port], step, {(port, port)})
+            if not step.inputs:
+                self.add_operator(step)
+
+
+def main(app: type[MapApplication], app_file: str, argv: Sequence[str] | None = None) -> int:
+    """Run an app as a process does: folders from arguments or HOLOSCAN_* variables, the job from MAPNODE_JOB.
+
+    Args:
+        app: The application class.
+        app_file: Path of its app.py; the manifest lies beside it.
+        argv: Program name and arguments (-i, -o, -m); those of the process where not given.
+
+    Returns:
+        The exit code of the contract.
+    """
+    with _progress_on_stdout() as send:
+        try:
+            context = _context(Path(app_file).with_name(MANIFEST_NAME), list(argv or sys.argv))
+        except (ManifestError, ValidationError, WrongCall) as error:
+            print(f"wrong use: {error}", file=sys.stderr)  # noqa: T201 - the contract's channel for reasons
+            return ExitCode.WRONG_USE
+        result = run(app, context, send)
+    if result.status is not Status.DONE:
+        print(result.sentence, file=sys.stderr)  # noqa: T201
+    return result.exit_code
+
+
+class WrongCall(Exception):
+    """The process was called with folders that cannot be used."""
+
+
+def run(app: type[MapApplication], context: RunContext, send: Callable[[Progress], None] | None = None) -> Result:
+    """Run an application once and write its result.json; a run that does not end as done leaves nothing else.
+
+    Args:
+        app: The application class.
+        context: The run.
+        send: Hears of progress.
+
+    Returns:
+        What was written to result.json.
+    """
+    before = set(context.output_folder.iterdir())
+    monitor = Monitor(send)
+    started = time.perf_counter()
+    status, reasons = _run_graph(app, context, monitor)
+    if status is not Status.DONE:
+        _remove_new(context.output_folder, before)
+    result = Result(
+        app=context.manifest.application.title,
+        version=context.manifest.application.version,
+        status=status,
+        reasons=reasons,
+        timings_s={**monitor.timings_s, "total": round(time.perf_counter() - started, 4)},
+        peak_memory_mb=round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
+        **(context.outcome.fields if status is Status.DONE else {}),
+    )
+    (context.output_folder / RESULT_NAME).write_text(result.to_json(), encoding="utf-8")
+    return result
+
+
+def _run_graph(app: type[MapApplication], context: RunContext, monitor: Monitor) -> tuple[Status, tuple[Reason, ...]]:
+    """Run the graph; the border at which every failure becomes a status with its reasons."""
+    try:
+        app(context, monitor).run()
+    except Exception as error:  # noqa: BLE001 - the job loop: whatever happens ends as a failed run with its reason
+        if monitor.failure is None:
+            monitor.failure = OperatorFailed(context.manifest.application.title, error)
+            traceback.print_exc()
+    if monitor.failure is not None:
+        if isinstance(monitor.failure, OperatorFailed) and monitor.failure.__cause__ is not None:
+            traceback.print_exception(monitor.failure.__cause__)
+        return explain(monitor.failure)
+    if not context.outcome.fields:
+        return Status.FAILED, (Reason(code="incomplete", message="the graph ended before its last operator ran"),)
+    return Status.DONE, ()
+
+
+def explain(error: OperatorError) -> tuple[Status, tuple[Reason, ...]]:
+    """Status and reasons that an operator's error stands for."""
+    if isinstance(error, InputRefused):
+        reasons = (Reason(code=f.code, message=f.message, instances=f.instances, files=f.files) for f in error.findings)
+        return Status.REFUSED, tuple(reasons)
+    if isinstance(error, NotApplicable):
+        return Status.NOT_APPLICABLE, tuple(Reason(code="criteria_not_met", message=text) for text in error.reasons)
+    code = "operator_failed" if isinstance(error, OperatorFailed) else type(error).__name__
+    return Status.FAILED, (Reason(code=code, message=str(error)),)
+
+
+def _context(manifest_path: Path, argv: list[str]) -> RunContext:
+    """The run that arguments and environment describe.
+
+    Raises:
+        WrongCall: If a folder is missing or cannot be written, or the job sets a parameter that the app does not have.
+    """
+    app = app_context(argv)
+    source, target = Path(app.input_path), Path(app.output_path)
+    if not source.is_dir():
+        raise WrongCall(f"the input folder {source} does not exist")
+    if not target.is_dir() or not os.access(target, os.W_OK):
+        raise WrongCall(f"the output folder {target} does not exist or cannot be written")
+    model = Path(app.model_path)
+    job = Job.model_validate_json(os.environ.get(JOB_VARIABLE) or "{}")
+    manifest = read_manifest(manifest_path)
+    unknown = sorted(set(job.parameters) - set(manifest.mapnode.parameters))
+    if unknown:
+        raise WrongCall(f"the job sets parameters that the app does not have: {', '.join(unknown)}")
+    return RunContext(source, target, model if model.is_dir() else None, manifest, job)
+
+
+def _remove_new(folder: Path, before: set[Path]) -> None:
+    """No partial output: what this run wrote before it failed goes away."""
+    for path in set(folder.iterdir()) - before:
+        path.unlink()
+
+
+@contextlib.contextmanager
+def _progress_on_stdout() -> Iterator[Callable[[Progress], None]]:
+    """Progress lines alone on stdout: whatever libraries print, natively too, goes to stderr."""
+    sys.stdout.flush()
+    kept = os.dup(1)
+    os.dup2(2, 1)
+    channel: TextIO = os.fdopen(kept, "w", encoding="utf-8")
+
+    def send(progress: Progress) -> None:
+        channel.write(progress.model_dump_json() + "\n")
+        channel.flush()
+
+    try:
+        yield send
+    finally:
+        sys.stdout.flush()
+        os.dup2(kept, 1)
+        channel.close()

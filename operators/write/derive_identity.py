@@ -1,0 +1,59 @@
+"""DeriveIdentity: what the results of this run are named after."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from operators.core.contract import Job
+from operators.core.identity import ResultIdentity, identity_sha256, source_clock
+from operators.core.volume import Volume
+from operators.runtime.step import Step
+
+
+@dataclass(frozen=True)
+class DeriveIdentityParameters:
+    """What the identity depends on besides the input.
+
+    Attributes:
+        app: Name of the app.
+        version: Its version.
+        model_digest: SHA-256 of the model.
+        parameters: Effective parameters of the run.
+        job: What the node says; its identity and clock come first.
+    """
+
+    app: str
+    version: str
+    model_digest: str
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    job: Job = field(default_factory=Job)
+
+
+class DeriveIdentity(Step):
+    """Take the identity and the clock from the job, or derive them from the input.
+
+    Named Input:
+        volume: Volume, for its instances and the digests of their pixels.
+
+    Named Output:
+        identity: ResultIdentity; the same input, app, version, model and parameters give the same one.
+    """
+
+    inputs: ClassVar[tuple[str, ...]] = ("volume",)
+    output: ClassVar[str] = "identity"
+
+    def process(self, volume: Volume) -> ResultIdentity:
+        """Derive."""
+        parameters: DeriveIdentityParameters = self.parameters
+        return derive_identity(volume, parameters)
+
+
+def derive_identity(volume: Volume, parameters: DeriveIdentityParameters) -> ResultIdentity:
+    """Identity and clock of the results that a volume leads to."""
+    sha256 = parameters.job.identity or identity_sha256(
+        parameters.app, parameters.version, parameters.model_digest, parameters.parameters, volume.slices
+    )
+    clock = parameters.job.clock or source_clock(source.header for source in volume.slices)
+    return ResultIdentity(sha256, clock.replace(tzinfo=None), parameters.app, parameters.version)
