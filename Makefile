@@ -1,0 +1,48 @@
+# Two commands do everything on a fresh Debian 12 machine: `make demo` and `make test`.
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STUDY ?=
+
+.PHONY: demo test check format lock clean
+.DEFAULT_GOAL := demo
+
+demo: $(VENV)/base.stamp ## run the app on a digital phantom, or on STUDY=FOLDER
+	$(BIN)/python -m mapnode.demo $(if $(STUDY),"$(STUDY)")
+
+test: $(VENV)/dev.stamp ## every test that this machine can run, and the checks
+	$(MAKE) --no-print-directory check
+	$(BIN)/python -m pytest -m "slow or not slow"
+
+check: $(VENV)/dev.stamp ## format, lint, types, spelling
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy
+	$(BIN)/codespell --skip="$(VENV),build,*.lock,.git" .
+
+format: $(VENV)/dev.stamp
+	$(BIN)/ruff format
+	$(BIN)/ruff check --fix
+
+lock: ## resolve requirements/*.lock anew (needs uv)
+	uv pip compile pyproject.toml --override requirements/overrides.txt --python-version 3.11 \
+	  --generate-hashes --no-emit-index-url --no-annotate --no-header -o requirements/base.lock
+	uv pip compile pyproject.toml --extra dev --override requirements/overrides.txt --python-version 3.11 \
+	  --generate-hashes --no-emit-index-url --no-annotate --no-header -o requirements/dev.lock
+
+clean:
+	rm -rf build $(VENV)
+
+# The programs that results are checked with; setup asks for them once and again when the list changes.
+$(VENV)/system.stamp: Makefile scripts/debian-packages
+	@scripts/debian-packages dciodvfy:dicom3tools storescu:dcmtk
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "mapnode needs Python 3.11 or newer: make PYTHON=...")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/%.stamp: requirements/%.lock pyproject.toml $(VENV)/system.stamp
+	$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --require-hashes -r $<
+	$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps -e .
+	@ln -sf ../../nvidia/cu13/lib/libcudart.so.13 $$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/holoscan/lib/
+	@touch $@
