@@ -1,0 +1,64 @@
+import numpy as np
+import pytest
+
+from operators.segment.classical import TrunkParameters, TrunkSegmentationError
+from operators.segment.classical.body import find_body, find_skin, refine_body
+from tests.operators.segment.classical.builders import AIR, make_trunk
+
+PARAMETERS = TrunkParameters()
+
+
+def test_table_behind_the_patient_is_not_body():
+    trunk = make_trunk(slices=4)
+    hu = trunk.hu.astype(np.float32)
+    hu[:, 84:86, 10:110] = 60.0
+
+    body = find_body(hu, trunk.spacing_mm, PARAMETERS)
+
+    assert not body[:, 84:].any()
+    np.testing.assert_array_equal(body, trunk.truth > 0)
+
+
+def test_air_between_table_and_back_is_not_body():
+    trunk = make_trunk(slices=4)
+    hu = trunk.hu.astype(np.float32)
+    hu[:, 84:86, 10:110] = 60.0
+    hu[:, 60:85, 10:12] = hu[:, 60:85, 108:110] = 60.0
+    hu[:, 60, 10:30] = hu[:, 60, 90:110] = 60.0
+
+    assert not find_body(hu, trunk.spacing_mm, PARAMETERS)[:, 83].any()
+
+
+def test_gas_inside_is_body():
+    trunk = make_trunk(slices=4)
+    hu = trunk.hu.astype(np.float32)
+    hu[:, 30:36, 55:70] = AIR
+
+    assert find_body(hu, trunk.spacing_mm, PARAMETERS)[:, 30:36, 55:70].all()
+
+
+def test_empty_volume_is_refused_with_a_way_out():
+    with pytest.raises(TrunkSegmentationError, match=r"No body was found.*CT in HU"):
+        find_body(np.full((3, 20, 20), -1000, np.float32), (3.0, 3.0, 3.0), PARAMETERS)
+
+
+def test_surface_is_found_by_hu_and_depth_by_distance():
+    hu = np.array([[-1000.0, 40.0, -1000.0, 40.0]])
+
+    body = refine_body(hu, np.array([[-1.0, -1.0, 5.0, -5.0]], np.float32), 2.0, -500.0)
+
+    assert body.tolist() == [[False, True, True, False]]
+
+
+@pytest.mark.parametrize(("pixel_mm", "layers"), [(3.0, 1), (1.0, 2), (0.5, 4)])
+def test_skin_is_two_mm_but_at_least_one_pixel(pixel_mm, layers):
+    body = np.zeros((40, 40), dtype=bool)
+    body[10:30] = True
+
+    skin = find_skin(body, pixel_mm, pixel_mm, 2.0)
+
+    assert skin[10:20, 20].sum() == layers
+
+
+def test_border_of_the_field_is_no_skin():
+    assert not find_skin(np.ones((9, 9), dtype=bool), 1.0, 1.0, 2.0).any()

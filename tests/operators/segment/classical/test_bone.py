@@ -1,0 +1,50 @@
+import numpy as np
+
+from operators.segment.classical import TrunkParameters
+from operators.segment.classical.bone import fill_marrow, find_bone
+from tests.operators.segment.classical.builders import make_trunk
+
+
+def _ring(shape, centre, outer, inner):
+    rows, columns = np.mgrid[: shape[0], : shape[1]]
+    radius = np.hypot(rows - centre[0], columns - centre[1])
+    return (radius <= outer) & (radius > inner)
+
+
+def test_marrow_belongs_to_bone():
+    filled = fill_marrow(_ring((30, 30), (12, 15), 8, 5), 3.0, 20.0)
+
+    assert filled[12, 15]
+
+
+def test_canal_behind_a_vertebral_body_stays_open():
+    bone = _ring((40, 30), (12, 15), 8, 5) | _ring((40, 30), (24, 15), 5, 3)
+
+    filled = fill_marrow(bone, 3.0, 20.0)
+
+    assert filled[12, 15]
+    assert not filled[24, 15]
+
+
+def test_vertebra_is_filled_and_its_canal_is_not():
+    trunk = make_trunk(slices=3)
+
+    bone = find_bone(trunk.hu.astype(np.float32), trunk.truth > 0, trunk.spacing_mm, TrunkParameters())
+
+    np.testing.assert_array_equal(bone, trunk.truth == 2)
+
+
+def test_a_stone_is_no_bone():
+    trunk = make_trunk(slices=3)
+    hu = trunk.hu.astype(np.float32)
+    hu[1, 30, 30] = 800.0
+
+    assert not find_bone(hu, trunk.truth > 0, trunk.spacing_mm, TrunkParameters())[1, 30, 30]
+
+
+def test_disc_between_two_vertebrae_is_not_closed():
+    trunk = make_trunk(slices=9)
+    hu = trunk.hu.astype(np.float32)
+    hu[3:6][trunk.truth[3:6] == 2] = 80.0
+
+    assert not find_bone(hu, trunk.truth > 0, trunk.spacing_mm, TrunkParameters())[3:6].any()
