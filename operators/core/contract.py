@@ -74,6 +74,23 @@ class Progress(_Record):
     message: str = ""
 
 
+class WorkOrder(_Record):
+    """One run that a warm worker is asked for: one line on its stdin."""
+
+    source: str
+    """Folder with DICOM files."""
+    target: str
+    """Empty folder for the results."""
+    model: str | None = None
+    job: Job = Field(default_factory=Job)
+
+
+class Finished(_Record):
+    """The last line of a warm worker's answer, and the first one it says, when it is ready."""
+
+    exit_code: int
+
+
 class Reason(_Record):
     """Why a run did not end as done, or what a file was skipped for."""
 

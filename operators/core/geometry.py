@@ -14,7 +14,7 @@ import numpy as np
 from pydicom.uid import UID, CTImageStorage
 
 from operators.core.findings import Finding, FindingCode
-from operators.core.reading import PARSE_ERRORS, Instance, Series, attribute
+from operators.core.reading import IDENTITY_KEYWORDS, PARSE_ERRORS, Instance, Series, attribute, read_value
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Sequence
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-IDENTITY_KEYWORDS = ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID")
-"""Type 1 wherever an image stands; an instance without one belongs to nothing (PS3.3 C.12.1, C.7.2.1, C.7.3.1)."""
 SAME_POSITION_MM = 0.01
 """Below this two positions are one: scanners write positions to a few micrometres."""
 SPACING_TOLERANCE_MM = 0.02
@@ -114,8 +112,9 @@ def examine(series: Series) -> SeriesGeometry:
         return SeriesGeometry(series, (*about_instances.findings, *checks.findings))
     _check_uniform(placements, checks)
     ordered, gaps = _order(placements)
-    _check_gaps(ordered, gaps, checks)
-    _check_shear(ordered, checks)
+    if len(placements) == len(series.instances):
+        _check_gaps(ordered, gaps, checks)
+        _check_shear(ordered, checks)
     instances = tuple(p.instance for p in ordered)
     findings = (*about_instances.findings, *checks.findings)
     if checks.findings:
@@ -132,14 +131,15 @@ def normal_of(orientation: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _check_identity(series: Series, checks: _Checks) -> None:
     """Each instance says what it is and what it belongs to."""
-    for keyword in IDENTITY_KEYWORDS:
-        without = [i for i in series.instances if not i.header.get(keyword)]
-        if without:
+    for keyword in (*IDENTITY_KEYWORDS, "FrameOfReferenceUID"):
+        without = [i for i in series.instances if read_value(i.header, keyword) is None]
+        # A frame of reference that only some instances lack is a mixture (_check_one_source).
+        if without and (keyword in IDENTITY_KEYWORDS or len(without) == len(series.instances)):
             more = f" and {len(without) - 1} more" if len(without) > 1 else ""
             checks.add(
                 FindingCode.MISSING_ATTRIBUTE,
                 f"{attribute(keyword)} is absent or empty in {without[0].path.name}{more}; "
-                "an instance without it belongs to nothing: correct it at the source",
+                "without it nothing says what an image belongs to: correct it at the source",
                 without,
             )
 
@@ -173,14 +173,14 @@ def _check_kind(series: Series, checks: _Checks) -> None:
 def _is_plain_ct(instance: Instance) -> bool:
     header = instance.header
     return (
-        (header.get("SOPClassUID") or CTImageStorage) == CTImageStorage
-        and str(header.get("SamplesPerPixel", 1)) == "1"
-        and str(header.get("NumberOfFrames") or 1) == "1"
+        (read_value(header, "SOPClassUID") or CTImageStorage) == CTImageStorage
+        and str(read_value(header, "SamplesPerPixel") or 1) == "1"
+        and str(read_value(header, "NumberOfFrames") or 1) == "1"
     )
 
 
 def _image_type(instance: Instance) -> tuple[str, ...]:
-    value = instance.header.get("ImageType") or ()
+    value = read_value(instance.header, "ImageType") or ()
     return (value,) if isinstance(value, str) else tuple(value)
 
 
@@ -191,7 +191,7 @@ def _check_one_source(series: Series, checks: _Checks) -> None:
         (FindingCode.MIXED_STUDY, "StudyInstanceUID"),
         (FindingCode.MIXED_FRAME_OF_REFERENCE, "FrameOfReferenceUID"),
     ):
-        minority = _minority(series.instances, lambda i, k=keyword: str(i.header.get(k) or ""))  # type: ignore[misc]
+        minority = _minority(series.instances, lambda i, k=keyword: str(read_value(i.header, k) or ""))  # type: ignore[misc]
         if minority:
             checks.add(
                 code,
@@ -205,6 +205,16 @@ def _place(series: Series, checks: _Checks) -> list[Placement]:
     """The instances that say where they lie; a finding for those that do not."""
     placements: list[Placement] = []
     for instance in series.instances:
+        for keyword in ("RescaleSlope", "RescaleIntercept"):
+            numbers = _numbers(instance.header, keyword)
+            if numbers is not None and (
+                not np.isfinite(numbers).all() or (keyword == "RescaleSlope" and not numbers.all())
+            ):
+                checks.add(
+                    FindingCode.INVALID_ATTRIBUTE,
+                    f"{instance.path.name}: {attribute(keyword)} is no finite number, or a slope of 0",
+                    [instance],
+                )
         placed = _placement(instance)
         if isinstance(placed, Placement):
             placements.append(placed)
@@ -254,30 +264,40 @@ def _numbers(header: Any, keyword: str) -> NDArray[np.float64] | None:  # noqa: 
     """The attribute's numbers; None where it is absent or empty, NaN where it is no number."""
     try:
         value = header.get(keyword)
-        if value is None or value == "" or (hasattr(value, "__len__") and len(value) == 0):
-            return None
-        return np.atleast_1d(np.asarray(value, dtype=np.float64))
+        empty = value is None or value == "" or (hasattr(value, "__len__") and len(value) == 0)
+        return None if empty else np.atleast_1d(np.asarray(value, dtype=np.float64))
     except PARSE_ERRORS:
         return np.array([np.nan])
 
 
 def _check_uniform(placements: Sequence[Placement], checks: _Checks) -> None:
     """One orientation, one Pixel Spacing, one matrix."""
-    rules: tuple[tuple[FindingCode, str, Callable[[Placement], Hashable]], ...] = (
-        (FindingCode.MIXED_ORIENTATION, "ImageOrientationPatient", lambda p: _rounded(p.orientation, COSINE_TOLERANCE)),
-        (FindingCode.MIXED_SPACING, "PixelSpacing", lambda p: _rounded(np.asarray(p.spacing), SPACING_EQUAL_MM)),
-        (FindingCode.MIXED_MATRIX, "Rows", lambda p: p.matrix),
-    )
-    for code, keyword, key in rules:
-        minority = _minority(placements, key)
+    for code, keyword, values, tolerance in (
+        (
+            FindingCode.MIXED_ORIENTATION,
+            "ImageOrientationPatient",
+            [p.orientation for p in placements],
+            COSINE_TOLERANCE,
+        ),
+        (FindingCode.MIXED_SPACING, "PixelSpacing", [p.spacing for p in placements], SPACING_EQUAL_MM),
+        (FindingCode.MIXED_MATRIX, "Rows", [p.matrix for p in placements], 0),
+    ):
+        minority = [placements[int(i)] for i in np.flatnonzero(_away(np.asarray(values, dtype=np.float64), tolerance))]
         if minority:
-            values = ", ".join(sorted({_shown(p, code) for p in placements}))
+            shown = ", ".join(sorted({_shown(p, code) for p in placements}))
             checks.add(
                 code,
-                f"{attribute(keyword)} differs inside the series ({values}): {len(minority)} of {len(placements)} "
+                f"{attribute(keyword)} differs inside the series ({shown}): {len(minority)} of {len(placements)} "
                 "instances disagree with the others",
                 [p.instance for p in minority],
             )
+
+
+def _away(values: NDArray[np.float64], tolerance: float) -> NDArray[np.bool_]:
+    """Which rows are farther than the tolerance from the most common row, `(n, m)` in, `(n,)` out."""
+    rows, counts = np.unique(values, axis=0, return_counts=True)
+    near = np.array([counts[np.abs(rows - row).max(axis=1) <= tolerance].sum() for row in rows])
+    return np.asarray(np.abs(values - rows[near.argmax()]).max(axis=1) > tolerance)
 
 
 def _shown(placement: Placement, code: FindingCode) -> str:
@@ -286,10 +306,6 @@ def _shown(placement: Placement, code: FindingCode) -> str:
     if code is FindingCode.MIXED_SPACING:
         return "\\".join(f"{v:g}" for v in placement.spacing)
     return "x".join(str(v) for v in placement.matrix)
-
-
-def _rounded(values: NDArray[np.float64], tolerance: float) -> tuple[int, ...]:
-    return tuple(int(v) for v in np.round(values / (2 * tolerance)))
 
 
 def _minority(items: Sequence[T], key: Callable[[T], Hashable]) -> list[T]:
@@ -301,9 +317,8 @@ def _minority(items: Sequence[T], key: Callable[[T], Hashable]) -> list[T]:
 
 def _order(placements: Sequence[Placement]) -> tuple[list[Placement], NDArray[np.float64]]:
     """Placements by position along the normal of the most common orientation, and the gaps between them in mm."""
-    rest = _minority(placements, lambda p: _rounded(p.orientation, COSINE_TOLERANCE))
-    orientation = next(p.orientation for p in placements if all(p is not other for other in rest))
-    normal = normal_of(orientation)
+    away = _away(np.asarray([p.orientation for p in placements]), COSINE_TOLERANCE)
+    normal = normal_of(placements[int(np.flatnonzero(~away)[0])].orientation)
     ordered = sorted(placements, key=lambda p: (float(p.position @ normal), p.instance.uid))
     return ordered, np.diff([float(p.position @ normal) for p in ordered])
 
@@ -351,19 +366,29 @@ def _check_even(ordered: Sequence[Placement], gaps: NDArray[np.float64], step: f
 
 
 def _check_shear(ordered: Sequence[Placement], checks: _Checks) -> None:
-    """The line through the positions runs along the normal."""
-    normal = normal_of(ordered[0].orientation)
-    line = ordered[-1].position - ordered[0].position
-    length = float(np.linalg.norm(line))
-    if length < SAME_POSITION_MM:
+    """Each step from slice to slice runs along the normal."""
+    if any(f.code is FindingCode.MIXED_ORIENTATION for f in checks.findings):
         return
-    angle = float(np.degrees(np.arccos(np.clip(abs(line @ normal) / length, -1, 1))))
-    if angle > SHEAR_TOLERANCE_DEG and not any(f.code is FindingCode.MIXED_ORIENTATION for f in checks.findings):
+    normal = normal_of(ordered[0].orientation)
+    positions = np.asarray([p.position for p in ordered])
+    whole = _angles(positions[-1:] - positions[:1], normal)
+    steps = np.diff(positions, axis=0)
+    # Positions are rounded in the header: over a step of 1 mm a micrometre is 0.06 degrees, so small steps may stray.
+    strayed = np.linalg.norm(steps - np.outer(steps @ normal, normal), axis=1) > SPACING_TOLERANCE_MM
+    angle = float(np.concatenate([whole, _angles(steps[strayed], normal)]).max(initial=0))
+    if angle > SHEAR_TOLERANCE_DEG:
         checks.add(
             FindingCode.GANTRY_TILT,
-            f"the slices are shifted against each other by {angle:.1f} degrees (gantry tilt): the stack is sheared",
+            f"the slices are shifted against each other by up to {angle:.1f} degrees: a sheared stack (gantry tilt)",
             [p.instance for p in ordered],
         )
+
+
+def _angles(steps: NDArray[np.float64], normal: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Angles between steps `(n, 3)` and the normal in degrees, of those that lead anywhere."""
+    lengths = np.linalg.norm(steps, axis=1)
+    moved = lengths >= SAME_POSITION_MM
+    return np.asarray(np.degrees(np.arccos(np.clip(np.abs(steps[moved] @ normal) / lengths[moved], 0, 1))))
 
 
 def _affine(ordered: Sequence[Placement]) -> NDArray[np.float64]:

@@ -106,8 +106,9 @@ def read_manifest(path: Path) -> Manifest:
         return Manifest.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
     except OSError as error:
         raise ManifestError(f"{path}: {error.strerror}") from error
-    except yaml.YAMLError as error:
-        raise ManifestError(f"{path}: no YAML: {error}") from error
     except ValidationError as error:
         wrong = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
         raise ManifestError(f"{path}: {wrong}") from error
+    except (yaml.YAMLError, ValueError) as error:
+        # PyYAML lets bytes that are no UTF-8 and dates that are none escape as ValueError.
+        raise ManifestError(f"{path}: no YAML: {error}") from error

@@ -36,6 +36,11 @@ def check_object(dataset: Dataset) -> list[str]:
     return problems
 
 
+def referenced_instances(dataset: Dataset) -> set[str]:
+    """SOP Instance UIDs of all instances that a SEG or SR refers to, or lists as evidence."""
+    return _referenced_instances(dataset) | _evidence(dataset) | set(_references(dataset))
+
+
 def _identity_problems(dataset: Dataset) -> Iterator[str]:
     """UIDs are there and valid (PS3.5 9.1); the patient's attributes are present, empty or not (Type 2)."""
     for keyword in IDENTITY_UIDS:
@@ -101,18 +106,22 @@ def _report_problems(dataset: Dataset) -> Iterator[str]:
     template = dataset.get("ContentTemplateSequence")
     if not template or template[0].get("TemplateIdentifier") != "1500":
         yield "the root content item is not TID 1500 (ContentTemplateSequence)"
-    evidence = {
+    evidence = _evidence(dataset)
+    if not evidence:
+        yield "CurrentRequestedProcedureEvidenceSequence is absent: viewers refuse the report"
+    unlisted = set(_references(dataset)) - evidence
+    if unlisted:
+        yield f"{len(unlisted)} referenced instances are not listed as evidence"
+
+
+def _evidence(dataset: Dataset) -> set[str]:
+    return {
         instance.ReferencedSOPInstanceUID
         for keyword in ("CurrentRequestedProcedureEvidenceSequence", "PertinentOtherEvidenceSequence")
         for study in dataset.get(keyword, [])
         for series in study.ReferencedSeriesSequence
         for instance in series.ReferencedSOPSequence
     }
-    if not evidence:
-        yield "CurrentRequestedProcedureEvidenceSequence is absent: viewers refuse the report"
-    unlisted = set(_references(dataset)) - evidence
-    if unlisted:
-        yield f"{len(unlisted)} referenced instances are not listed as evidence"
 
 
 def _references(item: Dataset) -> Iterator[str]:

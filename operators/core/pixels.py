@@ -70,7 +70,9 @@ def _read_slice(instance: Instance, matrix: tuple[int, ...]) -> tuple[NDArray[np
         digest = hashlib.sha256(dataset.PixelData).hexdigest()
     except (*PARSE_ERRORS, RuntimeError) as error:
         raise InputRefused([_undecodable(instance, f"{type(error).__name__}: {error}")]) from error
-    if stored.shape != matrix or str(dataset.get("SOPInstanceUID") or "") != instance.uid:
+    if str(dataset.get("SOPInstanceUID") or "") != instance.uid:
+        raise InputRefused([_undecodable(instance, "the file was replaced by another instance while it was read")])
+    if stored.shape != matrix:
         raise InputRefused([
             _undecodable(instance, f"the pixels have the shape {stored.shape}, the header says {matrix}")
         ])

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import struct
+import zlib
 from collections import defaultdict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pydicom import dcmread
+from pydicom.dataelem import RawDataElement
 from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.tag import Tag
 from pydicom.uid import MediaStorageDirectoryStorage
@@ -33,7 +35,14 @@ PARSE_ERRORS = (
     TypeError,
     ValueError,
     struct.error,
+    zlib.error,
 )
+
+
+IDENTITY_KEYWORDS = ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID")
+"""Type 1 wherever an image stands; an instance without one belongs to nothing (PS3.3 C.12.1, C.7.2.1, C.7.3.1)."""
+UNDEFINED_LENGTH = 0xFFFFFFFF
+"""Length of sequences that end with a delimiter (PS3.5 7.1)."""
 
 
 @dataclass(frozen=True)
@@ -120,7 +129,7 @@ def _read_instance(path: Path, name: str) -> Instance | SkippedFile:
         InputRefused: If the file has the DICOM prefix and does not parse.
     """
     try:
-        header = dcmread(path, stop_before_pixels=True)
+        header = _read_whole_header(path)
     except InvalidDicomError:
         return SkippedFile(name, "no DICOM file: the prefix DICM is missing")
     except PermissionError:
@@ -138,6 +147,26 @@ def _read_instance(path: Path, name: str) -> Instance | SkippedFile:
     return Instance(path, header)
 
 
+def _read_whole_header(path: Path) -> Dataset:
+    """The header up to Pixel Data.
+
+    Where a file ends in the middle of its header pydicom gives what it got: a slice without UIDs, or with half of
+    one, that would be missing from its series without anybody noticing.
+
+    Raises:
+        EOFError: If the file ends inside an attribute or before its UIDs.
+    """
+    header = dcmread(path, stop_before_pixels=True)
+    if header.file_meta.get("MediaStorageSOPClassUID") == MediaStorageDirectoryStorage:
+        return header
+    if len(header) == 0 or max(header.keys()) < Tag("SeriesInstanceUID"):
+        raise EOFError("it ends before SeriesInstanceUID")
+    last = header.get_item(max(header.keys()))
+    if isinstance(last, RawDataElement) and last.value is not None and len(last.value) < last.length < UNDEFINED_LENGTH:
+        raise EOFError(f"it ends inside {last.tag}")
+    return header
+
+
 def _require_instances(instances: list[Instance], skipped: list[SkippedFile]) -> None:
     """Refuse a folder without a single instance.
 
@@ -149,6 +178,15 @@ def _require_instances(instances: list[Instance], skipped: list[SkippedFile]) ->
         raise InputRefused([
             Finding(FindingCode.NO_DICOM, f"the folder holds no DICOM instance: {what}", files=_names(skipped))
         ])
+
+
+def read_value(header: Dataset, keyword: str) -> Any:  # noqa: ANN401 - pydicom values are untyped
+    """The attribute's value; None where it is absent or empty, or its bytes are no value of its VR."""
+    try:
+        value = header.get(keyword)
+    except PARSE_ERRORS:
+        return None
+    return None if value is None or value == "" or (hasattr(value, "__len__") and len(value) == 0) else value
 
 
 def attribute(keyword: str) -> str:

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from operators.core.geometry import SeriesGeometry, examine
-from operators.core.reading import SkippedFile, read_folder
+from operators.core.geometry import examine
+from operators.core.reading import read_folder
+from operators.core.selection import LoadedFolder
 from operators.runtime.step import Step
 
 
@@ -22,21 +23,13 @@ class LoadSeriesParameters:
     folder: Path
 
 
-@dataclass(frozen=True, eq=False)
-class LoadedFolder:
-    """All series of a folder with their geometry, and the files that are no DICOM."""
-
-    series: tuple[SeriesGeometry, ...]
-    skipped: tuple[SkippedFile, ...]
-
-
 class LoadSeries(Step):
     """Read the headers of a folder and check the geometry of each series; pixels stay in their files.
 
     Named Output:
         folder: LoadedFolder; each series sorted by position along the normal, with findings where it is not regular.
 
-    Raises InputRefused where the folder holds no DICOM, a broken file, or an instance without its UIDs.
+    Raises InputRefused where the folder holds no DICOM, or a broken file.
     """
 
     output: ClassVar[str] = "folder"

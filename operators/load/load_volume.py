@@ -6,9 +6,9 @@ from typing import ClassVar
 
 from operators.core.geometry import SeriesGeometry
 from operators.core.pixels import read_volume
+from operators.core.selection import Selection
 from operators.core.volume import Volume
 from operators.runtime.step import Step
-from operators.select.select_series import Selection
 
 
 class LoadVolume(Step):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import resource
+import shutil
 import sys
 import time
 import traceback
@@ -12,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from operators.core.contract import JOB_VARIABLE, RESULT_NAME, ExitCode, Job, Progress, Reason, Result, Status
 from operators.core.errors import InputRefused, NotApplicable, OperatorError, OperatorFailed
@@ -104,7 +105,7 @@ def main(app: type[MapApplication], app_file: str, argv: Sequence[str] | None = 
     Returns:
         The exit code of the contract.
     """
-    with _progress_on_stdout() as send:
+    with contract_channel() as send:
         try:
             context = _context(Path(app_file).with_name(MANIFEST_NAME), list(argv or sys.argv))
         except (ManifestError, ValidationError, WrongCall) as error:
@@ -202,19 +203,22 @@ def _context(manifest_path: Path, argv: list[str]) -> RunContext:
 def _remove_new(folder: Path, before: set[Path]) -> None:
     """No partial output: what this run wrote before it failed goes away."""
     for path in set(folder.iterdir()) - before:
-        path.unlink()
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
 
 
 @contextlib.contextmanager
-def _progress_on_stdout() -> Iterator[Callable[[Progress], None]]:
-    """Progress lines alone on stdout: whatever libraries print, natively too, goes to stderr."""
+def contract_channel() -> Iterator[Callable[[BaseModel], None]]:
+    """The contract's lines alone on stdout: whatever libraries print, natively too, goes to stderr."""
     sys.stdout.flush()
     kept = os.dup(1)
     os.dup2(2, 1)
     channel: TextIO = os.fdopen(kept, "w", encoding="utf-8")
 
-    def send(progress: Progress) -> None:
-        channel.write(progress.model_dump_json() + "\n")
+    def send(record: BaseModel) -> None:
+        channel.write(record.model_dump_json() + "\n")
         channel.flush()
 
     try:

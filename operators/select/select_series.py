@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -10,7 +9,7 @@ import numpy as np
 from operators.core.errors import InputRefused, NotApplicable
 from operators.core.geometry import normal_of
 from operators.core.manifest import Criteria
-from operators.load.load_series import LoadedFolder
+from operators.core.selection import Candidate, LoadedFolder, Selection
 from operators.runtime.step import Step
 
 if TYPE_CHECKING:
@@ -24,36 +23,6 @@ NORMAL_AXIS = {"sagittal": 0, "coronal": 1, "axial": 2}
 """LPS axis along which the normal of the slices runs."""
 ORIENTATION_TOLERANCE_DEG = 20.0
 """A stack is still called axial up to this angle: gantries and reconstructions are tilted by up to about 20 degrees."""
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """One series, weighed.
-
-    Attributes:
-        series_instance_uid: Series Instance UID (0020,000E).
-        description: Series Description (0008,103E), which names a protocol, not a patient.
-        reasons: Criteria that do not hold, and findings; empty for a series that can be measured.
-        score: Coverage in mm along the normal, where the criteria hold.
-    """
-
-    series_instance_uid: str
-    description: str
-    reasons: tuple[str, ...]
-    score: float | None
-
-
-@dataclass(frozen=True, eq=False)
-class Selection:
-    """The series chosen, and how all were weighed.
-
-    Attributes:
-        series: The chosen series, regular.
-        candidates: Every series of the folder, in the order of their UIDs.
-    """
-
-    series: SeriesGeometry
-    candidates: tuple[Candidate, ...]
 
 
 class SelectSeries(Step):
@@ -95,7 +64,7 @@ def select_series(series: Iterable[SeriesGeometry], criteria: Criteria) -> Selec
         InputRefused: If images lack their UIDs, or series fit, but none is usable: with the findings of the best.
     """
     series = tuple(series)
-    _require_identity(series, criteria)
+    _require_identity(series)
     weighed = [(geometry, *_weigh(geometry, criteria)) for geometry in series]
     fitting = [(geometry, coverage) for geometry, reasons, coverage in weighed if not reasons]
     if not fitting:
@@ -106,14 +75,14 @@ def select_series(series: Iterable[SeriesGeometry], criteria: Criteria) -> Selec
     return Selection(best, tuple(_candidate(*item) for item in weighed))
 
 
-def _require_identity(series: Iterable[SeriesGeometry], criteria: Criteria) -> None:
-    """Refuse images that do not say what they belong to: each may be a slice of the series that is chosen.
+def _require_identity(series: Iterable[SeriesGeometry]) -> None:
+    """Refuse instances that do not say what they belong to: each may be a slice of the series that is chosen.
 
     Raises:
-        InputRefused: If there are any of the modality asked for.
+        InputRefused: If there are any.
     """
     for geometry in series:
-        if geometry.series.modality == criteria.modality and not all(i.uid for i in geometry.series.instances):
+        if not geometry.series.uid or not all(i.uid for i in geometry.series.instances):
             raise InputRefused(geometry.findings)
 
 

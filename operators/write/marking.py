@@ -6,22 +6,37 @@ result's identity, so that the same run gives the same bytes.
 
 from __future__ import annotations
 
+import contextlib
+import copy
+import warnings
 from typing import TYPE_CHECKING
 
 import highdicom as hd
+from pydicom.multival import MultiValue
 from pydicom.sr.codedict import codes
+from pydicom.valuerep import DSfloat
 
 from operators.core import defaults
 from operators.core.identity import derived_uid
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from pydicom import Dataset
 
     from operators.core.identity import ResultIdentity
     from operators.core.label_map import Algorithm
+    from operators.core.volume import Volume
 
+LO_LENGTH = 64
+"""Longest Long String (PS3.5 6.2)."""
+TYPE_2_KEYWORDS = (
+    "PatientID", "PatientName", "PatientBirthDate", "PatientSex",
+    "StudyID", "StudyDate", "StudyTime", "AccessionNumber", "ReferringPhysicianName",
+)  # fmt: skip
+"""What an image must have, if only empty (PS3.3 C.7.1.1, C.7.2.1), and what anonymised images often lack."""
+UTF8 = "ISO_IR 192"
 PROCESSING_EQUIPMENT = codes.DCM.ProcessingEquipment
 
 
@@ -30,7 +45,41 @@ def series_description(title: str, identity: ResultIdentity) -> str:
 
     The short form of the status stands here; the whole sentence stands in the report.
     """
-    return f"{identity.app} {identity.version} {title} (research use)"[:64]
+    status = f" {identity.version} {title} (research use)"
+    return identity.app[: LO_LENGTH - len(status)] + status
+
+
+def source_headers(volume: Volume) -> list[Dataset]:
+    """Copies of the source's headers as highdicom takes them.
+
+    Absent attributes of Type 2 become empty ones. Character sets with code extensions (ISO 2022) become UTF-8:
+    highdicom knows them by their first value only, and the letters survive.
+    """
+    return [_completed(source.header, volume.spacing_mm[0]) for source in volume.slices]
+
+
+def _completed(header: Dataset, spacing_mm: float) -> Dataset:
+    header = copy.copy(header)
+    for keyword in TYPE_2_KEYWORDS:
+        if keyword not in header:
+            setattr(header, keyword, "")
+    if not header.get("SliceThickness"):
+        header.SliceThickness = DSfloat(spacing_mm, auto_format=True)
+    if isinstance(header.get("SpecificCharacterSet"), MultiValue):
+        header = copy.deepcopy(header)
+        # pydicom decodes an element with the character set of its file when it is first looked at.
+        for _ in header.iterall():
+            pass
+        header.SpecificCharacterSet = UTF8
+    return header
+
+
+@contextlib.contextmanager
+def no_names_in_warnings() -> Iterator[None]:
+    """Highdicom warns of names with one component, and prints the patient's name in doing so."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="The string .* is unlikely to represent")
+        yield
 
 
 def device_uid(algorithm: Algorithm) -> str:
@@ -59,6 +108,10 @@ def stamp(dataset: Dataset, identity: ResultIdentity, description: str) -> None:
         setattr(dataset, f"{keyword}Date", date)
         setattr(dataset, f"{keyword}Time", time)
     dataset.SeriesDescription = description
+    for item in dataset.get("ContributingEquipmentSequence", []):
+        # highdicom adds itself, as of now.
+        if "ContributionDateTime" in item:
+            item.ContributionDateTime = date + time
 
 
 def save(dataset: Dataset, path: Path) -> None:

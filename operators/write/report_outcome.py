@@ -18,10 +18,9 @@ from operators.core.identity import ResultIdentity
 from operators.core.label_map import LabelMap
 from operators.core.measurements import SegmentMeasurements, SliceAreas
 from operators.core.quality import QualityReport
-from operators.load.load_series import LoadedFolder
+from operators.core.selection import LoadedFolder, Selection
 from operators.runtime.outcome import Outcome
 from operators.runtime.step import Step
-from operators.select.select_series import Selection
 from operators.write.written import WrittenFile
 
 if TYPE_CHECKING:

@@ -12,10 +12,18 @@ from operators.core.identity import ResultIdentity
 from operators.core.label_map import LabelMap
 from operators.core.measurements import SegmentMeasurements
 from operators.core.quality import QualityReport
+from operators.core.selection import Selection
 from operators.core.volume import Volume
 from operators.runtime.step import Step
-from operators.select.select_series import Selection
-from operators.write.marking import contributing_equipment, device_uid, save, series_description, stamp
+from operators.write.marking import (
+    contributing_equipment,
+    device_uid,
+    no_names_in_warnings,
+    save,
+    series_description,
+    source_headers,
+    stamp,
+)
 from operators.write.write_segmentation import WriteParameters, found_segments, tracking_id, tracking_uid
 from operators.write.written import WrittenFile
 
@@ -75,6 +83,7 @@ class WriteMeasurementReport(Step):
         return WrittenFile(path, dataset)
 
 
+@no_names_in_warnings()
 def build_report(
     volume: Volume,
     label_map: LabelMap,
@@ -97,7 +106,7 @@ def build_report(
         The data set: complete, unverified, preliminary.
     """
     algorithm = label_map.algorithm
-    headers = [source.header for source in volume.slices]
+    headers = source_headers(volume)
     groups = _volumetric_groups(label_map, seg, measurements, identity, headers[0].SeriesInstanceUID)
     content = sr.MeasurementReport(
         observation_context=sr.ObservationContext(observer_device_context=_observer(label_map)),

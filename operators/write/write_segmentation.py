@@ -16,7 +16,14 @@ from operators.core.label_map import LabelMap
 from operators.core.volume import Volume
 from operators.measure.tally import require_same_grid
 from operators.runtime.step import Step
-from operators.write.marking import contributing_equipment, save, series_description, stamp
+from operators.write.marking import (
+    contributing_equipment,
+    no_names_in_warnings,
+    save,
+    series_description,
+    source_headers,
+    stamp,
+)
 from operators.write.written import WrittenFile
 
 if TYPE_CHECKING:
@@ -70,6 +77,7 @@ class WriteSegmentation(Step):
         return WrittenFile(path, dataset)
 
 
+@no_names_in_warnings()
 def build_segmentation(volume: Volume, label_map: LabelMap, identity: ResultIdentity) -> hd.seg.Segmentation:
     """A BINARY Segmentation of the segments that were found.
 
@@ -91,7 +99,7 @@ def build_segmentation(volume: Volume, label_map: LabelMap, identity: ResultIden
         raise SegmentationError("no segment was found: there is nothing to write as SEG")
     algorithm = label_map.algorithm
     dataset = hd.seg.Segmentation(
-        source_images=[source.header for source in volume.slices],
+        source_images=source_headers(volume),
         pixel_array=_pixels(label_map, found),
         segmentation_type=hd.seg.SegmentationTypeValues.BINARY,
         segment_descriptions=[_describe(n, s, label_map, identity) for n, s in enumerate(found, start=1)],
