@@ -1,0 +1,96 @@
+"""Manifest: app.yaml is checked on load, and an error names the key."""
+
+import copy
+from pathlib import Path
+
+import pytest
+import yaml
+
+from operators.core.manifest import ManifestError, read_manifest
+
+APPS = Path(__file__).resolve().parents[3] / "apps"
+
+MANIFEST = {
+    "application": {"title": "test_app", "version": "1.2.3", "summary": "A test"},
+    "resources": {"cpu": 2, "memory": "2Gi"},
+    "mapnode": {
+        "input": {
+            "modality": "CT",
+            "orientation": "axial",
+            "min_slices": 10,
+            "min_coverage_mm": 25,
+            "max_slice_spacing_mm": 10,
+            "image_type_excludes": ["LOCALIZER"],
+        },
+        "model": {"engine": "classical", "licence": "none"},
+        "outputs": [{"kind": "seg", "description": "A SEG"}],
+        "intended_use": "Tests",
+        "refuses": ["MR"],
+        "weak_points": ["none"],
+        "parameters": {"threshold": 3},
+    },
+}
+
+
+def write(tmp_path, change=None):
+    content = copy.deepcopy(MANIFEST)
+    if change is not None:
+        change(content)
+    path = tmp_path / "app.yaml"
+    path.write_text(yaml.safe_dump(content))
+    return path
+
+
+def test_manifest_says_what_the_file_says(tmp_path):
+    manifest = read_manifest(write(tmp_path))
+
+    assert manifest.application.title == "test_app"
+    assert manifest.mapnode.input.image_type_excludes == ("LOCALIZER",)
+    assert manifest.mapnode.input.body_part_excludes == ()
+    assert (manifest.resources.cpu, manifest.resources.gpu) == (2, 0)
+    assert manifest.mapnode.parameters == {"threshold": 3}
+
+
+@pytest.mark.parametrize(
+    ("key", "change"),
+    [
+        ("application.title", lambda m: m["application"].update(title="Test App")),
+        ("application.version", lambda m: m["application"].update(version="1.2")),
+        ("application.summary", lambda m: m["application"].pop("summary")),
+        ("mapnode.input.orientation", lambda m: m["mapnode"]["input"].update(orientation="sideways")),
+        ("mapnode.input.min_slices", lambda m: m["mapnode"]["input"].update(min_slices=1)),
+        ("mapnode.input.min_coverage_mm", lambda m: m["mapnode"]["input"].update(min_coverage_mm=0)),
+        ("mapnode.input.modalty", lambda m: m["mapnode"]["input"].update(modalty="CT")),
+        ("mapnode.outputs.0.kind", lambda m: m["mapnode"]["outputs"][0].update(kind="mesh")),
+        ("mapnode.model.engine", lambda m: m["mapnode"]["model"].update(engine="magic")),
+        ("resources.cpu", lambda m: m["resources"].update(cpu="many")),
+        ("extra", lambda m: m.update(extra=1)),
+    ],
+)
+def test_error_names_the_key_and_the_file(tmp_path, key, change):
+    path = write(tmp_path, change)
+
+    with pytest.raises(ManifestError) as error:
+        read_manifest(path)
+
+    assert f"{key}: " in str(error.value)
+    assert str(path) in str(error.value)
+
+
+@pytest.mark.parametrize("content", [b"a: [", b"", b"- 1", b"\xff\xfe\x00", b"when: 2024-13-45"])
+def test_file_that_is_no_manifest_is_refused(tmp_path, content):
+    path = tmp_path / "app.yaml"
+    path.write_bytes(content)
+
+    with pytest.raises(ManifestError, match=r"app\.yaml"):
+        read_manifest(path)
+
+
+def test_missing_file_is_refused(tmp_path):
+    with pytest.raises(ManifestError, match="No such file"):
+        read_manifest(tmp_path / "app.yaml")
+
+
+@pytest.mark.parametrize("path", sorted(APPS.glob("*/app.yaml")), ids=lambda path: path.parent.name)
+def test_manifest_of_each_app_is_valid_and_named_after_its_folder(path):
+    assert read_manifest(path).application.title == path.parent.name

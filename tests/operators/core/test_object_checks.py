@@ -1,0 +1,158 @@
+"""Object checks: a valid result has no problem, and each defect is found."""
+
+import copy
+
+import pytest
+from pydicom import Dataset
+
+from operators.core.object_checks import check_object
+from operators.write.write_measurement_report import build_report
+from operators.write.write_segmentation import build_segmentation
+from tests.builders import make_header, make_identity, make_label_map, make_measurements, make_volume
+
+
+@pytest.fixture(scope="module")
+def written():
+    volume = make_volume()
+    label_map, identity = make_label_map(volume), make_identity()
+    seg = build_segmentation(volume, label_map, identity)
+    report = build_report(volume, label_map, seg, make_measurements(label_map), ["Research."], identity)
+    return {"seg": seg, "sr": report}
+
+
+@pytest.fixture
+def seg(written) -> Dataset:
+    return copy.deepcopy(written["seg"])
+
+
+@pytest.fixture
+def report(written) -> Dataset:
+    return copy.deepcopy(written["sr"])
+
+
+def only_problem(dataset) -> str:
+    (problem,) = check_object(dataset)
+    return problem
+
+
+def test_valid_results_have_no_problem(seg, report):
+    assert check_object(seg) == []
+    assert check_object(report) == []
+
+
+@pytest.mark.parametrize("keyword", ["SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID"])
+@pytest.mark.parametrize("kind", ["seg", "report"])
+def test_missing_and_empty_uids_are_found(request, kind, keyword):
+    dataset = request.getfixturevalue(kind)
+    setattr(dataset, keyword, "")
+    assert only_problem(dataset) == f"{keyword} is absent or empty"
+
+    delattr(dataset, keyword)
+    assert only_problem(dataset) == f"{keyword} is absent or empty"
+
+
+@pytest.mark.filterwarnings("ignore:Invalid value for VR UI", "ignore:The value length")
+@pytest.mark.parametrize("uid", ["1.02.3", "1." + "2" * 63, "a.b"])
+def test_uid_that_cannot_be_is_found(seg, uid):
+    seg.SeriesInstanceUID = uid
+
+    assert only_problem(seg) == "SeriesInstanceUID is no valid UID"
+
+
+@pytest.mark.parametrize("keyword", ["PatientID", "PatientName", "PatientBirthDate", "PatientSex"])
+def test_patient_attribute_may_be_empty_but_not_absent(seg, keyword):
+    setattr(seg, keyword, None)
+    assert check_object(seg) == []
+
+    delattr(seg, keyword)
+    assert only_problem(seg) == f"{keyword} is absent"
+
+
+def test_segments_numbered_with_a_gap_are_found(seg):
+    seg.SegmentSequence[1].SegmentNumber = 5
+
+    assert any("Segment Numbers are [1, 5, 3]" in problem for problem in check_object(seg))
+
+
+def test_segmentation_without_segments_is_found(seg):
+    del seg.SegmentSequence
+
+    assert "SegmentSequence is absent or empty" in check_object(seg)
+
+
+def test_wrong_frame_count_is_found(seg):
+    seg.NumberOfFrames += 1
+
+    assert any(problem.startswith("NumberOfFrames is") for problem in check_object(seg))
+
+
+def test_missing_frame_of_reference_is_found(seg):
+    del seg.FrameOfReferenceUID
+
+    assert "FrameOfReferenceUID" in only_problem(seg)
+
+
+def test_frame_of_an_undescribed_segment_is_found(seg):
+    frame = seg.PerFrameFunctionalGroupsSequence[0]
+    frame.SegmentIdentificationSequence[0].ReferencedSegmentNumber = 9
+
+    assert only_problem(seg) == "frames refer to the segments [9], which are not described"
+
+
+def test_segment_without_a_frame_is_found(seg):
+    for frame in seg.PerFrameFunctionalGroupsSequence:
+        frame.SegmentIdentificationSequence[0].ReferencedSegmentNumber = 1
+
+    assert only_problem(seg) == "the segments [2, 3] are described, but have no frame"
+
+
+def test_frame_of_an_unlisted_instance_is_found(seg):
+    item = seg.PerFrameFunctionalGroupsSequence[2].DerivationImageSequence[0].SourceImageSequence[0]
+    item.ReferencedSOPInstanceUID = "1.2.3"
+
+    assert "frame 3 refers to an instance that ReferencedSeriesSequence does not list" in check_object(seg)
+
+
+@pytest.mark.parametrize("change", [lambda data: data[:-2], lambda data: data + b"\0\0"])
+def test_pixel_data_of_another_length_is_found(seg, change):
+    seg.PixelData = change(seg.PixelData)
+
+    assert only_problem(seg).startswith("PixelData has")
+
+
+def test_report_of_another_template_is_found(report):
+    report.ContentTemplateSequence[0].TemplateIdentifier = "2000"
+    assert "TID 1500" in only_problem(report)
+
+    del report.ContentTemplateSequence
+    assert "TID 1500" in only_problem(report)
+
+
+def test_report_without_evidence_is_found(report):
+    del report.CurrentRequestedProcedureEvidenceSequence
+
+    assert "CurrentRequestedProcedureEvidenceSequence is absent: viewers refuse the report" in check_object(report)
+
+
+def test_reference_that_is_no_evidence_is_found(report):
+    series = report.CurrentRequestedProcedureEvidenceSequence[0].ReferencedSeriesSequence
+    for item in series:
+        item.ReferencedSOPSequence = [
+            instance for instance in item.ReferencedSOPSequence if ".66.4" not in instance.ReferencedSOPClassUID
+        ]
+
+    assert only_problem(report).endswith("referenced instances are not listed as evidence")
+
+
+def test_other_objects_are_checked_for_their_identity_alone():
+    header = make_header(0)
+    header.PatientName = header.PatientBirthDate = header.PatientSex = ""
+
+    assert check_object(header) == []
+
+
+def test_problems_do_not_name_the_patient(seg):
+    seg.PatientName, seg.PatientID = "Secret^Name", "SECRET"
+    seg.NumberOfFrames += 1
+
+    assert "SECRET" not in " ".join(check_object(seg)).upper()

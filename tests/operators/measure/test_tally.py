@@ -1,0 +1,56 @@
+"""Tally: counts and sums by label, slice by slice."""
+
+import numpy as np
+import pytest
+
+from operators.core.errors import GeometryError
+from operators.measure.tally import count_labels, require_same_grid, sum_labels
+from tests.builders import make_label_map, make_volume
+
+
+def test_counts_are_those_of_each_slice():
+    label_map = make_label_map(make_volume())
+
+    counts = count_labels(label_map)
+
+    assert counts.shape == (12, 256)
+    for label in range(5):
+        assert np.array_equal(counts[:, label], (label_map.array == label).sum(axis=(1, 2)))
+
+
+def test_sums_are_those_of_each_label():
+    volume = make_volume()
+    label_map = make_label_map(volume)
+
+    sums, squares = sum_labels(volume, label_map)
+
+    for label in range(4):
+        inside = volume.array[label_map.array == label].astype(np.int64)
+        assert (sums[label], squares[label]) == (inside.sum(), (inside**2).sum())
+    assert not sums[4:].any()
+
+
+def test_same_grid_passes_with_rounding_of_the_affine():
+    volume = make_volume()
+    label_map = make_label_map(volume)
+    label_map.affine_lps[0, 3] += 1e-6
+
+    assert require_same_grid(volume, label_map) is None
+
+
+def test_label_map_of_another_shape_is_refused():
+    volume = make_volume()
+
+    with pytest.raises(GeometryError, match=r"\(11, 6, 5\).*\(12, 6, 5\)"):
+        require_same_grid(volume, make_label_map(make_volume(volume.array[1:])))
+
+
+@pytest.mark.parametrize("change", [(0, 3, 0.5), (2, 0, 0.01), (0, 2, -1.2)])
+def test_label_map_that_lies_elsewhere_is_refused(change):
+    volume = make_volume()
+    label_map = make_label_map(volume)
+    row, column, off = change
+    label_map.affine_lps[row, column] += off
+
+    with pytest.raises(GeometryError, match="elsewhere"):
+        require_same_grid(volume, label_map)

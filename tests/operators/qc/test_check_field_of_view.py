@@ -1,0 +1,59 @@
+"""CheckFieldOfView: where the scan leaves the abdomen, whatever the order of its slices."""
+
+import pytest
+
+from operators.core.quality import Verdict
+from operators.qc.check_field_of_view import check_field_of_view
+from operators.segment.segment import ILIAC_CREST, THORAX
+from tests.builders import AXIAL, AXIAL_FEET, make_affine, make_label_map, make_volume
+
+
+def checked(directions=AXIAL, **landmarks):
+    volume = make_volume(affine_lps=make_affine(directions, origin_mm=(0, 0, 40)))
+    return check_field_of_view(volume, make_label_map(volume, landmarks=landmarks))
+
+
+def example(_tmp_path):
+    volume = make_volume()
+    return None, {"volume": volume, "label_map": make_label_map(volume, landmarks={ILIAC_CREST: 2, THORAX: 9})}
+
+
+def test_scan_without_landmarks_passes():
+    report = checked()
+
+    assert (report.verdict, report.findings) == (Verdict.PASS, ())
+
+
+@pytest.mark.parametrize(
+    ("directions", "index", "z_mm", "count"),
+    [(AXIAL, 0, 40, 1), (AXIAL, 2, 46, 3), (AXIAL_FEET, 9, 13, 3), (AXIAL_FEET, 11, 7, 1)],
+)
+def test_slices_from_the_iliac_crest_downwards_are_counted(directions, index, z_mm, count):
+    report = checked(directions, **{ILIAC_CREST: index})
+
+    (finding,) = report.findings
+    assert report.verdict is Verdict.CAUTION
+    assert finding.code == "field_of_view_below_iliac_crest"
+    assert f"z = {z_mm}.0 mm downwards ({count} of 12)" in finding.message
+
+
+@pytest.mark.parametrize(
+    ("directions", "index", "z_mm", "count"),
+    [(AXIAL, 11, 73, 1), (AXIAL, 9, 67, 3), (AXIAL_FEET, 2, 34, 3), (AXIAL_FEET, 0, 40, 1)],
+)
+def test_slices_from_the_thorax_upwards_are_counted(directions, index, z_mm, count):
+    report = checked(directions, **{THORAX: index})
+
+    (finding,) = report.findings
+    assert report.verdict is Verdict.CAUTION
+    assert finding.code == "field_of_view_in_thorax"
+    assert f"z = {z_mm}.0 mm upwards ({count} of 12 slices)" in finding.message
+
+
+def test_scan_that_reaches_both_says_both():
+    report = checked(**{ILIAC_CREST: 1, THORAX: 10})
+
+    assert [finding.code for finding in report.findings] == [
+        "field_of_view_below_iliac_crest",
+        "field_of_view_in_thorax",
+    ]

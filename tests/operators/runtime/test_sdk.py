@@ -1,0 +1,46 @@
+"""SDK: the one door to the MONAI Deploy App SDK."""
+
+import ast
+from pathlib import Path
+
+import operators
+from operators.runtime import sdk
+
+ROOT = Path(operators.__file__).parent
+
+
+def imported_roots(path) -> set[str]:
+    roots = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            roots |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            roots.add((node.module or "").split(".")[0])
+    return roots
+
+
+def test_no_other_module_imports_the_sdk():
+    importing = {
+        path.relative_to(ROOT).as_posix() for path in ROOT.rglob("*.py") if imported_roots(path) & {"monai", "holoscan"}
+    }
+
+    assert importing == {"runtime/sdk.py"}
+
+
+def test_operators_import_neither_apps_nor_mapnode():
+    wrong = [path.name for path in ROOT.rglob("*.py") if imported_roots(path) & {"apps", "mapnode"}]
+
+    assert wrong == []
+
+
+def test_folders_are_taken_from_the_arguments(tmp_path):
+    for name in ("in", "out"):
+        (tmp_path / name).mkdir()
+
+    context = sdk.app_context(["app.py", "-i", str(tmp_path / "in"), "-o", str(tmp_path / "out")])
+
+    assert (Path(context.input_path), Path(context.output_path)) == (tmp_path / "in", tmp_path / "out")
+
+
+def test_everything_offered_is_there():
+    assert all(hasattr(sdk, name) for name in sdk.__all__)

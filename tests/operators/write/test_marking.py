@@ -1,0 +1,65 @@
+"""Marking: results carry the identity's clock, their research status and the device that made them."""
+
+import dataclasses
+
+import pytest
+from pydicom import Dataset, dcmread
+from pydicom.uid import UID
+
+from operators.core.identity import ResultIdentity
+from operators.write.marking import contributing_equipment, device_uid, save, series_description, stamp
+from operators.write.write_segmentation import build_segmentation
+from tests.builders import ALGORITHM, make_identity, make_label_map, make_volume
+
+
+@pytest.mark.parametrize("app", ["a", "ct_body_composition", "x" * 60])
+def test_series_description_fits_a_long_string(app):
+    identity = ResultIdentity("ab" * 32, make_identity().clock, app, "1.2.3")
+
+    assert len(series_description("SEG", identity)) <= 64
+
+
+def test_series_description_says_research_use():
+    assert "research use" in series_description("SEG", make_identity())
+
+
+def test_series_description_of_a_long_name_still_says_research_use():
+    identity = ResultIdentity("ab" * 32, make_identity().clock, "x" * 60, "1.2.3")
+
+    assert "research use" in series_description("SEG", identity)
+
+
+def test_device_uid_is_valid_and_follows_the_digest():
+    other = dataclasses.replace(ALGORITHM, digest="0" * 64)
+
+    assert UID(device_uid(ALGORITHM)).is_valid
+    assert device_uid(other) != device_uid(ALGORITHM)
+
+
+def test_equipment_names_the_algorithm():
+    item = contributing_equipment(ALGORITHM, make_identity())
+
+    assert (item.ManufacturerModelName, item.SoftwareVersions) == (ALGORITHM.name, ALGORITHM.version)
+    assert item.DeviceUID == device_uid(ALGORITHM)
+    assert "Not for diagnosis" in item.ContributionDescription
+    assert str(item.ContributionDateTime).startswith("20250102101530")
+
+
+def test_stamp_puts_the_clock_of_the_identity_everywhere():
+    dataset = Dataset()
+
+    stamp(dataset, make_identity(), "Something")
+
+    for moment in ("InstanceCreation", "Content", "Series"):
+        assert dataset[f"{moment}Date"].value == "20250102"
+        assert dataset[f"{moment}Time"].value == "101530"
+    assert dataset.SeriesDescription == "Something"
+
+
+def test_saved_file_reads_back_equal(tmp_path):
+    volume = make_volume()
+    dataset = build_segmentation(volume, make_label_map(volume), make_identity())
+
+    save(dataset, tmp_path / "seg.dcm")
+
+    assert dcmread(tmp_path / "seg.dcm").to_json() == dataset.to_json()

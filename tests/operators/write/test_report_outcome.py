@@ -1,0 +1,115 @@
+"""ReportOutcome: the record of the run says what the operators found."""
+
+import pytest
+from pydicom import dcmread
+
+from operators.core.contract import Result, Status
+from operators.runtime.outcome import Outcome
+from operators.runtime.sdk import Application
+from operators.write.report_outcome import ReportOutcome
+from operators.write.written import WrittenFile
+from tests.builders import (
+    TISSUES,
+    make_ct_series,
+    make_identity,
+    make_label_map,
+    make_loaded_folder,
+    make_measurements,
+    make_quality,
+    make_selection,
+    make_slice_areas,
+    make_volume,
+)
+
+
+def example(tmp_path):
+    volume = make_volume()
+    label_map = make_label_map(volume)
+    first, second = make_ct_series(tmp_path, slices=2)
+    inputs = {
+        "folder": make_loaded_folder(volume),
+        "selection": make_selection(volume),
+        "label_map": label_map,
+        "measurements": make_measurements(label_map),
+        "slice_areas": make_slice_areas(volume, label_map),
+        "quality": make_quality(),
+        "identity": make_identity(),
+        "seg": WrittenFile(first, dcmread(first)),
+        "sr": WrittenFile(second, dcmread(second)),
+        "key_image": WrittenFile(tmp_path / "key_image.png"),
+    }
+    return Outcome(), inputs
+
+
+@pytest.fixture
+def reported(tmp_path):
+    outcome, inputs = example(tmp_path)
+    ReportOutcome(Application(), outcome).process(**inputs)
+    return Result(app="test_app", version="1.2.3", status=Status.DONE, **outcome.fields), inputs
+
+
+def test_every_number_is_recorded_once_with_its_unit(reported):
+    result, inputs = reported
+
+    recorded = [(m.segment, m.name, m.value, m.unit) for m in result.measurements]
+
+    assert recorded == [
+        (measured.segment_name, value.quantity.name, value.value, value.quantity.unit)
+        for measured in inputs["measurements"]
+        for value in measured.values
+    ]
+    assert len(recorded) == 3 * 3 + 1
+
+
+def test_number_carries_the_codes_of_segment_concept_and_unit(reported):
+    result, _ = reported
+
+    fat_mean = next(m for m in result.measurements if (m.segment, m.name) == ("fat", "mean_hu"))
+
+    values = {key: code.value for key, code in fat_mean.codes.items()}
+    assert values == {
+        "segment": TISSUES[2].type.value,
+        "region": TISSUES[2].region.value,
+        "concept": "112031",
+        "derivation": "373098007",
+        "unit": "[hnsf'U]",
+    }
+
+
+def test_choice_of_series_is_recorded_with_its_reasons(reported):
+    result, inputs = reported
+
+    assert [(s.selected, s.score, s.reasons) for s in result.selection] == [
+        (True, 33.0, ()),
+        (False, None, ("2 slices, at least 10 are needed",)),
+    ]
+    assert result.selection[0].series_instance_uid == inputs["selection"].series.series.uid
+
+
+def test_skipped_files_quality_and_identity_are_recorded(reported):
+    result, inputs = reported
+
+    assert [(s.code, s.files) for s in result.skipped_files] == [("skipped", ("notes.txt",))]
+    assert (result.quality.verdict, result.quality.findings[0].code) == ("caution", "in_the_thorax")
+    assert (result.identity, result.clock) == (inputs["identity"].sha256, "2025-01-02T10:15:30")
+
+
+def test_files_are_recorded_in_order(reported):
+    result, inputs = reported
+
+    assert [output.path for output in result.outputs] == ["ct_0000.dcm", "ct_0001.dcm", "key_image.png"]
+    assert result.outputs[0].sop_instance_uid == inputs["seg"].dataset.SOPInstanceUID
+
+
+def test_slice_table_has_a_row_a_slice(reported):
+    result, inputs = reported
+
+    assert [(row.index, row.area_cm2) for row in result.slices] == [
+        (areas.index, pytest.approx(areas.area_cm2)) for areas in inputs["slice_areas"]
+    ]
+
+
+def test_recorded_result_survives_json(reported):
+    result, _ = reported
+
+    assert Result.model_validate_json(result.to_json()) == result
