@@ -1,0 +1,127 @@
+"""mapnode run: one app on a folder of DICOM files, no PACS."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mapnode.cli.printing import new_table, print_error, print_json, print_line, print_table
+from mapnode.errors import WrongUse
+
+if TYPE_CHECKING:
+    from operators.core.contract import Job, Progress, Result
+
+
+def run(
+    app: Annotated[str, typer.Argument(help="Name of the app; `mapnode apps` lists them.")],
+    source: Annotated[Path, typer.Argument(metavar="INPUT", help="Folder with DICOM files, in any order and depth.")],
+    target: Annotated[Path, typer.Argument(metavar="OUTPUT", help="Folder for the results; made where missing.")],
+    *,
+    model: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder with the app's model.")] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the result as JSON, with paths made absolute.")
+    ] = False,
+) -> None:
+    """Run an app on a folder of DICOM files and write SEG, SR, key image and result.json.
+
+    Nothing is sent anywhere. The results appear in OUTPUT all at once when the run is complete; of a run that was
+    refused or failed, result.json alone. The same input gives the same bytes. Progress is on stderr.
+
+    The environment variable MAPNODE_JOB (JSON) may give identity, clock and parameters, as a node does.
+
+    Example: mapnode run ct_body_composition study/ results/
+    """
+    from mapnode.app_catalogue import find_app
+    from mapnode.runners.process import run_app
+
+    found = find_app(app)
+    with ProgressBar(found.name) as progress:
+        result = run_app(found, source, target, model=model, job=_job(), on_progress=progress.show)
+    if as_json:
+        _print_result_json(result, target)
+    else:
+        print_result(result, target)
+    if result.reasons:
+        print_error(result.sentence)
+    raise typer.Exit(result.exit_code)
+
+
+def _job() -> Job | None:
+    """The job that the environment describes.
+
+    Raises:
+        WrongUse: If MAPNODE_JOB is not what the contract says.
+    """
+    from pydantic import ValidationError
+
+    from operators.core.contract import JOB_VARIABLE, Job
+
+    text = os.environ.get(JOB_VARIABLE)
+    try:
+        return Job.model_validate_json(text) if text else None
+    except ValidationError as error:
+        wrong = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'document'}: {e['msg']}" for e in error.errors())
+        raise WrongUse(f"{JOB_VARIABLE}: {wrong}") from error
+
+
+class ProgressBar:
+    """A bar on a terminal, a line for each operator elsewhere; always on stderr."""
+
+    def __init__(self, title: str) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+        self._operator = ""
+        self._terminal = sys.stderr.isatty()
+        self._bar = Progress(
+            TextColumn("{task.description:<34}"),
+            BarColumn(),
+            TextColumn("{task.percentage:>3.0f}%"),
+            TimeElapsedColumn(),
+            console=Console(stderr=True),
+            disable=not self._terminal,
+        )
+        self._task = self._bar.add_task(title, total=1.0)
+
+    def __enter__(self) -> ProgressBar:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    def show(self, progress: Progress) -> None:
+        """Take one progress line of the app."""
+        words = f"{progress.operator} {progress.message}".strip()
+        self._bar.update(self._task, completed=progress.fraction, description=words)
+        if not self._terminal and progress.operator != self._operator:
+            sys.stderr.write(f"{progress.fraction:4.0%} {progress.operator}\n")
+        self._operator = progress.operator
+
+
+def _print_result_json(result: Result, target: Path) -> None:
+    document = result.model_dump(mode="json", by_alias=True)
+    for output in document["outputs"]:
+        output["path"] = str((target / output["path"]).resolve())
+    print_json(document)
+
+
+def print_result(result: Result, target: Path) -> None:
+    """The result for people: numbers, quality, files."""
+    if result.measurements:
+        table = new_table("segment", "quantity", "value", "unit", numbers=("value",))
+        for m in result.measurements:
+            table.add_row(m.segment, m.name, f"{m.value:.2f}", m.unit)
+        print_table(table)
+    if result.quality:
+        print_line(f"quality: {result.quality.verdict}")
+        for finding in result.quality.findings:
+            print_line(f"  {finding.code}: {finding.message}")
+    for skipped in result.skipped_files:
+        print_line(f"skipped {', '.join(skipped.files)}: {skipped.message}")
+    for output in result.outputs:
+        print_line(f"{target / output.path}  {output.sop_class or ''}".rstrip())

@@ -1,0 +1,23 @@
+"""The errors of the node and the command line, as a tree.
+
+NodeError                    base; carries the exit code that it ends a command with
+└── WrongUse                 the call cannot mean anything (exit code 2)
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from operators.core.contract import ExitCode
+
+
+class NodeError(Exception):
+    """Something went wrong outside an app."""
+
+    exit_code: ClassVar[ExitCode] = ExitCode.DEFECT
+
+
+class WrongUse(NodeError):
+    """The call cannot mean anything: unknown app, no such folder, output not writable."""
+
+    exit_code: ClassVar[ExitCode] = ExitCode.WRONG_USE

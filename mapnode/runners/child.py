@@ -1,0 +1,118 @@
+"""Child: how a process of an app is started, listened to and believed."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import threading
+from typing import TYPE_CHECKING
+
+from pydantic import ValidationError
+
+from mapnode.share import import_root
+from operators.core.contract import RESULT_NAME, Progress, Reason, Result, Status
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from pathlib import Path
+
+    from mapnode.app_catalogue import App
+
+WITH_STACK = ("/bin/sh", "-c", 'ulimit -s 32768 2>/dev/null; exec "$@"', "mapnode")
+"""Holoscan warns below a stack of 32 MB; a shell sets it, since a node with threads must not run code after a fork."""
+LOG_TAIL_LINES = 40
+
+
+class Child:
+    """A child process with text pipes, whose stderr is read so that it never blocks.
+
+    Attributes:
+        process: The process; its stdout carries the contract's lines.
+        log: The last lines of its stderr.
+    """
+
+    def __init__(self, command: list[str], environment: Mapping[str, str] | None = None) -> None:
+        """Start it.
+
+        Args:
+            command: Program and arguments.
+            environment: Variables besides the node's own.
+        """
+        self.log: list[str] = []
+        self.process = subprocess.Popen(  # noqa: S603 - our own interpreter and an app of the catalogue
+            [*WITH_STACK, *command],
+            env={**os.environ, "PYTHONPATH": str(import_root()), "PYTHONHASHSEED": "0", **(environment or {})},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            errors="replace",
+        )
+        self._reader = threading.Thread(target=self._keep_tail, daemon=True)
+        self._reader.start()
+
+    def lines(self) -> Iterable[str]:
+        """Lines of stdout until it ends."""
+        assert self.process.stdout is not None
+        return self.process.stdout
+
+    def say(self, line: str) -> None:
+        """One line on stdin."""
+        assert self.process.stdin is not None
+        self.process.stdin.write(line + "\n")
+        self.process.stdin.flush()
+
+    def end(self) -> int:
+        """Close stdin, wait for the end: the exit code, negative for a signal."""
+        assert self.process.stdin is not None
+        with contextlib.suppress(OSError):
+            self.process.stdin.close()
+        code = self.process.wait()
+        self._reader.join()
+        for stream in (self.process.stdout, self.process.stderr):
+            assert stream is not None
+            stream.close()
+        return code
+
+    def kill(self) -> None:
+        """End it now."""
+        self.process.kill()
+
+    def _keep_tail(self) -> None:
+        assert self.process.stderr is not None
+        for line in self.process.stderr:
+            if line.strip():
+                self.log.append(line.rstrip())
+                del self.log[:-LOG_TAIL_LINES]
+
+
+def forward(line: str, on_progress: Callable[[Progress], None] | None) -> None:
+    """Pass a progress line on; what is none is an app's own print, which the contract does not know."""
+    if on_progress is None:
+        return
+    with contextlib.suppress(ValidationError):
+        on_progress(Progress.model_validate_json(line))
+
+
+def read_result(app: App, folder: Path, code: int, log: list[str]) -> Result:
+    """result.json of a run; a failed result in its place where there is none or it contradicts the exit code."""
+    try:
+        result = Result.model_validate_json((folder / RESULT_NAME).read_text(encoding="utf-8"))
+    except (OSError, ValidationError):
+        how = f"was ended by signal {-code}" if code < 0 else f"ended with exit code {code}"
+        return failed(app, f"{app.name} {how} and left no valid {RESULT_NAME}", log)
+    if result.exit_code != code:
+        return failed(app, f"{app.name} ended with {code}, but says {result.status}", log)
+    return result
+
+
+def failed(app: App, message: str, log: list[str]) -> Result:
+    """The result of a run that has none of its own."""
+    tail = f"; last words: {log[-1]}" if log else ""
+    return Result(
+        app=app.name,
+        version=app.manifest.application.version,
+        status=Status.FAILED,
+        reasons=(Reason(code="process_failed", message=message + tail),),
+    )

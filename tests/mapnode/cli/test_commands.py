@@ -1,0 +1,126 @@
+"""The command line as users and scripts meet it: exit codes, one JSON document, clear lines."""
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from mapnode.phantom import TrunkPhantomParameters, build_trunk_phantom, write_ct_series
+
+MAPNODE = Path(sys.executable).with_name("mapnode")
+
+
+def mapnode(*arguments: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [MAPNODE, *map(str, arguments)], capture_output=True, text=True, check=False, timeout=120
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("study")
+    phantom = build_trunk_phantom(TrunkPhantomParameters(slices=10, spacing_mm=(5.0, 3.0, 2.0)))
+    write_ct_series(phantom.hu, phantom.affine_lps, folder, description="small", uid_seed="cli")
+    return folder
+
+
+def test_help_answers_within_half_a_second():
+    times = []
+    for _ in range(5):
+        started = time.perf_counter()
+        done = mapnode("--help")
+        times.append(time.perf_counter() - started)
+        assert done.returncode == 0
+    assert sorted(times)[2] < 0.5
+
+
+@pytest.mark.parametrize("command", ["run", "apps", "series", "validate"])
+def test_every_command_explains_itself_with_an_example(command):
+    done = mapnode(command, "--help")
+    assert done.returncode == 0
+    assert "Example: mapnode" in done.stdout
+    assert "--json" in done.stdout
+
+
+def test_apps_lists_the_manifests_as_json():
+    document = json.loads(mapnode("apps", "--json").stdout)
+    assert "ct_body_composition" in [app["name"] for app in document]
+
+
+def test_series_gives_the_geometry_that_was_written(study):
+    done = mapnode("series", study, "--json")
+    (entry,) = json.loads(done.stdout)
+    assert done.returncode == 0
+    assert (entry["modality"], entry["instances"], entry["regular"], entry["problems"]) == ("CT", 10, True, [])
+    (volume,) = entry["volumes"]
+    assert volume["shape"] == [10, 128, 192]
+    assert volume["spacing_mm"] == pytest.approx([5.0, 3.0, 2.0])
+    assert volume["affine_lps"][3] == [0, 0, 0, 1]
+
+
+def test_series_names_what_is_wrong(study, tmp_path):
+    for path in sorted(study.iterdir())[:4] + sorted(study.iterdir())[6:]:
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    (entry,) = json.loads(mapnode("series", tmp_path, "--json").stdout)
+    assert [problem["code"] for problem in entry["problems"]] == ["missing_slices"]
+    assert (entry["regular"], entry["verdict"], entry["volumes"]) == (False, "refused", [])
+
+
+def test_files_that_are_no_dicom_are_named_on_stderr(study, tmp_path):
+    for path in study.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    (tmp_path / "readme.txt").write_text("hello")
+    done = mapnode("series", tmp_path, "--json")
+    assert done.returncode == 0
+    assert "skipped readme.txt" in done.stderr
+    assert len(json.loads(done.stdout)) == 1
+
+
+def test_validate_gives_a_verdict_a_file_and_exit_code_3_for_a_bad_one(study, tmp_path):
+    good, bad = sorted(study.iterdir())[0], tmp_path / "bad.dcm"
+    bad.write_text("no DICOM")
+    done = mapnode("validate", good, bad, "--json")
+    assert [entry["verdict"] for entry in json.loads(done.stdout)] == ["valid", "invalid"]
+    assert done.returncode == 3
+    assert mapnode("validate", good).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("run", "no_such_app", ".", "out"), "there is no app 'no_such_app'"),
+        (("run", "ct_body_composition", "no/such/folder", "out"), "the input folder no/such/folder does not exist"),
+        (("series", "no/such/folder"), "the folder no/such/folder does not exist"),
+        (("validate", "no/such/file"), "no such file: no/such/file"),
+        (("run", "ct_body_composition"), "Missing argument"),
+        (("no-such-command",), "No such command"),
+    ],
+)
+def test_wrong_use_is_exit_code_2_with_one_clear_message(arguments, words, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    done = mapnode(*arguments)
+    assert done.returncode == 2
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_empty_folder_is_refused(tmp_path):
+    (tmp_path / "in").mkdir()
+    done = mapnode("run", "ct_body_composition", tmp_path / "in", tmp_path / "out", "--json")
+    assert done.returncode == 3
+    assert json.loads(done.stdout)["reasons"][0]["code"] == "no_dicom"
+    assert done.stderr.splitlines()[-1] == (
+        "mapnode: refused: no_dicom: the folder holds no DICOM instance: it is empty"
+    )
+
+
+@pytest.mark.parametrize("job", ["{", '{"identity": "short"}', '{"colour": "blue"}', '{"parameters": {"colour": 1}}'])
+def test_a_wrong_job_is_wrong_use(job, study, tmp_path, monkeypatch):
+    monkeypatch.setenv("MAPNODE_JOB", job)
+    done = mapnode("run", "ct_body_composition", study, tmp_path / "out")
+    assert done.returncode == 2
+    assert not (tmp_path / "out").exists()
