@@ -13,7 +13,7 @@ demo: $(VENV)/base.stamp ## run the app on a digital phantom, or on STUDY=FOLDER
 
 test: $(VENV)/dev.stamp ## every test that this machine can run, and the checks
 	$(MAKE) --no-print-directory check
-	$(BIN)/python -m pytest -m "slow or not slow"
+	$(BIN)/python -m pytest -m "slow or not slow" -rs
 
 check: $(VENV)/dev.stamp ## format, lint, types, spelling
 	$(BIN)/ruff format --check

@@ -1,0 +1,235 @@
+"""The whole path with real parts: files in, SEG, SR, picture and result.json out, judged by programs not ours."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import SimpleITK
+from PIL import Image
+from pydicom import dcmread
+
+from mapnode.phantom import build_trunk_phantom, write_ct_series
+from tests.judges import dciodvfy_errors, dice, read_report, read_segments, volume_ml
+
+pytestmark = pytest.mark.slow
+
+APP = "ct_body_composition"
+MAPNODE = Path(sys.executable).with_name("mapnode")
+LABELS = {
+    "body": "Body",
+    "bone": "Bone",
+    "subcutaneous_fat": "Subcutaneous fat",
+    "visceral_fat": "Visceral fat",
+    "skeletal_muscle": "Skeletal muscle",
+}
+
+
+def run(source: Path, target: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [MAPNODE, "run", APP, source, target, "--json"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+        env={**os.environ, **environment},
+    )
+
+
+def values(document: dict, name: str) -> dict[str, float]:
+    return {m["segment"]: m["value"] for m in document["measurements"] if m["name"] == name}
+
+
+@pytest.fixture(scope="module")
+def phantom():
+    return build_trunk_phantom()
+
+
+@pytest.fixture(scope="module")
+def phantom_study(phantom, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("phantom")
+    write_ct_series(phantom.hu, phantom.affine_lps, folder, description="phantom", uid_seed="end to end")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def phantom_result(phantom_study, tmp_path_factory):
+    target = tmp_path_factory.mktemp("result")
+    done = run(phantom_study, target)
+    assert done.returncode == 0, done.stderr
+    return target, json.loads(done.stdout)
+
+
+def test_every_tissue_of_the_phantom_is_measured_within_two_percent(phantom, phantom_result):
+    _, document = phantom_result
+    measured = values(document, "volume_ml")
+    assert set(measured) == set(phantom.truth_volume_ml)
+    for name, truth in phantom.truth_volume_ml.items():
+        assert measured[name] == pytest.approx(truth, rel=0.02), name
+
+
+def test_mean_attenuation_of_the_phantom_is_found(phantom, phantom_result):
+    _, document = phantom_result
+    measured = values(document, "mean_hu")
+    for name in ("subcutaneous_fat", "visceral_fat", "skeletal_muscle"):
+        assert measured[name] == pytest.approx(phantom.truth_mean_hu[name], abs=2), name
+
+
+def test_slice_areas_add_up_to_the_volumes(phantom_result):
+    _, document = phantom_result
+    for name, volume in values(document, "volume_ml").items():
+        # 3 mm slices: area in cm2 times 0.3 cm
+        assert sum(row["area_cm2"][name] for row in document["slices"]) * 0.3 == pytest.approx(volume, rel=1e-6)
+
+
+def test_the_result_has_seg_sr_picture_and_record(phantom_result):
+    target, document = phantom_result
+    assert sorted(path.name for path in target.iterdir()) == ["key_image.png", "result.json", "seg.dcm", "sr.dcm"]
+    assert [Path(output["path"]).parent for output in document["outputs"]] == [target] * 3
+    assert document["status"] == "done"
+    assert document["quality"]["verdict"] == "pass"
+    assert document["timings_s"]["total"] > 0
+    assert document["peak_memory_mb"] > 0
+    with Image.open(target / "key_image.png") as picture:
+        assert picture.width > 800
+
+
+def test_dciodvfy_finds_no_error_in_seg_and_sr(phantom_result):
+    target, _ = phantom_result
+    assert dciodvfy_errors(target / "seg.dcm") == []
+    assert dciodvfy_errors(target / "sr.dcm") == []
+
+
+def test_dcmqi_reads_the_numbers_of_the_result_from_the_report(phantom_result, tmp_path):
+    target, document = phantom_result
+    report = read_report(target / "sr.dcm", tmp_path)
+    for name in LABELS:
+        group = report[f"{APP}/{name}"]
+        assert group["Volume", ""] == values(document, "volume_ml")[name]
+        assert group["Attenuation Coefficient", "Mean"] == values(document, "mean_hu")[name]
+        assert group["Attenuation Coefficient", "Standard Deviation"] == values(document, "sd_hu")[name]
+
+
+def test_dcmqi_counts_the_voxels_that_the_report_states(phantom_result, tmp_path):
+    target, _ = phantom_result
+    report = read_report(target / "sr.dcm", tmp_path)
+    segments = read_segments(target / "seg.dcm", tmp_path)
+    for name, label in LABELS.items():
+        assert volume_ml(segments[label]) == pytest.approx(report[f"{APP}/{name}"]["Volume", ""], rel=1e-6)
+
+
+def test_results_lie_in_the_source_study_of_the_source_patient(phantom_study, phantom_result):
+    target, _ = phantom_result
+    source = dcmread(next(iter(sorted(phantom_study.iterdir()))))
+    for name in ("seg.dcm", "sr.dcm"):
+        result = dcmread(target / name)
+        assert result.StudyInstanceUID == source.StudyInstanceUID
+        assert (result.PatientID, result.PatientName) == (source.PatientID, source.PatientName)
+        assert result.SeriesInstanceUID != source.SeriesInstanceUID
+
+
+def test_the_same_run_twice_gives_identical_bytes(phantom_study, phantom_result, tmp_path):
+    target, _ = phantom_result
+    assert run(phantom_study, tmp_path, PYTHONHASHSEED="7").returncode == 0
+    for name in ("seg.dcm", "sr.dcm", "key_image.png"):
+        assert (tmp_path / name).read_bytes() == (target / name).read_bytes(), name
+
+
+def test_file_names_and_their_order_do_not_matter(phantom_study, phantom_result, tmp_path):
+    target, _ = phantom_result
+    shuffled = tmp_path / "study" / "deep"
+    shuffled.mkdir(parents=True)
+    for index, path in enumerate(sorted(phantom_study.iterdir())):
+        (shuffled / f"{(index * 37) % 101:03}").write_bytes(path.read_bytes())
+    assert run(tmp_path / "study", tmp_path / "out").returncode == 0
+    assert (tmp_path / "out" / "seg.dcm").read_bytes() == (target / "seg.dcm").read_bytes()
+
+
+def test_identity_and_clock_come_from_the_job_where_it_brings_them(phantom_study, phantom_result, tmp_path):
+    target, document = phantom_result
+    job = {"identity": "0123456789abcdef" * 4, "clock": "2031-05-06T07:08:09"}
+    done = run(phantom_study, tmp_path, MAPNODE_JOB=json.dumps(job))
+    assert json.loads(done.stdout)["identity"] == job["identity"] != document["identity"]
+    for name in ("seg.dcm", "sr.dcm"):
+        result = dcmread(tmp_path / name)
+        assert (result.ContentDate, result.ContentTime) == ("20310506", "070809")
+        assert result.SOPInstanceUID != dcmread(target / name).SOPInstanceUID
+
+
+@pytest.fixture(scope="module")
+def small_ct(shared_data, tmp_path_factory):
+    target = tmp_path_factory.mktemp("sm")
+    done = run(shared_data / "ct_totalseg_nifti_sm" / "dicom", target)
+    assert done.returncode == 0, done.stderr
+    return target
+
+
+@pytest.mark.parametrize(
+    ("label", "reference", "least"),
+    [
+        ("Subcutaneous fat", "tissue_subcutaneous_fat", 0.92),
+        ("Visceral fat", "tissue_torso_fat", 0.84),
+        ("Skeletal muscle", "tissue_skeletal_muscle", 0.80),
+    ],
+)
+def test_tissues_of_a_real_ct_lie_where_an_outside_reference_has_them(
+    small_ct, shared_data, tmp_path, label, reference, least
+):
+    segments = read_segments(small_ct / "seg.dcm", tmp_path)
+    mask = SimpleITK.ReadImage(str(shared_data / "ct_totalseg_nifti_sm" / f"{reference}.nii.gz"))
+    assert dice(segments[label], mask) >= least
+
+
+@pytest.fixture(scope="module")
+def full_ct(shared_data, tmp_path_factory):
+    target = tmp_path_factory.mktemp("full")
+    done = run(shared_data / "ct_totalseg_nifti_full" / "dicom", target)
+    assert done.returncode == 0, done.stderr
+    return target, json.loads(done.stdout)
+
+
+def test_a_scan_down_to_the_pelvis_says_that_it_reaches_below_the_iliac_crest(full_ct):
+    _, document = full_ct
+    assert document["quality"]["verdict"] == "caution"
+    assert "field_of_view_below_iliac_crest" in [f["code"] for f in document["quality"]["findings"]]
+
+
+def test_results_on_a_real_ct_are_valid_and_consistent(full_ct, tmp_path):
+    target, document = full_ct
+    assert dciodvfy_errors(target / "seg.dcm") == []
+    assert dciodvfy_errors(target / "sr.dcm") == []
+    segments = read_segments(target / "seg.dcm", tmp_path)
+    report = read_report(target / "sr.dcm", tmp_path)
+    for name, label in LABELS.items():
+        assert volume_ml(segments[label]) == pytest.approx(report[f"{APP}/{name}"]["Volume", ""], rel=1e-6)
+        assert values(document, "volume_ml")[name] == report[f"{APP}/{name}"]["Volume", ""]
+
+
+@pytest.mark.parametrize(
+    ("folder", "exit_code", "words"),
+    [
+        ("seg_dcmqi_ct3slice", 4, "3 slices, at least 10 are needed"),
+        ("odd_two_slices", 4, "modality is MR, not CT"),
+        ("ct_study_philips_phantom", 4, "body part is BRAIN"),
+        ("ct_totalseg_asis", 3, "SOPClassUID (0008,0016) is absent or empty in CT.1.3.12"),
+        ("derived_missing_slices", 3, "missing_slices"),
+        ("derived_mixed_spacing", 3, "mixed_spacing"),
+        ("derived_localizer_mixed", 3, "localizer"),
+        ("derived_duplicate_positions", 3, "duplicate_position"),
+        ("derived_missing_ipp", 3, "ImagePositionPatient (0020,0032) is absent or empty"),
+    ],
+)
+def test_unfit_input_gets_its_reason_and_leaves_only_the_record(shared_data, tmp_path, folder, exit_code, words):
+    done = run(shared_data / folder, tmp_path)
+    assert done.returncode == exit_code
+    assert words in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["result.json"]
+    assert json.loads(done.stdout)["outputs"] == []
+
+
+def test_no_patient_name_is_printed(phantom_study, tmp_path):
+    done = run(phantom_study, tmp_path)
+    name = str(dcmread(next(phantom_study.iterdir())).PatientName)
+    assert name not in done.stdout + done.stderr
