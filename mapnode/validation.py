@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 VALIDATOR = "dciodvfy"
 VALIDATOR_TIMEOUT_S = 120
+QUOTED_VALUE = re.compile(r"=\s*<.*>")
+"""dciodvfy quotes values, names among them."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +76,6 @@ def _ask_dciodvfy(path: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
         )
     except subprocess.TimeoutExpired:
         return (f"{VALIDATOR}: no answer within {VALIDATOR_TIMEOUT_S} s",), ()
-    lines = (done.stdout + done.stderr).splitlines()
+    lines = [QUOTED_VALUE.sub("= (withheld)", line) for line in (done.stdout + done.stderr).splitlines()]
     errors = tuple(f"{VALIDATOR}: {line}" for line in lines if line.startswith("Error"))
     return errors, tuple(f"{VALIDATOR}: {line}" for line in lines if line.startswith("Warning"))

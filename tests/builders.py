@@ -115,6 +115,7 @@ def make_header(
     header.ImagePositionPatient = decimals((0, 0, index * SPACING_MM[0]) if position is None else position)
     header.PixelSpacing = decimals(pixel_spacing)
     header.Rows, header.Columns = matrix
+    header.RescaleSlope, header.RescaleIntercept = 1, 0
     return header
 
 

@@ -2,10 +2,12 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import SimpleITK
 from PIL import Image
@@ -145,6 +147,40 @@ def test_file_names_and_their_order_do_not_matter(phantom_study, phantom_result,
         (shuffled / f"{(index * 37) % 101:03}").write_bytes(path.read_bytes())
     assert run(tmp_path / "study", tmp_path / "out").returncode == 0
     assert (tmp_path / "out" / "seg.dcm").read_bytes() == (target / "seg.dcm").read_bytes()
+
+
+def test_what_else_lies_in_the_folder_does_not_change_the_results(phantom_study, phantom_result, tmp_path):
+    target, _ = phantom_result
+    for path in phantom_study.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    for name in ("seg.dcm", "sr.dcm"):
+        (tmp_path / name).write_bytes((target / name).read_bytes())
+    assert run(tmp_path, tmp_path / "out").returncode == 0
+    for name in ("seg.dcm", "sr.dcm"):
+        assert (tmp_path / "out" / name).read_bytes() == (target / name).read_bytes(), name
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
+def test_a_run_that_is_ended_leaves_no_child_and_no_partial_output(phantom_study, tmp_path, number):
+    target = tmp_path / "out"
+    command = [MAPNODE, "run", APP, phantom_study, target]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
+        next(line for line in process.stderr if "Segment" in line)
+        process.send_signal(number)
+    marks = [p.read_bytes() for p in Path("/proc").glob("[0-9]*/cmdline") if p.exists()]
+    assert not any(str(target).encode() in mark for mark in marks)
+    if number != signal.SIGKILL:
+        assert not target.exists()
+    assert run(phantom_study, target).returncode == 0
+    assert sorted(path.name for path in target.iterdir()) == ["key_image.png", "result.json", "seg.dcm", "sr.dcm"]
+
+
+def test_a_phantom_without_a_patient_is_not_applicable(phantom, tmp_path):
+    air = np.full(phantom.hu.shape, -1000, dtype=np.int16)
+    write_ct_series(air, phantom.affine_lps, tmp_path / "air", description="air", uid_seed="air")
+    done = run(tmp_path / "air", tmp_path / "out")
+    assert done.returncode == 4
+    assert json.loads(done.stdout)["reasons"][0]["code"] == "anatomy_not_found"
 
 
 def test_identity_and_clock_come_from_the_job_where_it_brings_them(phantom_study, phantom_result, tmp_path):

@@ -6,7 +6,7 @@ import sys
 
 from operators.load import LoadSeries, LoadSeriesParameters, LoadVolume
 from operators.measure import MeasureSegments, MeasureSliceAreas
-from operators.qc import CheckFieldOfView
+from operators.qc import CheckFieldOfView, CheckInput, JudgeQuality
 from operators.runtime.application import MapApplication, main
 from operators.segment import Segment, SegmentParameters
 from operators.select import SelectSeries
@@ -44,7 +44,9 @@ class CTBodyComposition(MapApplication):
             Segment(self, engine),
             MeasureSegments(self),
             MeasureSliceAreas(self),
+            CheckInput(self),
             CheckFieldOfView(self),
+            JudgeQuality(self),
             WriteSegmentation(self, output),
             WriteMeasurementReport(self, output),
             WriteKeyImage(self, output),

@@ -28,8 +28,8 @@ def run(
 ) -> None:
     """Run an app on a folder of DICOM files and write SEG, SR, key image and result.json.
 
-    Nothing is sent anywhere. The results appear in OUTPUT all at once when the run is complete; of a run that was
-    refused or failed, result.json alone. The same input gives the same bytes. Progress is on stderr.
+    Nothing is sent anywhere. The results appear in OUTPUT when the run is complete, result.json last; of a run that
+    was refused or failed, result.json alone. The same input gives the same bytes. Progress is on stderr.
 
     The environment variable MAPNODE_JOB (JSON) may give identity, clock and parameters, as a node does.
 

@@ -31,10 +31,11 @@ def series(
     from operators.core.contract import ExitCode
     from operators.core.errors import InputRefused
     from operators.core.geometry import examine
-    from operators.core.reading import read_folder
+    from operators.core.reading import keep_values_out_of_warnings, read_folder
 
     if not folder.is_dir():
         raise WrongUse(f"the folder {folder} does not exist")
+    keep_values_out_of_warnings()
     try:
         found = read_folder(folder)
         described = [_describe(examine(one)) for one in found.series]

@@ -25,7 +25,7 @@ def validate(
     from mapnode.validation import validate_file
     from operators.core.contract import ExitCode
 
-    missing = [str(path) for path in files if not path.is_file()]
+    missing = [f"{path}{' (a folder)' if path.is_dir() else ''}" for path in files if not path.is_file()]
     if missing:
         raise WrongUse(f"no such file: {', '.join(missing)}")
     verdicts = [validate_file(path) for path in files]

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from mapnode.share import import_root
 from operators.core.contract import RESULT_NAME, Progress, Reason, Result, Status
+from operators.core.errors import without_values
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -109,7 +110,7 @@ def read_result(app: App, folder: Path, code: int, log: list[str]) -> Result:
 
 def failed(app: App, message: str, log: list[str]) -> Result:
     """The result of a run that has none of its own."""
-    tail = f"; last words: {log[-1]}" if log else ""
+    tail = f"; last words: {without_values(log[-1])}" if log else ""
     return Result(
         app=app.name,
         version=app.manifest.application.version,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import sys
 import tempfile
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
     from mapnode.app_catalogue import App
 
+STAGING_PREFIX = ".mapnode-"
+
 
 def run_app(
     app: App,
@@ -32,8 +35,8 @@ def run_app(
 ) -> Result:
     """Run an app on a folder.
 
-    The child writes into a hidden folder inside the target; its files appear in the target all at once, after it
-    ended well. Of a run that did not, result.json alone appears. What an earlier run left there by the same way goes.
+    The child writes into a hidden folder inside the target; its files are moved into the target after it ended
+    well, result.json last. Of a run that did not, result.json alone appears. What an earlier run left there goes.
 
     Args:
         app: The app.
@@ -56,9 +59,12 @@ def run_app(
     with _staging(target) as staging:
         code, log = _run_child(_command(app, source, staging, model), job, on_progress)
         if code == ExitCode.WRONG_USE:
-            raise WrongUse(log[-1] if log else f"{app.name} refused the call without a word")
+            raise WrongUse(log[-1].removeprefix("wrong use: ") if log else f"{app.name} refused the call silently")
         result = read_result(app, staging, code, log)
-        _publish(staging, target, result)
+        try:
+            _publish(staging, target, result)
+        except OSError as error:
+            raise WrongUse(f"the output folder {target} cannot be written: {error.strerror}") from error
     return result
 
 
@@ -72,7 +78,8 @@ def _staging(target: Path) -> Iterator[Path]:
     made = not target.exists()
     try:
         target.mkdir(parents=True, exist_ok=True)
-        staging = Path(tempfile.mkdtemp(prefix=".mapnode-", dir=target))
+        _sweep(target)
+        staging = Path(tempfile.mkdtemp(prefix=f"{STAGING_PREFIX}{os.getpid()}-", dir=target))
     except OSError as error:
         raise WrongUse(f"the output folder {target} cannot be written: {error.strerror}") from error
     try:
@@ -83,8 +90,25 @@ def _staging(target: Path) -> Iterator[Path]:
             target.rmdir()
 
 
+def _sweep(target: Path) -> None:
+    """Remove what a run left that was killed: staging folders whose process is gone."""
+    for left in target.glob(f"{STAGING_PREFIX}*-*"):
+        if not Path("/proc", left.name.removeprefix(STAGING_PREFIX).split("-")[0]).exists():
+            shutil.rmtree(left, ignore_errors=True)
+
+
 def _command(app: App, source: Path, staging: Path, model: Path | None) -> list[str]:
-    command = [sys.executable, str(app.folder / "app.py"), "-i", str(source.resolve()), "-o", str(staging.resolve())]
+    # The kernel ends the child with us, however we end; the runner starts it from the thread that waits for it.
+    keeper = ["setpriv", "--pdeathsig", "KILL"] if shutil.which("setpriv") else []
+    command = [
+        *keeper,
+        sys.executable,
+        str(app.folder / "app.py"),
+        "-i",
+        str(source.resolve()),
+        "-o",
+        str(staging.resolve()),
+    ]
     return command + (["-m", str(model.resolve())] if model else [])
 
 
@@ -116,11 +140,11 @@ def _publish(staging: Path, target: Path, result: Result) -> None:
     missing = [o.path for o in result.outputs if not (staging / o.path).is_file()]
     if missing:
         raise NodeError(f"{result.app} names files that it did not write: {', '.join(missing)}")
-    for name in _earlier_outputs(target):
-        (target / name).unlink(missing_ok=True)
-    (target / RESULT_NAME).unlink(missing_ok=True)
+    stale = set(_earlier_outputs(target)) - {output.path for output in result.outputs}
     for output in result.outputs:
         (staging / output.path).replace(target / output.path)
+    for name in stale:
+        (target / name).unlink(missing_ok=True)
     (staging / RESULT_NAME).write_text(result.to_json(), encoding="utf-8")
     (staging / RESULT_NAME).replace(target / RESULT_NAME)
 
@@ -131,4 +155,4 @@ def _earlier_outputs(target: Path) -> list[str]:
         earlier = Result.model_validate_json((target / RESULT_NAME).read_text(encoding="utf-8"))
     except (OSError, ValidationError):
         return []
-    return [Path(output.path).name for output in earlier.outputs]
+    return [o.path for o in earlier.outputs if Path(o.path).name == o.path and (target / o.path).is_file()]

@@ -7,11 +7,10 @@ the exit code (`ExitCode`). Docs: docs/architecture.md, "The runner contract".
 
 from __future__ import annotations
 
-from datetime import datetime
 from enum import IntEnum, StrEnum
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, NaiveDatetime
 
 JOB_VARIABLE = "MAPNODE_JOB"
 RESULT_NAME = "result.json"
@@ -59,8 +58,11 @@ class Job(_Record):
     version: Literal[1] = 1
     identity: str | None = Field(default=None, pattern="^[0-9a-f]{64}$")
     """SHA-256 that UIDs derive from."""
-    clock: datetime | None = None
-    """The creation time that results carry: a value of the job, so that a replay gives identical bytes."""
+    predecessor: str | None = Field(default=None, pattern="^[0-9a-f]{64}$")
+    """Identity of the result that this one supersedes."""
+    clock: NaiveDatetime | None = None
+    """The creation time that results carry, local as DICOM's times are: a value of the job, so that a replay gives
+    identical bytes."""
     parameters: dict[str, Any] = Field(default_factory=dict)
     """Parameters that replace the manifest's."""
 
@@ -175,6 +177,7 @@ class Result(_Record):
     status: Status
     reasons: tuple[Reason, ...] = ()
     identity: str | None = None
+    predecessor: str | None = None
     clock: str | None = None
     selection: tuple[SelectionRecord, ...] = ()
     skipped_files: tuple[Reason, ...] = ()

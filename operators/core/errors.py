@@ -10,6 +10,7 @@ OperatorError                a step could not do its work (exit code 1 unless a 
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -63,4 +64,15 @@ class OperatorFailed(OperatorError):
 
     def __init__(self, operator: str, cause: BaseException) -> None:
         self.operator = operator
-        super().__init__(f"operator {operator} failed: {type(cause).__name__}: {cause}")
+        super().__init__(f"operator {operator} failed: {type(cause).__name__}: {without_values(str(cause))}")
+
+
+def without_values(text: str) -> str:
+    r"""The first line of a foreign message without what it quotes: libraries quote the values of attributes.
+
+    Examples:
+        >>> without_values("Unable to convert 'Doe^Jane' to 'DA' object\nmore")
+        "Unable to convert '...' to '...' object"
+    """
+    lines = text.splitlines() or [""]
+    return re.sub(r"(['\"]).*?\1", r"\1...\1", lines[0])

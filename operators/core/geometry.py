@@ -33,6 +33,10 @@ SHEAR_TOLERANCE_DEG = 0.2
 COSINE_TOLERANCE = 1e-4
 """Direction cosines of one orientation, written with four decimals or more."""
 SPACING_EQUAL_MM = 1e-4
+LARGEST_PIXEL_MM = 20.0
+"""No CT has coarser pixels: a bore of 1 m would be 50 of them."""
+RESCALE_LIMITS = {"RescaleSlope": (1e-4, 100.0), "RescaleIntercept": (-100_000.0, 100_000.0)}
+"""Stored values have at most 16 bits, HU at most some ten thousand (metal, extended scale)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,6 +109,7 @@ def examine(series: Series) -> SeriesGeometry:
     about_instances = _Checks()
     _check_identity(series, about_instances)
     _check_kind(series, about_instances)
+    _check_rescale(series, about_instances)
     _check_one_source(series, about_instances)
     checks = _Checks()
     placements = _place(series, checks)
@@ -176,6 +181,8 @@ def _is_plain_ct(instance: Instance) -> bool:
         (read_value(header, "SOPClassUID") or CTImageStorage) == CTImageStorage
         and str(read_value(header, "SamplesPerPixel") or 1) == "1"
         and str(read_value(header, "NumberOfFrames") or 1) == "1"
+        and str(read_value(header, "PhotometricInterpretation") or "MONOCHROME2").startswith("MONOCHROME")
+        and str(read_value(header, "RescaleType") or "HU") == "HU"
     )
 
 
@@ -205,16 +212,6 @@ def _place(series: Series, checks: _Checks) -> list[Placement]:
     """The instances that say where they lie; a finding for those that do not."""
     placements: list[Placement] = []
     for instance in series.instances:
-        for keyword in ("RescaleSlope", "RescaleIntercept"):
-            numbers = _numbers(instance.header, keyword)
-            if numbers is not None and (
-                not np.isfinite(numbers).all() or (keyword == "RescaleSlope" and not numbers.all())
-            ):
-                checks.add(
-                    FindingCode.INVALID_ATTRIBUTE,
-                    f"{instance.path.name}: {attribute(keyword)} is no finite number, or a slope of 0",
-                    [instance],
-                )
         placed = _placement(instance)
         if isinstance(placed, Placement):
             placements.append(placed)
@@ -222,6 +219,26 @@ def _place(series: Series, checks: _Checks) -> list[Placement]:
             code, message = placed
             checks.add(code, f"{instance.path.name}: {message}", [instance])
     return placements
+
+
+def _check_rescale(series: Series, checks: _Checks) -> None:
+    """Stored values of CT become HU by two attributes of Type 1 (PS3.3 C.8.2.1.1)."""
+    for instance in series.instances:
+        if not _is_plain_ct(instance):
+            continue
+        for keyword in RESCALE_LIMITS:
+            if (wrong := _rescale_problem(_numbers(instance.header, keyword), keyword)) is not None:
+                checks.add(wrong[0], f"{instance.path.name}: {attribute(keyword)} {wrong[1]}", [instance])
+
+
+def _rescale_problem(numbers: NDArray[np.float64] | None, keyword: str) -> tuple[FindingCode, str] | None:
+    """Why stored values cannot become HU."""
+    if numbers is None:
+        return FindingCode.MISSING_ATTRIBUTE, "is absent or empty: stored values are no HU"
+    low, high = RESCALE_LIMITS[keyword]
+    if len(numbers) != 1 or not low <= numbers[0] <= high:
+        return FindingCode.INVALID_ATTRIBUTE, f"is not one number between {low:g} and {high:g}"
+    return None
 
 
 def _placement(instance: Instance) -> Placement | tuple[FindingCode, str]:
@@ -248,8 +265,11 @@ def _checked(instance: Instance, values: dict[str, NDArray[np.float64]]) -> Plac
     lengths = np.linalg.norm(row), np.linalg.norm(column)
     if not np.allclose(lengths, 1, atol=1e-3) or abs(row @ column) > 1e-3:
         return FindingCode.INVALID_ATTRIBUTE, f"{attribute('ImageOrientationPatient')} is not orthonormal"
-    if (values["PixelSpacing"] <= 0).any():
-        return FindingCode.INVALID_ATTRIBUTE, f"{attribute('PixelSpacing')} is not positive"
+    if (values["PixelSpacing"] <= 0).any() or (values["PixelSpacing"] > LARGEST_PIXEL_MM).any():
+        return (
+            FindingCode.INVALID_ATTRIBUTE,
+            f"{attribute('PixelSpacing')} is not above 0 and at most {LARGEST_PIXEL_MM:g} mm",
+        )
     between_rows, between_columns = values["PixelSpacing"]
     return Placement(
         instance,

@@ -23,6 +23,19 @@ if TYPE_CHECKING:
 NAMESPACE = uuid.UUID("0e6e4e7e-7b5d-5c0a-9a43-6d61706e6f64")
 """mapnode's own name space for UUIDs of version 5 (RFC 9562 5.5)."""
 
+INPUT_KEYWORDS = (
+    "SOPInstanceUID",
+    "StudyInstanceUID",
+    "PatientID",
+    "PatientName",
+    "FrameOfReferenceUID",
+    "ImagePositionPatient",
+    "ImageOrientationPatient",
+    "PixelSpacing",
+    "RescaleSlope",
+    "RescaleIntercept",
+)
+"""What results depend on besides pixels: a corrected header is another input, and gets UIDs of its own."""
 CLOCK_KEYWORDS = (
     ("InstanceCreationDate", "InstanceCreationTime"),
     ("ContentDate", "ContentTime"),
@@ -67,13 +80,13 @@ def derived_uid(name: str) -> str:
 def identity_sha256(
     app: str, version: str, model_digest: str, parameters: Mapping[str, Any], slices: Iterable[SourceSlice]
 ) -> str:
-    """SHA-256 over app, version, model, effective parameters and the input's instances and pixels, in any order."""
+    """SHA-256 over app, version, model, effective parameters and the input's headers and pixels, in any order."""
     content = {
         "app": app,
         "version": version,
         "model": model_digest,
         "parameters": dict(parameters),
-        "input": sorted([str(s.header.SOPInstanceUID), s.pixel_sha256] for s in slices),
+        "input": sorted([s.pixel_sha256, *(str(s.header.get(k) or "") for k in INPUT_KEYWORDS)] for s in slices),
     }
     return digest_of(content)
 

@@ -10,7 +10,7 @@ from pydicom import dcmread
 
 from operators.core.errors import InputRefused
 from operators.core.findings import Finding, FindingCode
-from operators.core.reading import PARSE_ERRORS
+from operators.core.reading import PARSE_ERRORS, read_value
 from operators.core.volume import SourceSlice, Volume
 
 if TYPE_CHECKING:
@@ -81,9 +81,9 @@ def _read_slice(instance: Instance, matrix: tuple[int, ...]) -> tuple[NDArray[np
 
 
 def _rescale(header: Dataset) -> tuple[float, float]:
-    """Rescale Slope and Intercept (0028,1053), (0028,1052); the identity where absent."""
-    slope, intercept = header.get("RescaleSlope"), header.get("RescaleIntercept")
-    return 1.0 if slope in {None, ""} else float(slope), 0.0 if intercept in {None, ""} else float(intercept)
+    """Rescale Slope and Intercept (0028,1053), (0028,1052); the identity where absent, which for CT is a finding."""
+    slope, intercept = read_value(header, "RescaleSlope"), read_value(header, "RescaleIntercept")
+    return 1.0 if slope is None else float(slope), 0.0 if intercept is None else float(intercept)
 
 
 def _is_whole(header: Dataset) -> bool:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import struct
 import zlib
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydicom import dcmread
+from pydicom.config import IGNORE, settings
 from pydicom.dataelem import RawDataElement
 from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.tag import Tag
@@ -18,8 +21,7 @@ from operators.core.errors import InputRefused
 from operators.core.findings import Finding, FindingCode
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from pathlib import Path
+    from collections.abc import Iterable, Iterator
 
     from pydicom import Dataset
 
@@ -41,6 +43,8 @@ PARSE_ERRORS = (
 
 IDENTITY_KEYWORDS = ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID")
 """Type 1 wherever an image stands; an instance without one belongs to nothing (PS3.3 C.12.1, C.7.2.1, C.7.3.1)."""
+PREAMBLE_BYTES = 132
+"""128 of any kind and DICM (PS3.10 7.1)."""
 UNDEFINED_LENGTH = 0xFFFFFFFF
 """Length of sequences that end with a delimiter (PS3.5 7.1)."""
 
@@ -64,6 +68,8 @@ class SkippedFile:
 
     name: str
     reason: str
+    suspicious: bool = False
+    """It may be an image that was cut or damaged: empty, named like the images, or not to be opened."""
 
 
 @dataclass(frozen=True)
@@ -112,14 +118,25 @@ def read_folder(folder: Path) -> Folder:
     """
     instances: list[Instance] = []
     skipped: list[SkippedFile] = []
-    for path in sorted(p for p in folder.rglob("*") if p.is_file()):
+    for path in sorted(_files_below(folder)):
         found = _read_instance(path, str(path.relative_to(folder)))
         if isinstance(found, Instance):
             instances.append(found)
         else:
             skipped.append(found)
     _require_instances(instances, skipped)
+    suffixes = {instance.path.suffix for instance in instances} - {""}
+    skipped = [replace(f, suspicious=f.suspicious or Path(f.name).suffix in suffixes) for f in skipped]
     return Folder(_group(instances), tuple(skipped))
+
+
+def _files_below(folder: Path) -> Iterator[Path]:
+    """Every file below a folder; links to folders are followed, each folder is read once."""
+    seen: set[str] = set()
+    for parent, folders, names in os.walk(folder, followlinks=True):
+        folders[:] = [name for name in folders if os.path.realpath(Path(parent, name)) not in seen]
+        seen.update(os.path.realpath(Path(parent, name)) for name in folders)
+        yield from (path for name in names if (path := Path(parent, name)).is_file())
 
 
 def _read_instance(path: Path, name: str) -> Instance | SkippedFile:
@@ -131,9 +148,9 @@ def _read_instance(path: Path, name: str) -> Instance | SkippedFile:
     try:
         header = _read_whole_header(path)
     except InvalidDicomError:
-        return SkippedFile(name, "no DICOM file: the prefix DICM is missing")
+        return SkippedFile(name, "no DICOM file: the prefix DICM is missing", suspicious=_may_be_an_image(path))
     except PermissionError:
-        return SkippedFile(name, "cannot be opened: permission denied")
+        return SkippedFile(name, "cannot be opened: permission denied", suspicious=True)
     except PARSE_ERRORS as error:
         raise InputRefused([
             Finding(
@@ -145,6 +162,18 @@ def _read_instance(path: Path, name: str) -> Instance | SkippedFile:
     if header.file_meta.get("MediaStorageSOPClassUID") == MediaStorageDirectoryStorage:
         return SkippedFile(name, "a DICOMDIR, not an instance")
     return Instance(path, header)
+
+
+def _may_be_an_image(path: Path) -> bool:
+    """Whether a file without the prefix is empty, the beginning of a preamble, or a data set without one."""
+    with path.open("rb") as file:
+        head = file.read(PREAMBLE_BYTES)
+    if len(head) < PREAMBLE_BYTES:
+        return not any(head)
+    try:
+        return "SOPInstanceUID" in dcmread(path, stop_before_pixels=True, force=True, specific_tags=["SOPInstanceUID"])
+    except PARSE_ERRORS:
+        return False
 
 
 def _read_whole_header(path: Path) -> Dataset:
@@ -178,6 +207,14 @@ def _require_instances(instances: list[Instance], skipped: list[SkippedFile]) ->
         raise InputRefused([
             Finding(FindingCode.NO_DICOM, f"the folder holds no DICOM instance: {what}", files=_names(skipped))
         ])
+
+
+def keep_values_out_of_warnings() -> None:
+    """Read values as they are, for the whole process: pydicom's warnings of odd ones print them, names among them.
+
+    Called once where a process begins; what an odd value means is decided where it is used.
+    """
+    settings.reading_validation_mode = IGNORE
 
 
 def read_value(header: Dataset, keyword: str) -> Any:  # noqa: ANN401 - pydicom values are untyped

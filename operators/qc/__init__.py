@@ -1,5 +1,7 @@
 """May the numbers be used."""
 
 from operators.qc.check_field_of_view import CheckFieldOfView
+from operators.qc.check_input import CheckInput
+from operators.qc.judge_quality import JudgeQuality
 
-__all__ = ["CheckFieldOfView"]
+__all__ = ["CheckFieldOfView", "CheckInput", "JudgeQuality"]

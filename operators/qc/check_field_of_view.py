@@ -1,8 +1,10 @@
-"""CheckFieldOfView: say where a scan leaves the region that the method is made for."""
+"""CheckFieldOfView: say where a scan leaves the region that the method is made for, or cuts the body."""
 
 from __future__ import annotations
 
 from typing import ClassVar
+
+import numpy as np
 
 from operators.core.label_map import LabelMap
 from operators.core.quality import QualityFinding, QualityReport
@@ -24,19 +26,27 @@ ORGAN_TEXT = {
 }
 
 
+CONTACT_MM = 20.0
+"""A shorter contact is skin or a fold that grazes the border: its loss does not change a number that matters."""
+CUT_TEXT = (
+    "The body is cut off by the border of the image in {count} of {total} slices: what lies outside is in no number, "
+    "subcutaneous fat above all."
+)
+
+
 class CheckFieldOfView(Step):
-    """Say where the field of view reaches below the iliac crest or into the thorax.
+    """Say where the field of view reaches below the iliac crest or into the thorax, or cuts the body's sides off.
 
     Named Input:
         volume: Volume.
         label_map: LabelMap with landmarks, slice indices in the volume.
 
     Named Output:
-        quality: QualityReport; caution where the scan leaves the abdomen.
+        field_of_view_quality: QualityReport; caution where the scan leaves the abdomen or cuts the body.
     """
 
     inputs: ClassVar[tuple[str, ...]] = ("volume", "label_map")
-    output: ClassVar[str] = "quality"
+    output: ClassVar[str] = "field_of_view_quality"
 
     def process(self, volume: Volume, label_map: LabelMap) -> QualityReport:
         """Look at the landmarks."""
@@ -44,7 +54,7 @@ class CheckFieldOfView(Step):
 
 
 def check_field_of_view(volume: Volume, label_map: LabelMap) -> QualityReport:
-    """One finding for each landmark that lies in the field of view, with its LPS z in mm."""
+    """One finding for each landmark that lies in the field of view, with its LPS z in mm, and one for a cut body."""
     total = len(volume.slices)
     head_up = volume.affine_lps[2, 0] > 0
     findings = []
@@ -56,4 +66,20 @@ def check_field_of_view(volume: Volume, label_map: LabelMap) -> QualityReport:
         towards_feet = name == ILIAC_CREST
         count = index + 1 if towards_feet == head_up else total - index
         findings.append(QualityFinding(code, text.format(z=volume.position_lps(index)[2], count=count, total=total)))
+    cut = _cut_slices(volume, label_map)
+    if cut:
+        findings.append(QualityFinding("body_cut_by_field_of_view", CUT_TEXT.format(count=cut, total=total)))
     return QualityReport(tuple(findings))
+
+
+def _cut_slices(volume: Volume, label_map: LabelMap) -> int:
+    """Number of slices in which the body meets the border of the image over more than CONTACT_MM."""
+    _, row_mm, column_mm = volume.spacing_mm
+    inside = label_map.array > 0
+    lengths = (
+        inside[:, :, 0].sum(axis=1) * row_mm,
+        inside[:, :, -1].sum(axis=1) * row_mm,
+        inside[:, 0].sum(axis=1) * column_mm,
+        inside[:, -1].sum(axis=1) * column_mm,
+    )
+    return int((np.max(lengths, axis=0) > CONTACT_MM).sum())

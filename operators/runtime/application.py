@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import resource
 import shutil
@@ -16,8 +17,9 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, ValidationError
 
 from operators.core.contract import JOB_VARIABLE, RESULT_NAME, ExitCode, Job, Progress, Reason, Result, Status
-from operators.core.errors import InputRefused, NotApplicable, OperatorError, OperatorFailed
+from operators.core.errors import InputRefused, NotApplicable, OperatorError, OperatorFailed, SegmentationError
 from operators.core.manifest import MANIFEST_NAME, Manifest, ManifestError, read_manifest
+from operators.core.reading import keep_values_out_of_warnings
 from operators.runtime.monitor import Monitor
 from operators.runtime.outcome import Outcome
 from operators.runtime.sdk import Application, app_context
@@ -111,7 +113,11 @@ def main(app: type[MapApplication], app_file: str, argv: Sequence[str] | None = 
         except (ManifestError, ValidationError, WrongCall) as error:
             print(f"wrong use: {error}", file=sys.stderr)  # noqa: T201 - the contract's channel for reasons
             return ExitCode.WRONG_USE
-        result = run(app, context, send)
+        try:
+            result = run(app, context, send)
+        except OutputNotWritable as error:
+            print(f"wrong use: {error}", file=sys.stderr)  # noqa: T201
+            return ExitCode.WRONG_USE
     if result.status is not Status.DONE:
         print(result.sentence, file=sys.stderr)  # noqa: T201
     return result.exit_code
@@ -119,6 +125,22 @@ def main(app: type[MapApplication], app_file: str, argv: Sequence[str] | None = 
 
 class WrongCall(Exception):
     """The process was called with folders that cannot be used."""
+
+
+class OutputNotWritable(Exception):
+    """The output folder takes no more: the disk is full, over its quota, or read-only."""
+
+
+def _require_room(error: BaseException | None) -> None:
+    """Tell a disk that takes no more from a defect, however deep in a chain of errors it stands.
+
+    Raises:
+        OutputNotWritable: If that is what happened.
+    """
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EROFS}:
+            raise OutputNotWritable(f"the output folder cannot be written: {os.strerror(error.errno)}") from error
+        error = error.__cause__ or error.__context__
 
 
 def run(app: type[MapApplication], context: RunContext, send: Callable[[Progress], None] | None = None) -> Result:
@@ -131,6 +153,10 @@ def run(app: type[MapApplication], context: RunContext, send: Callable[[Progress
 
     Returns:
         What was written to result.json.
+
+    Raises:
+        OutputNotWritable: If the disk is full or read-only.
+        OSError: If the result cannot be written for another reason.
     """
     before = set(context.output_folder.iterdir())
     monitor = Monitor(send)
@@ -138,16 +164,22 @@ def run(app: type[MapApplication], context: RunContext, send: Callable[[Progress
     status, reasons = _run_graph(app, context, monitor)
     if status is not Status.DONE:
         _remove_new(context.output_folder, before)
+    _require_room(monitor.failure)
     result = Result(
         app=context.manifest.application.title,
         version=context.manifest.application.version,
         status=status,
         reasons=reasons,
+        predecessor=context.job.predecessor,
         timings_s={**monitor.timings_s, "total": round(time.perf_counter() - started, 4)},
         peak_memory_mb=round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
         **(context.outcome.fields if status is Status.DONE else {}),
     )
-    (context.output_folder / RESULT_NAME).write_text(result.to_json(), encoding="utf-8")
+    try:
+        (context.output_folder / RESULT_NAME).write_text(result.to_json(), encoding="utf-8")
+    except OSError as error:
+        _require_room(error)
+        raise
     return result
 
 
@@ -158,10 +190,11 @@ def _run_graph(app: type[MapApplication], context: RunContext, monitor: Monitor)
     except Exception as error:  # noqa: BLE001 - the job loop: whatever happens ends as a failed run with its reason
         if monitor.failure is None:
             monitor.failure = OperatorFailed(context.manifest.application.title, error)
-            traceback.print_exc()
+            monitor.failure.__cause__ = error
     if monitor.failure is not None:
         if isinstance(monitor.failure, OperatorFailed) and monitor.failure.__cause__ is not None:
-            traceback.print_exception(monitor.failure.__cause__)
+            # Where it happened, without the message: that may quote a patient's name.
+            traceback.print_tb(monitor.failure.__cause__.__traceback__)
         return explain(monitor.failure)
     if not context.outcome.fields:
         return Status.FAILED, (Reason(code="incomplete", message="the graph ended before its last operator ran"),)
@@ -173,6 +206,8 @@ def explain(error: OperatorError) -> tuple[Status, tuple[Reason, ...]]:
     if isinstance(error, InputRefused):
         reasons = (Reason(code=f.code, message=f.message, instances=f.instances, files=f.files) for f in error.findings)
         return Status.REFUSED, tuple(reasons)
+    if isinstance(error, SegmentationError):
+        return Status.NOT_APPLICABLE, (Reason(code="anatomy_not_found", message=str(error)),)
     if isinstance(error, NotApplicable):
         return Status.NOT_APPLICABLE, tuple(Reason(code="criteria_not_met", message=text) for text in error.reasons)
     code = "operator_failed" if isinstance(error, OperatorFailed) else type(error).__name__
@@ -212,6 +247,7 @@ def _remove_new(folder: Path, before: set[Path]) -> None:
 @contextlib.contextmanager
 def contract_channel() -> Iterator[Callable[[BaseModel], None]]:
     """The contract's lines alone on stdout: whatever libraries print, natively too, goes to stderr."""
+    keep_values_out_of_warnings()
     sys.stdout.flush()
     kept = os.dup(1)
     os.dup2(2, 1)

@@ -73,6 +73,7 @@ class Step(Operator):  # type: ignore[misc]
             raise
         except Exception as error:
             self.monitor.failure = OperatorFailed(self.step_name, error)
+            self.monitor.failure.__cause__ = error
             raise self.monitor.failure from error
         self.monitor.finish(self.step_name, time.perf_counter() - started)
         if self.output is not None:

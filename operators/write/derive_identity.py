@@ -56,4 +56,4 @@ def derive_identity(volume: Volume, parameters: DeriveIdentityParameters) -> Res
         parameters.app, parameters.version, parameters.model_digest, parameters.parameters, volume.slices
     )
     clock = parameters.job.clock or source_clock(source.header for source in volume.slices)
-    return ResultIdentity(sha256, clock.replace(tzinfo=None), parameters.app, parameters.version)
+    return ResultIdentity(sha256, clock, parameters.app, parameters.version)

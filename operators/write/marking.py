@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import re
 import warnings
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ from pydicom.valuerep import DSfloat
 
 from operators.core import defaults
 from operators.core.identity import derived_uid
+from operators.core.reading import read_value
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,6 +31,9 @@ if TYPE_CHECKING:
     from operators.core.label_map import Algorithm
     from operators.core.volume import Volume
 
+DATE = re.compile(r"(\d{4}(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01]))?")
+TIME = re.compile(r"(([01]\d|2[0-3])([0-5]\d([0-5]\d(\.\d{1,6})?)?)?)?")
+"""DA and TM (PS3.5 6.2), or nothing."""
 LO_LENGTH = 64
 """Longest Long String (PS3.5 6.2)."""
 TYPE_2_KEYWORDS = (
@@ -36,7 +41,18 @@ TYPE_2_KEYWORDS = (
     "StudyID", "StudyDate", "StudyTime", "AccessionNumber", "ReferringPhysicianName",
 )  # fmt: skip
 """What an image must have, if only empty (PS3.3 C.7.1.1, C.7.2.1), and what anonymised images often lack."""
+VALID_VALUES = {
+    "PatientSex": re.compile("[MFO]?"),
+    "PatientBirthDate": DATE,
+    "StudyDate": DATE,
+    "StudyTime": TIME,
+}
+"""What highdicom takes; anonymised images often have something else, such as a birth date of 19500000."""
 UTF8 = "ISO_IR 192"
+KNOWN_CHARACTER_SETS = {
+    None,
+    *(value.value for value in hd.enum.SpecificCharacterSetValues if "2022" not in value.value),
+}
 PROCESSING_EQUIPMENT = codes.DCM.ProcessingEquipment
 
 
@@ -52,8 +68,8 @@ def series_description(title: str, identity: ResultIdentity) -> str:
 def source_headers(volume: Volume) -> list[Dataset]:
     """Copies of the source's headers as highdicom takes them.
 
-    Absent attributes of Type 2 become empty ones. Character sets with code extensions (ISO 2022) become UTF-8:
-    highdicom knows them by their first value only, and the letters survive.
+    Absent attributes of Type 2 become empty ones, and so do dates, times and a sex that are none. Character sets
+    with code extensions (ISO 2022), and what is no character set, become UTF-8: the letters survive.
     """
     return [_completed(source.header, volume.spacing_mm[0]) for source in volume.slices]
 
@@ -65,7 +81,11 @@ def _completed(header: Dataset, spacing_mm: float) -> Dataset:
             setattr(header, keyword, "")
     if not header.get("SliceThickness"):
         header.SliceThickness = DSfloat(spacing_mm, auto_format=True)
-    if isinstance(header.get("SpecificCharacterSet"), MultiValue):
+    for keyword, valid in VALID_VALUES.items():
+        if not valid.fullmatch(str(read_value(header, keyword) or "")):
+            setattr(header, keyword, "")
+    character_set = header.get("SpecificCharacterSet")
+    if isinstance(character_set, MultiValue) or character_set not in KNOWN_CHARACTER_SETS:
         header = copy.deepcopy(header)
         # pydicom decodes an element with the character set of its file when it is first looked at.
         for _ in header.iterall():

@@ -42,7 +42,7 @@ class WriteMeasurementReport(Step):
     """Write the measurements of a label map as one Comprehensive 3D SR in the source's study.
 
     One TID 1411 group a segment that was found, which references the SEG's segment; one TID 1501 group with what a
-    reader has to know: research status, quality, choice of series, segments that were not found.
+    reader has to know: research status, quality, the series measured, segments that were not found.
 
     Named Input:
         volume: Volume, the source.
@@ -230,6 +230,6 @@ def _comments(
         f"Quality verdict: {quality.verdict}.",
         *(finding.message for finding in quality.findings),
         *(f"{labels[m.segment_name]}: not found." for m in measurements if m.voxels == 0),
-        f"Series selected: {chosen.series.uid}, {len(chosen.instances)} images, "
-        f"of {len(selection.candidates)} series in the input.",
+        # Nothing here may depend on what else lies in the folder: the UIDs do not.
+        f"Series measured: {chosen.series.uid}, {len(chosen.instances)} images.",
     ]

@@ -33,7 +33,7 @@ def test_not_applicable_says_every_reason():
 
 
 def test_failure_names_operator_and_cause():
-    error = OperatorFailed("Segment", KeyError("spine"))
+    error = OperatorFailed("Segment", ValueError("Unable to convert 'Doe^Jane' to a date\nmore"))
 
-    assert str(error) == "operator Segment failed: KeyError: 'spine'"
+    assert str(error) == "operator Segment failed: ValueError: Unable to convert '...' to a date"
     assert error.operator == "Segment"

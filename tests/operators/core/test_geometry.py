@@ -411,3 +411,43 @@ def write_text(path, keyword, text):
     dataset.save_as(path)
     start = struct.pack("<HH", tag.group, tag.element)
     path.write_bytes(path.read_bytes().replace(start + b"LO", start + b"DS"))
+
+
+class TestRescale:
+    """Stored values of CT become HU by Rescale Slope and Intercept, both Type 1 (PS3.3 C.8.2.1.1)."""
+
+    @pytest.mark.parametrize("keyword", ["RescaleSlope", "RescaleIntercept"])
+    def test_one_image_without_it_is_no_hu(self, tmp_path, keyword):
+        def strip(dataset, index):
+            if index == 3:
+                del dataset[keyword]
+
+        make_ct_series(tmp_path, slices=6, edit=strip)
+        (series,) = read_folder(tmp_path).series
+
+        (finding,) = examine(series).findings
+
+        assert finding.code is FindingCode.MISSING_ATTRIBUTE
+        assert keyword in finding.message
+        assert len(finding.instances) == 1
+
+    @pytest.mark.parametrize(
+        ("keyword", "value", "code"),
+        [
+            ("RescaleSlope", "0", FindingCode.INVALID_ATTRIBUTE),
+            ("RescaleSlope", "-1", FindingCode.INVALID_ATTRIBUTE),
+            ("RescaleSlope", "1e30", FindingCode.INVALID_ATTRIBUTE),
+            ("RescaleIntercept", "1e9", FindingCode.INVALID_ATTRIBUTE),
+            ("RescaleType", "Z_EFF", FindingCode.UNSUPPORTED_OBJECT),
+            ("PhotometricInterpretation", "PALETTE COLOR", FindingCode.UNSUPPORTED_OBJECT),
+            ("PixelSpacing", ["1500", "1500"], FindingCode.INVALID_ATTRIBUTE),
+        ],
+    )
+    def test_values_that_are_no_hu_of_a_ct_are_refused(self, tmp_path, keyword, value, code):
+        make_ct_series(tmp_path, slices=6, edit=lambda dataset, _: setattr(dataset, keyword, value))
+        (series,) = read_folder(tmp_path).series
+
+        geometry = examine(series)
+
+        assert {finding.code for finding in geometry.findings} == {code}
+        assert not geometry.usable

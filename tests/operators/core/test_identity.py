@@ -10,7 +10,7 @@ from pydicom.uid import UID
 
 from operators.core.identity import EPOCH, derived_uid, digest_of, identity_sha256, source_clock
 from operators.core.volume import SourceSlice
-from tests.builders import make_header, make_identity
+from tests.builders import make_header, make_identity, make_volume
 
 
 def source(index, pixel_sha256="0" * 64) -> SourceSlice:
@@ -114,3 +114,23 @@ def test_short_and_fractional_times_are_read(time, expected):
 
 def test_without_a_date_the_clock_is_1970():
     assert source_clock([header(StudyDate="", StudyTime="101112"), Dataset()]) == EPOCH
+
+
+@pytest.mark.parametrize(
+    ("keyword", "value"),
+    [
+        ("PixelSpacing", [1.4, 1.4]),
+        ("RescaleIntercept", -1014),
+        ("PatientID", "CORRECTED"),
+        ("PatientName", "New^Name"),
+    ],
+)
+def test_a_corrected_header_is_another_input(keyword, value):
+    def digest(volume):
+        return identity_sha256("app", "1.0.0", "model", {}, volume.slices)
+
+    def correct(header, _index):
+        setattr(header, keyword, value)
+
+    assert digest(make_volume()) == digest(make_volume())
+    assert digest(make_volume(edit=correct)) != digest(make_volume())

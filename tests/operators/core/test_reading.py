@@ -156,3 +156,14 @@ def test_series_knows_its_modality_and_uid(tmp_path):
 
     assert series.modality == "CT"
     assert series.uid == dcmread(path).SeriesInstanceUID
+
+
+def test_links_to_folders_are_followed_and_loops_end(tmp_path):
+    make_ct_series(tmp_path / "elsewhere", slices=3)
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "series").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "in" / "loop").symlink_to(tmp_path / "in")
+
+    (series,) = read_folder(tmp_path / "in").series
+
+    assert len(series.instances) == 3

@@ -1,5 +1,6 @@
 """CheckFieldOfView: where the scan leaves the abdomen, whatever the order of its slices."""
 
+import numpy as np
 import pytest
 
 from operators.core.quality import Verdict
@@ -57,3 +58,17 @@ def test_scan_that_reaches_both_says_both():
         "field_of_view_below_iliac_crest",
         "field_of_view_in_thorax",
     ]
+
+
+def test_a_body_cut_by_the_border_of_the_image_asks_for_caution():
+    volume = make_volume(array=np.zeros((12, 60, 60), dtype=np.int16))
+    labels = np.zeros((12, 60, 60), dtype=np.uint8)
+    labels[:, 10:50, 10:50] = 1
+    assert check_field_of_view(volume, make_label_map(volume, labels)).findings == ()
+
+    labels = labels.copy()
+    labels[:4, 10:50, 50:] = 1
+    (finding,) = check_field_of_view(volume, make_label_map(volume, labels)).findings
+
+    assert finding.code == "body_cut_by_field_of_view"
+    assert "in 4 of 12 slices" in finding.message

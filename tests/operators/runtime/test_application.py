@@ -140,8 +140,8 @@ def test_progress_never_goes_back_and_ends_at_1(context):
     [
         (InputRefused([FINDING]), Status.REFUSED, "gantry_tilt"),
         (NotApplicable(["no CT"]), Status.NOT_APPLICABLE, "criteria_not_met"),
-        (SegmentationError("no body"), Status.FAILED, "SegmentationError"),
-        (KeyError("spine"), Status.FAILED, "operator_failed"),
+        (SegmentationError("no body"), Status.NOT_APPLICABLE, "anatomy_not_found"),
+        (RuntimeError("no spine"), Status.FAILED, "operator_failed"),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, Exception) else "",
 )
@@ -157,9 +157,9 @@ def test_run_that_fails_says_why_and_leaves_nothing_else(context, error, status,
 
 
 def test_failed_run_names_the_operator(context):
-    result = run(failing_with(KeyError("spine")), context)
+    result = run(failing_with(RuntimeError("no spine")), context)
 
-    assert result.reasons[0].message == "operator Write failed: KeyError: 'spine'"
+    assert result.reasons[0].message == "operator Write failed: RuntimeError: no spine"
 
 
 def test_refusal_keeps_instances_and_files(context):
@@ -169,7 +169,7 @@ def test_refusal_keeps_instances_and_files(context):
 
 
 def test_folder_of_a_failed_run_goes_too(context):
-    run(failing_with(KeyError("spine"), WriteFolder), context)
+    run(failing_with(RuntimeError("no spine"), WriteFolder), context)
 
     assert names_in(context.output_folder) == {RESULT}
 
@@ -249,7 +249,7 @@ class TestMain:
         assert {line["operator"] for line in lines} == {"Count", "Write", "Finish"}
 
     @pytest.mark.parametrize(
-        ("error", "code"), [(InputRefused([FINDING]), 3), (NotApplicable(["no CT"]), 4), (KeyError("spine"), 1)]
+        ("error", "code"), [(InputRefused([FINDING]), 3), (NotApplicable(["no CT"]), 4), (RuntimeError("no spine"), 1)]
     )
     def test_other_ends_give_their_code_and_a_reason_on_stderr(self, call, capfd, error, code):
         assert call(failing_with(error)) == code
@@ -284,4 +284,6 @@ class TestMain:
 
 def explain_text(error) -> str:
     """What a person has to read about each of the errors above."""
-    return {"InputRefused": "gantry_tilt: tilted", "NotApplicable": "no CT", "KeyError": "spine"}[type(error).__name__]
+    return {"InputRefused": "gantry_tilt: tilted", "NotApplicable": "no CT", "RuntimeError": "no spine"}[
+        type(error).__name__
+    ]

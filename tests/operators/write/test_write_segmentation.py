@@ -31,6 +31,7 @@ from tests.builders import (
     make_label_map,
     make_volume,
 )
+from tests.judges import dciodvfy_errors
 
 MAY_BE_ABSENT = (
     "PatientBirthDate",
@@ -296,3 +297,25 @@ def test_dciodvfy_finds_no_error(tmp_path, directions):
     lines = (judged.stdout + judged.stderr).splitlines()
     assert lines, "dciodvfy names at least the IOD"
     assert [line for line in lines if line.startswith("Error")] == []
+
+
+@pytest.mark.parametrize(
+    ("keyword", "value"),
+    [
+        ("PatientSex", "U"),
+        ("PatientSex", "m"),
+        ("PatientBirthDate", "19500000"),
+        ("PatientBirthDate", "02/03/1901"),
+        ("StudyTime", "10:15:00"),
+        ("SpecificCharacterSet", "ISO-IR 100"),
+        ("SpecificCharacterSet", "ISO_IR 6"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore")
+def test_values_that_anonymised_images_often_have_do_not_stop_a_result(tmp_path, keyword, value):
+    volume = make_volume(edit=lambda header, _: header.__setattr__(keyword, value))
+
+    dataset = dcmread(write(tmp_path, volume, make_label_map(volume)))
+
+    assert dataset.PatientID == volume.slices[0].header.PatientID
+    assert dciodvfy_errors(tmp_path / "seg.dcm") == []

@@ -1,0 +1,27 @@
+"""JudgeQuality: put the findings of all checks into one verdict."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from operators.core.quality import QualityReport
+from operators.runtime.step import Step
+
+
+class JudgeQuality(Step):
+    """Put the findings of all checks together.
+
+    Named Input:
+        input_quality: QualityReport about the files.
+        field_of_view_quality: QualityReport about the field of view.
+
+    Named Output:
+        quality: QualityReport with all findings; its verdict is the worst of theirs.
+    """
+
+    inputs: ClassVar[tuple[str, ...]] = ("input_quality", "field_of_view_quality")
+    output: ClassVar[str] = "quality"
+
+    def process(self, input_quality: QualityReport, field_of_view_quality: QualityReport) -> QualityReport:
+        """Join."""
+        return QualityReport(input_quality.findings + field_of_view_quality.findings)
