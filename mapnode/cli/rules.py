@@ -1,0 +1,167 @@
+"""mapnode rules: is a rules file right, and what would it do with a study."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mapnode.cli.printing import print_error, print_json, print_line
+from mapnode.errors import WrongUse
+
+if TYPE_CHECKING:
+    from mapnode.rules import RuleSet
+    from operators.core.reading import Series
+
+rules_app = typer.Typer(no_args_is_help=True, help="Check rules, and explain what they decide.")
+
+FILE = typer.Argument(metavar="FILE", help="The rules, such as rules.yaml; docs/rules.md says what may stand in it.")
+
+
+@rules_app.command("check")
+def check(
+    file: Annotated[Path, FILE],
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="Print file, valid, rules and problems as JSON.")] = False,
+) -> None:
+    """Check a rules file: each problem with line, key and the fix.
+
+    The exit code is 2 if there is a problem. Nothing runs, and a running node is not told.
+
+    Example: mapnode rules check rules.yaml
+    """
+    from mapnode.rules import RulesError
+
+    try:
+        rule_set = _load(file)
+    except RulesError as error:
+        if as_json:
+            problems = [{"line": p.line, "key": p.key, "message": p.message} for p in error.problems]
+            print_json({"file": str(file), "valid": False, "rules": [], "problems": problems})
+        raise _refused(error) from error
+    if as_json:
+        print_json({"file": str(file), "valid": True, "rules": _described(rule_set), "problems": []})
+        return
+    print_line(f"{file}: {len(rule_set.rules)} rules, no problem")
+    for rule in rule_set.rules:
+        print_line(f"  {rule.name} -> {rule.app} ({rule.priority}), {len(rule.when)} clauses")
+
+
+@rules_app.command("explain")
+def explain(
+    file: Annotated[Path, FILE],
+    folder: Annotated[Path, typer.Argument(metavar="STUDY_FOLDER", help="Folder with DICOM files, in any depth.")],
+    *,
+    calling_aet: Annotated[str, typer.Option(help="AE title that the study would come from.")] = "",
+    called_aet: Annotated[str, typer.Option(help="AE title that it would be sent to.")] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON list, an entry a series.")] = False,
+) -> None:
+    """Explain what rules decide about each series of a folder: matched, or the clause that failed and the value met.
+
+    Nothing runs. Values of attributes that may identify a patient are withheld.
+
+    Example: mapnode rules explain rules.yaml study/ --calling-aet CT1
+    """
+    from mapnode.rules import RulesError
+    from operators.core.contract import ExitCode
+    from operators.core.errors import InputRefused
+    from operators.core.reading import read_folder
+
+    try:
+        rule_set = _load(file)
+    except RulesError as error:
+        raise _refused(error) from error
+    if not folder.is_dir():
+        raise WrongUse(f"the folder {folder} does not exist")
+    try:
+        found = read_folder(folder)
+    except InputRefused as error:
+        if as_json:
+            print_json([])
+        print_error(f"refused: {error}")
+        raise typer.Exit(ExitCode.REFUSED) from error
+    for skipped in found.skipped:
+        print_error(f"skipped {skipped.name}: {skipped.reason}")
+    _name_unknown_titles(rule_set, {"calling_aet": calling_aet, "called_aet": called_aet})
+    entries = [_explain(rule_set, series, calling_aet, called_aet) for series in found.series]
+    if as_json:
+        print_json(entries)
+        return
+    for entry in entries:
+        _print_entry(entry)
+
+
+def _load(file: Path) -> RuleSet:
+    from mapnode.app_catalogue import list_apps
+    from mapnode.rules import load_rules
+
+    return load_rules(file, [app.name for app in list_apps()])
+
+
+def _refused(error: WrongUse) -> typer.Exit:
+    """Each problem on a line of its own, file and line in front, as editors and CI read them."""
+    sys.stderr.write(f"{error}\n")
+    return typer.Exit(error.exit_code)
+
+
+def _described(rule_set: RuleSet) -> list[dict[str, Any]]:
+    return [
+        {
+            "name": rule.name,
+            "app": rule.app,
+            "priority": rule.priority,
+            "own_results": rule.own_results,
+            "clauses": [clause.text for clause in rule.when],
+        }
+        for rule in rule_set.rules
+    ]
+
+
+def _name_unknown_titles(rule_set: RuleSet, titles: dict[str, str]) -> None:
+    for fact in sorted(rule_set.facts):
+        if titles.get(fact) == "":
+            print_error(f"rules ask for {fact}, and it counts as absent here; give --{fact.replace('_', '-')}")
+
+
+def _explain(rule_set: RuleSet, series: Series, calling_aet: str, called_aet: str) -> dict[str, Any]:
+    """One entry of the list."""
+    from dataclasses import asdict
+
+    from mapnode.rules import decide, facts_from_headers
+
+    facts = facts_from_headers(
+        [instance.header for instance in series.instances],
+        calling_aet=calling_aet,
+        called_aet=called_aet,
+        attributes=rule_set.attributes,
+    )
+    return {
+        "series_instance_uid": facts.series_instance_uid,
+        "study_instance_uid": facts.study_instance_uid,
+        "modality": series.modality,
+        "description": str(series.first.get("SeriesDescription") or ""),
+        "instances": facts.instances,
+        "own_result": facts.own_result,
+        "decisions": [asdict(decision) for decision in decide(rule_set, facts)],
+    }
+
+
+def _print_entry(entry: dict[str, Any]) -> None:
+    title = entry["description"] or entry["series_instance_uid"]
+    count = entry["instances"]
+    print_line(f"{entry['modality']} {_printable(title)}, {count} instance{'' if count == 1 else 's'}")
+    for decision in entry["decisions"]:
+        last = decision["clauses"][-1]
+        verdict = (
+            f"matched, all {len(decision['clauses'])} clauses held"
+            if decision["matched"]
+            else f"not matched: {last['text']}; met: {last['met']}"
+        )
+        print_line(f"  {decision['rule']} -> {decision['app']} ({decision['priority']}): {verdict}")
+
+
+def _printable(text: str) -> str:
+    """What a scanner wrote, without what a terminal would obey."""
+    return "".join(c if c.isprintable() else "\ufffd" for c in text)

@@ -1,0 +1,153 @@
+"""Evaluate: what each rule says of a series, and which clause decided."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from mapnode.rules.numbers import as_number
+from mapnode.rules.patterns import pattern_found
+from mapnode.rules.schema import WITHHELD
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from mapnode.rules.facts import SeriesFacts
+    from mapnode.rules.schema import Clause, Priority, Range, Rule, RuleSet
+
+ALL_HELD = "all held"
+ABSENT = "(absent)"
+NOT_OWN = "not written by mapnode itself (own_results: false)"
+OWN = "a result of mapnode"
+MET_LENGTH = 200
+
+
+@dataclass(frozen=True)
+class ClauseOutcome:
+    """What one clause said.
+
+    Attributes:
+        text: The clause; operands on identifying attributes are withheld.
+        held: Whether it held.
+        met: The values met, `(absent)`, or `(withheld)`.
+    """
+
+    text: str
+    held: bool
+    met: str
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What one rule said of one series; `dataclasses.asdict` gives what JSON can carry.
+
+    Attributes:
+        rule: Name of the rule.
+        app: App that it names.
+        matched: Whether all clauses held.
+        priority: Of the job.
+        parameters: For the app.
+        clauses: Each clause with its outcome, up to and with the first that failed.
+        decided_by: The clause that failed, or `all held`.
+    """
+
+    rule: str
+    app: str
+    matched: bool
+    priority: Priority
+    parameters: dict[str, Any]
+    clauses: tuple[ClauseOutcome, ...]
+    decided_by: str
+
+
+def decide(rule_set: RuleSet, facts: SeriesFacts) -> tuple[Decision, ...]:
+    """Ask every rule about a series.
+
+    Args:
+        rule_set: The rules.
+        facts: The series.
+
+    Returns:
+        One decision a rule, in the order of the rules.
+    """
+    return tuple(_decide(rule, facts) for rule in rule_set.rules)
+
+
+def _decide(rule: Rule, facts: SeriesFacts) -> Decision:
+    outcomes = _outcomes(rule, facts)
+    matched = outcomes[-1].held
+    return Decision(
+        rule=rule.name,
+        app=rule.app,
+        matched=matched,
+        priority=rule.priority,
+        parameters=copy.deepcopy(rule.parameters),
+        clauses=outcomes,
+        decided_by=ALL_HELD if matched else outcomes[-1].text,
+    )
+
+
+def _outcomes(rule: Rule, facts: SeriesFacts) -> tuple[ClauseOutcome, ...]:
+    """The outcomes up to the one that decided."""
+    if facts.own_result and not rule.own_results:
+        return (ClauseOutcome(NOT_OWN, held=False, met=OWN),)
+    outcomes = []
+    for clause in rule.when:
+        values = _values(clause, facts)
+        outcomes.append(ClauseOutcome(clause.text, _holds(clause, values), _met(clause, values)))
+        if not outcomes[-1].held:
+            break
+    return tuple(outcomes)
+
+
+def _values(clause: Clause, facts: SeriesFacts) -> tuple[str, ...]:
+    """What the clause looks at; empty if it is absent."""
+    if clause.attribute is not None:
+        return facts.attributes.get(clause.attribute, ())
+    known: Mapping[str, str] = {
+        "calling_aet": facts.calling_aet,
+        "called_aet": facts.called_aet,
+        "instances": str(facts.instances),
+    }
+    value = known[clause.name]
+    return (value,) if value else ()
+
+
+def _holds(clause: Clause, values: tuple[str, ...]) -> bool:
+    """Whether any value meets the clause; what is absent counts as one empty text."""
+    if clause.exists is not None:
+        return bool(values) is clause.exists
+    return any(_meets(clause, value) for value in values or ("",))
+
+
+def _meets(clause: Clause, value: str) -> bool:
+    if clause.regex is not None:
+        return pattern_found(clause.regex, value)
+    if clause.range is not None:
+        return _inside(clause.range, as_number(value))
+    wanted = clause.in_ if clause.in_ is not None else (clause.equals,)
+    return any(_equal(value, str(operand), numeric=clause.numeric) for operand in wanted)
+
+
+def _equal(value: str, operand: str, *, numeric: bool) -> bool:
+    number = as_number(value) if numeric else None
+    return value == operand if number is None else number == as_number(operand)
+
+
+def _inside(bounds: Range, number: float | None) -> bool:
+    return (
+        number is not None
+        and (bounds.min is None or number >= bounds.min)
+        and (bounds.max is None or number <= bounds.max)
+    )
+
+
+def _met(clause: Clause, values: tuple[str, ...]) -> str:
+    """The values met, as one short printable line."""
+    if not values:
+        return ABSENT
+    if clause.withheld:
+        return WITHHELD
+    text = "".join(c if c.isprintable() else "\ufffd" for c in ", ".join(values))
+    return text if len(text) <= MET_LENGTH else text[: MET_LENGTH - 3] + "..."
