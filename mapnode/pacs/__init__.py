@@ -1,0 +1,31 @@
+"""The PACS room: Orthanc as the node's own process, its REST, its events and its change log.
+
+Imports mapnode.errors, mapnode.share and operators.core only.
+"""
+
+from mapnode.pacs.change_follower import ChangeFollower, FilePositionStore, FollowState, Poll, Position, PositionStore
+from mapnode.pacs.event_receiver import event_router
+from mapnode.pacs.events import ConflictEvent, EventBatch, InstanceEvent
+from mapnode.pacs.orthanc_client import OrthancClient
+from mapnode.pacs.orthanc_configuration import Credentials, Modality, OrthancSettings, PluginSettings
+from mapnode.pacs.orthanc_process import OrthancProcess, free_port
+
+__all__ = [
+    "ChangeFollower",
+    "ConflictEvent",
+    "Credentials",
+    "EventBatch",
+    "FilePositionStore",
+    "FollowState",
+    "InstanceEvent",
+    "Modality",
+    "OrthancClient",
+    "OrthancProcess",
+    "OrthancSettings",
+    "PluginSettings",
+    "Poll",
+    "Position",
+    "PositionStore",
+    "event_router",
+    "free_port",
+]
