@@ -1,0 +1,1 @@
+"""Durable jobs: what is to be done, what was done, and why."""
