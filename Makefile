@@ -4,16 +4,24 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STUDY ?=
+ORTHANC_PLUGINS := /usr/share/orthanc/plugins
+# COMMAND_OR_FILE:PACKAGE, what results are checked with and what receives studies
+DEBIAN_PACKAGES := dciodvfy:dicom3tools storescu:dcmtk Orthanc:orthanc \
+  $(ORTHANC_PLUGINS)/libOrthancPython.so:orthanc-python $(ORTHANC_PLUGINS)/libOrthancDicomWeb.so:orthanc-dicomweb \
+  $(ORTHANC_PLUGINS)/libOrthancGdcm.so:orthanc-gdcm
 
-.PHONY: demo test check format lock clean
+.PHONY: demo up test check format lock clean
 .DEFAULT_GOAL := demo
 
 demo: $(VENV)/base.stamp ## run the app on a digital phantom, or on STUDY=FOLDER
 	$(BIN)/python -m mapnode.demo $(if $(STUDY),"$(STUDY)")
 
+up: $(VENV)/base.stamp ## run the node with mapnode.yaml until Ctrl-C
+	$(BIN)/mapnode up
+
 test: $(VENV)/dev.stamp ## every test that this machine can run, and the checks
 	$(MAKE) --no-print-directory check
-	$(BIN)/python -m pytest -m "slow or not slow" -rs
+	$(BIN)/python -m pytest -m "" -rs
 
 check: $(VENV)/dev.stamp ## format, lint, types, spelling
 	$(BIN)/ruff format --check
@@ -36,7 +44,7 @@ clean:
 
 # The programs that results are checked with; setup asks for them once and again when the list changes.
 $(VENV)/system.stamp: Makefile scripts/debian-packages
-	@scripts/debian-packages dciodvfy:dicom3tools storescu:dcmtk
+	@scripts/debian-packages $(DEBIAN_PACKAGES)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "mapnode needs Python 3.11 or newer: make PYTHON=...")'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@touch $@
@@ -44,5 +52,5 @@ $(VENV)/system.stamp: Makefile scripts/debian-packages
 $(VENV)/%.stamp: requirements/%.lock pyproject.toml $(VENV)/system.stamp
 	$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --require-hashes -r $<
 	$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps -e .
-	@ln -sf ../../nvidia/cu13/lib/libcudart.so.13 $$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/holoscan/lib/
+	@ln -sf ../../nvidia/cu13/lib/libcudart.so.13 "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/holoscan/lib/"
 	@touch $@

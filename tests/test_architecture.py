@@ -62,6 +62,11 @@ def test_only_the_adapter_imports_the_sdk():
     assert {arrow.split(" imports ")[0] for arrow in arrows} == {"operators/runtime/sdk.py"}
 
 
+def test_the_plugin_imports_the_standard_library_and_orthancs_own_module_only():
+    modules = {module.split(".")[0] for path in python_files("orthanc") for module in imported_modules(path)}
+    assert modules - {"orthanc"} <= sys.stdlib_module_names
+
+
 def test_a_wrong_arrow_is_seen(tmp_path, monkeypatch):
     (tmp_path / "operators").mkdir()
     (tmp_path / "operators" / "bad.py").write_text("def f():\n    from mapnode.share import shared_folder\n")
@@ -89,7 +94,7 @@ def test_importing_the_whole_node_loads_neither_torch_nor_monai_nor_holoscan():
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("folder", ["apps"])
+@pytest.mark.parametrize("folder", ["apps", "orthanc"])
 def test_folders_that_are_no_packages_have_no_init(folder):
     assert list((ROOT / folder).rglob("__init__.py")) == []
 

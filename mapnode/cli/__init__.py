@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 
 import typer
 
-from mapnode.cli import apps, run, series, validate
+from mapnode.cli import apps, jobs, rules, run, series, status, up, validate
 from mapnode.errors import NodeError
 
 app = typer.Typer(
@@ -23,15 +24,18 @@ app.command("run")(run.run)
 app.command("apps")(apps.apps)
 app.command("series")(series.series)
 app.command("validate")(validate.validate)
+app.command("up")(up.up)
+app.command("status")(status.status)
+app.add_typer(jobs.jobs_app, name="jobs")
+app.add_typer(rules.rules_app, name="rules")
 
 
 def main() -> None:
     """Entry point of the `mapnode` command."""
+    # SIGTERM ends a command as Ctrl-C does: what it began is cleaned up. `mapnode up` sets handlers of its own.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
         app()
     except NodeError as error:
         print(f"mapnode: {error}", file=sys.stderr)  # noqa: T201
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        print("mapnode: interrupted; nothing was left half written", file=sys.stderr)  # noqa: T201
-        sys.exit(130)

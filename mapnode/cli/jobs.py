@@ -1,0 +1,97 @@
+"""mapnode jobs: what was done, what is being done, and why."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mapnode.cli.printing import new_table, print_json, print_line, print_table
+from mapnode.cli.up import settings_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from mapnode.jobs.ledger import Ledger
+
+jobs_app = typer.Typer(no_args_is_help=True, help="List, show, retry and cancel jobs, whether the node runs or not.")
+
+Config = Annotated[Path | None, typer.Option("--config", metavar="FILE", help="Settings of the node.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+JobArgument = Annotated[str, typer.Argument(metavar="JOB", help="Identifier of the job, or its beginning.")]
+
+
+@jobs_app.command("list")
+def list_jobs(*, config: Config = None, as_json: AsJson = False) -> None:
+    """List all jobs, the newest first.
+
+    Example: mapnode jobs list
+    """
+    with _ledger(config) as ledger:
+        jobs = ledger.list()
+    if as_json:
+        print_json(jobs)
+        return
+    table = new_table("job", "state", "app", "created", "seconds", "reason", numbers=("seconds",))
+    for job in jobs:
+        seconds = sum(step["seconds"] or 0 for step in job["steps"])
+        created = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(job["created_at"]))
+        table.add_row(job["id"][:12], job["state"], job["app"], created, f"{seconds:.1f}", job["reason"])
+    print_table(table)
+
+
+@jobs_app.command("show")
+def show(job: JobArgument, *, config: Config = None, as_json: AsJson = False) -> None:
+    """Show one job: its steps with their times, its reason, what was stored.
+
+    Example: mapnode jobs show 3f2a
+    """
+    with _ledger(config) as ledger:
+        _print_job(ledger.show(job), as_json=as_json)
+
+
+@jobs_app.command("retry")
+def retry(job: JobArgument, *, config: Config = None, as_json: AsJson = False) -> None:
+    """Begin a failed or cancelled job anew.
+
+    Example: mapnode jobs retry 3f2a
+    """
+    with _ledger(config) as ledger:
+        _print_job(ledger.retry(job), as_json=as_json)
+
+
+@jobs_app.command("cancel")
+def cancel(job: JobArgument, *, config: Config = None, as_json: AsJson = False) -> None:
+    """Keep a queued or running job from going on; nothing of it is stored.
+
+    Example: mapnode jobs cancel 3f2a
+    """
+    with _ledger(config) as ledger:
+        _print_job(ledger.cancel(job), as_json=as_json)
+
+
+@contextlib.contextmanager
+def _ledger(config: Path | None) -> Iterator[Ledger]:
+    from mapnode.jobs.ledger import Ledger
+
+    ledger = Ledger(settings_of(config).var)
+    try:
+        yield ledger
+    finally:
+        ledger.close()
+
+
+def _print_job(job: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        print_json(job)
+        return
+    for key in ("id", "state", "app", "rule", "study_instance_uid", "series_instance_uid", "reason"):
+        print_line(f"{key:<20}{job[key]}")
+    for step in job["steps"]:
+        seconds = f"{step['seconds']:.2f} s" if step["seconds"] is not None else "-"
+        print_line(f"  {step['name']:<18}{step['state']:<8}{seconds}")
+    for stored in job["stored"]:
+        print_line(f"  stored {stored['path']}: {stored['status']} as {stored['orthanc_id']}")

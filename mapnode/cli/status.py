@@ -1,0 +1,91 @@
+"""mapnode status: how the node does."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mapnode.cli.printing import print_json, print_line
+from mapnode.cli.up import settings_of
+
+if TYPE_CHECKING:
+    from mapnode.settings import Settings
+
+
+def status(
+    *,
+    config: Annotated[Path | None, typer.Option(metavar="FILE", help="Settings of the node.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """Show whether the node runs, what Orthanc does, and how many jobs are in which state.
+
+    Example: mapnode status --json
+    """
+    settings = settings_of(config)
+    document = _running(settings) or _stopped(settings)
+    document["queues"] = _queues(settings)
+    if as_json:
+        print_json(document)
+        return
+    node, orthanc = document["node"], document["orthanc"]
+    print_line(f"node     {node['state']}  {node['url'] or ''}")
+    print_line(f"orthanc  {orthanc['state']}  {orthanc['aet']} at port {orthanc['dicom_port']}  {orthanc['url']}")
+    for worker in document["workers"]:
+        print_line(f"worker   {worker['app']}  {'pid ' + str(worker['pid']) if worker['pid'] else 'not started'}")
+    for queue in document["queues"]:
+        print_line(f"queue    {queue['name']}  " + ", ".join(f"{n} {state}" for state, n in queue["jobs"].items()))
+    print_line(f"disk     {document['disk']['free_bytes'] / 1e9:.1f} GB free in {document['disk']['folder']}")
+
+
+def _running(settings: Settings) -> dict[str, Any] | None:
+    """What the node says of itself; None where none answers."""
+    import httpx
+
+    from mapnode.node_state import STATE_NAME
+
+    try:
+        url = json.loads((settings.var / STATE_NAME).read_text(encoding="utf-8"))["url"]
+        answer = httpx.get(f"{url}/status", timeout=5)
+        return dict(answer.raise_for_status().json())
+    except (OSError, ValueError, KeyError, httpx.HTTPError):
+        return None
+
+
+def _stopped(settings: Settings) -> dict[str, Any]:
+    import os
+    from importlib.metadata import version
+
+    part = settings.orthanc
+    folder = settings.var if settings.var.is_dir() else settings.var.resolve().parent
+    disk = os.statvfs(folder)
+    return {
+        "node": {"url": None, "version": version("mapnode"), "state": "stopped"},
+        "orthanc": {
+            "url": f"http://127.0.0.1:{part.http_port}",
+            "dicom_port": part.dicom_port,
+            "aet": part.aet,
+            "version": None,
+            "state": "stopped",
+        },
+        "workers": [],
+        "destinations": [],
+        "disk": {"folder": str(folder), "free_bytes": disk.f_bavail * disk.f_frsize},
+    }
+
+
+def _queues(settings: Settings) -> list[dict[str, Any]]:
+    from mapnode.errors import WrongUse
+    from mapnode.jobs.ledger import Ledger
+    from mapnode.jobs.workflow import QUEUE
+
+    try:
+        ledger = Ledger(settings.var)
+    except WrongUse:
+        return []
+    try:
+        return [{"name": QUEUE, "jobs": ledger.counts()}]
+    finally:
+        ledger.close()

@@ -1,0 +1,270 @@
+"""Node: Orthanc, intake, jobs and workers under one roof, in the foreground."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import logging
+import os
+import secrets
+import signal
+import socket
+import threading
+import time
+from importlib.metadata import version
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+import uvicorn
+from fastapi import FastAPI
+
+from mapnode.app_catalogue import list_apps
+from mapnode.errors import WrongUse
+from mapnode.intake import Intake
+from mapnode.jobs.records import Records
+from mapnode.jobs.work import Workplace
+from mapnode.jobs.workflow import JobQueue
+from mapnode.node_state import STATE_NAME
+from mapnode.pacs.change_follower import ChangeFollower, FilePositionStore
+from mapnode.pacs.errors import PacsError
+from mapnode.pacs.event_receiver import EVENT_PATH, event_router
+from mapnode.pacs.orthanc_configuration import Modality, OrthancSettings, PluginSettings, write_private
+from mapnode.pacs.orthanc_process import OrthancProcess
+from mapnode.rules import load_rules
+from mapnode.runners.warm import WarmWorkers
+from operators.core.reading import keep_values_out_of_warnings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from mapnode.pacs.events import EventBatch
+    from mapnode.rules import RuleSet
+    from mapnode.settings import Settings
+
+HOST = "127.0.0.1"
+LOCK_NAME = "node.lock"
+CHANNEL_NAME = "channel.json"
+WATCH_S = 1.0
+
+_log = logging.getLogger(__name__)
+
+
+class Node:
+    """A running node. Everything that it starts it stops."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Check what can be checked before anything starts.
+
+        Args:
+            settings: The node's settings.
+
+        Raises:
+            WrongUse: If the rules are wrong, or a rule sets a parameter that its app does not have.
+        """
+        self.settings = settings
+        self.folder = settings.var.resolve()
+        self._rules = _load_rules(settings.rules)
+        self._stop = threading.Event()
+        self._threads: list[threading.Thread] = []
+        self._started = time.time()
+
+    def run(self, on_ready: Callable[[dict[str, Any]], None]) -> None:
+        """Run until SIGINT or SIGTERM.
+
+        Args:
+            on_ready: Called once when studies can come, with the node's status.
+        """
+        keep_values_out_of_warnings()
+        for name in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(name, lambda *_: self._stop.set())
+        with contextlib.ExitStack() as stack:
+            self._open(stack)
+            on_ready(self.status())
+            while not self._stop.wait(WATCH_S):
+                self._watch_orthanc()
+            _log.info("stopping")
+
+    def status(self) -> dict[str, Any]:
+        """What `mapnode status` prints of a running node."""
+        part = self.settings.orthanc
+        disk = os.statvfs(self.folder)
+        return {
+            "node": {
+                "url": self.url,
+                "pid": os.getpid(),
+                "version": version("mapnode"),
+                "state": "running",
+                "started_at": self._started,
+                "following": str(self._follower.state),
+            },
+            "orthanc": {
+                "url": self._orthanc.url,
+                "dicom_port": part.dicom_port,
+                "aet": part.aet,
+                "version": self._orthanc_version,
+                "state": "running" if self._orthanc.is_running() else "stopped",
+                "plugin": part.plugin,
+            },
+            "workers": [{"app": app, "pid": pid} for app, pid in self._workers.pids().items()],
+            "destinations": [],
+            "disk": {"folder": str(self.folder), "free_bytes": disk.f_bavail * disk.f_frsize},
+        }
+
+    def _open(self, stack: contextlib.ExitStack) -> None:
+        """Start all parts, in the order in which they need each other; the stack stops them the other way round."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        stack.enter_context(_lock(self.folder / LOCK_NAME))
+        listener, token = _event_channel(self.folder / CHANNEL_NAME)
+        stack.callback(listener.close)
+        self.url = f"http://{HOST}:{listener.getsockname()[1]}"
+        self._orthanc = OrthancProcess(self._orthanc_settings(token))
+        self._orthanc.start()
+        stack.callback(self._orthanc.stop)
+        self._orthanc_version = self._orthanc.wait_until_ready().version
+        client = stack.enter_context(self._orthanc.client())
+        records = Records(self.folder / "records.sqlite")
+        stack.callback(records.close)
+        self._workers = WarmWorkers()
+        stack.callback(self._workers.stop)
+        storage = self._orthanc.settings.storage
+        place = Workplace(client, storage, self.folder, self._workers, self.settings.job_timeout_s)
+        jobs = JobQueue(place, workers=self.settings.workers)
+        intake = Intake(client, storage, records, self._rules, self.settings.settle_s, jobs.add)
+        self._follower = ChangeFollower(
+            client,
+            FilePositionStore(self.folder / "position.json"),
+            intake.on_instance,
+            poll_s=self.settings.poll_s,
+        )
+        stack.callback(self._join)
+        jobs.launch()
+        stack.callback(jobs.stop)
+        self._serve(listener, token, stack)
+        self._begin("follow", self._follower.run)
+        self._begin("intake", intake.run)
+        self._begin("warm up", self._warm_up)
+        (self.folder / STATE_NAME).write_text(json.dumps({"url": self.url, "pid": os.getpid()}), encoding="utf-8")
+        stack.callback((self.folder / STATE_NAME).unlink, missing_ok=True)
+
+    def _orthanc_settings(self, token: str) -> OrthancSettings:
+        part = self.settings.orthanc
+        return OrthancSettings(
+            folder=self.folder / "orthanc",
+            program=part.program,
+            aet=part.aet,
+            dicom_port=part.dicom_port,
+            http_port=part.http_port,
+            modalities=tuple(Modality(m.aet, m.host, m.port) for m in part.modalities),
+            plugin=PluginSettings(self.url + EVENT_PATH, token) if part.plugin else None,
+        )
+
+    def _serve(self, listener: socket.socket, token: str, stack: contextlib.ExitStack) -> None:
+        """The node's own loopback HTTP: events in, status out."""
+        api = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+        api.include_router(event_router(token, self._on_events))
+        api.add_api_route("/status", self.status)
+        server = uvicorn.Server(uvicorn.Config(api, log_level="warning", lifespan="off"))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="http", daemon=True)
+        # uvicorn handles signals in the main thread only; here the node does.
+        thread.start()
+
+        def stop() -> None:
+            server.should_exit = True
+            thread.join(timeout=5)
+
+        stack.callback(stop)
+
+    def _on_events(self, batch: EventBatch) -> None:
+        for conflict in batch.conflicts:
+            _log.warning(
+                "instance %s came again with other pixels from %s; the first one stays",
+                conflict.sop_instance_uid,
+                conflict.calling_aet or conflict.origin or "somewhere",
+            )
+        if batch.tells_of_instances:
+            self._follower.wake()
+
+    def _begin(self, name: str, target: Callable[[threading.Event], None]) -> None:
+        thread = threading.Thread(target=target, args=(self._stop,), name=name, daemon=True)
+        thread.start()
+        self._threads.append(thread)
+
+    def _join(self) -> None:
+        self._stop.set()
+        self._follower.wake()
+        for thread in self._threads:
+            thread.join(timeout=10)
+
+    def _warm_up(self, _: threading.Event) -> None:
+        """Start the workers of the apps that rules name, so that the first study does not wait for them."""
+        apps = {app.name: app for app in list_apps()}
+        for name in sorted({rule.app for rule in self._rules.rules}):
+            self._workers.of(apps[name]).warm_up()
+
+    def _watch_orthanc(self) -> None:
+        """Start Orthanc again when it is gone; everything else waits for it meanwhile."""
+        if self._orthanc.is_running():
+            return
+        _log.error("Orthanc is gone; starting it again")
+        try:
+            self._orthanc.start()
+            self._orthanc.wait_until_ready()
+        except PacsError as error:
+            _log.error("Orthanc does not start: %s; trying again", error)
+
+
+def _load_rules(path: Path) -> RuleSet:
+    """The rules, held against the manifests of the apps that they name.
+
+    Raises:
+        WrongUse: If they are wrong.
+    """
+    apps = {app.name: app for app in list_apps()}
+    if not path.is_file():
+        raise WrongUse(f"the rules {path} do not exist; docs/rules.md has an example")
+    rules = load_rules(path, apps)
+    for rule in rules.rules:
+        unknown = sorted(set(rule.parameters) - set(apps[rule.app].manifest.mapnode.parameters))
+        if unknown:
+            raise WrongUse(f"{path}: rule {rule.name}: {rule.app} has no parameter {', '.join(unknown)}")
+    return rules
+
+
+@contextlib.contextmanager
+def _lock(path: Path) -> Iterator[None]:
+    """One node a folder.
+
+    Raises:
+        WrongUse: If another one holds it.
+    """
+    lock: IO[str] = path.open("a+", encoding="utf-8")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        lock.close()
+        raise WrongUse(f"another node runs on {path.parent}; stop it, or set `var` to a folder of its own") from error
+    try:
+        yield
+    finally:
+        lock.close()
+
+
+def _event_channel(path: Path) -> tuple[socket.socket, str]:
+    """The loopback socket and the token by which Orthanc's plugin reaches the node, the same after a restart.
+
+    An Orthanc that outlived its node goes on telling there; where the port was taken meanwhile, another one is.
+    """
+    try:
+        known = json.loads(path.read_text(encoding="utf-8"))
+        port, token = int(known["port"]), str(known["token"])
+    except (OSError, ValueError, KeyError):
+        port, token = 0, secrets.token_urlsafe(32)
+    listener = socket.socket()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((HOST, port))
+    except OSError:
+        listener.bind((HOST, 0))
+    write_private(path, json.dumps({"port": listener.getsockname()[1], "token": token}))
+    return listener, token
