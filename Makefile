@@ -10,7 +10,7 @@ DEBIAN_PACKAGES := dciodvfy:dicom3tools storescu:dcmtk Orthanc:orthanc \
   $(ORTHANC_PLUGINS)/libOrthancPython.so:orthanc-python $(ORTHANC_PLUGINS)/libOrthancDicomWeb.so:orthanc-dicomweb \
   $(ORTHANC_PLUGINS)/libOrthancGdcm.so:orthanc-gdcm
 
-.PHONY: demo up test check format lock clean
+.PHONY: demo up test test-orthanc bench-node check format lock clean
 .DEFAULT_GOAL := demo
 
 demo: $(VENV)/base.stamp ## run the app on a digital phantom, or on STUDY=FOLDER
@@ -22,6 +22,13 @@ up: $(VENV)/base.stamp ## run the node with mapnode.yaml until Ctrl-C
 test: $(VENV)/dev.stamp ## every test that this machine can run, and the checks
 	$(MAKE) --no-print-directory check
 	$(BIN)/python -m pytest -m "" -rs
+
+test-orthanc: $(VENV)/dev.stamp ## only the tests with a real Orthanc
+	$(BIN)/python -m pytest -m orthanc -rs
+
+bench-node: $(VENV)/dev.stamp ## intake and turnaround of the node
+	@mkdir -p build
+	$(BIN)/python -m benchmarks.node
 
 check: $(VENV)/dev.stamp ## format, lint, types, spelling
 	$(BIN)/ruff format --check
