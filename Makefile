@@ -10,7 +10,7 @@ DEBIAN_PACKAGES := dciodvfy:dicom3tools storescu:dcmtk Orthanc:orthanc \
   $(ORTHANC_PLUGINS)/libOrthancPython.so:orthanc-python $(ORTHANC_PLUGINS)/libOrthancDicomWeb.so:orthanc-dicomweb \
   $(ORTHANC_PLUGINS)/libOrthancGdcm.so:orthanc-gdcm
 
-.PHONY: demo up test test-orthanc bench-node check format lock clean
+.PHONY: demo up test test-orthanc test-orthanc-1.12 bench-node check format lock clean
 .DEFAULT_GOAL := demo
 
 demo: $(VENV)/base.stamp ## run the app on a digital phantom, or on STUDY=FOLDER
@@ -25,6 +25,10 @@ test: $(VENV)/dev.stamp ## every test that this machine can run, and the checks
 
 test-orthanc: $(VENV)/dev.stamp ## only the tests with a real Orthanc
 	$(BIN)/python -m pytest -m orthanc -rs
+
+test-orthanc-1.12: $(VENV)/dev.stamp ## the same with Orthanc 1.12 of Debian 13, in a chroot; needs root
+	scripts/orthanc-1.12 --set-up
+	MAPNODE_TEST_ORTHANC=$(CURDIR)/scripts/orthanc-1.12 $(BIN)/python -m pytest tests/test_node.py tests/mapnode/pacs -m orthanc -rs
 
 bench-node: $(VENV)/dev.stamp ## intake and turnaround of the node
 	@mkdir -p build

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 PAUSE_S = 0.05
 """Between two looks at the series that wait."""
+RETRY_S = 30.0
+"""After this a series that could not be decided is tried again; it waits in the records meanwhile."""
 
 _log = logging.getLogger(__name__)
 
@@ -65,6 +67,7 @@ class Intake:
         self._rules = rules
         self._settle_s = settle_s
         self._add_job = add_job
+        self._not_before: dict[str, float] = {}
 
     def on_instance(self, instance_id: str) -> None:
         """An instance is in Orthanc: its series waits from now on."""
@@ -78,14 +81,27 @@ class Intake:
         """Decide series as they become complete, until told to stop."""
         while not stop.wait(PAUSE_S):
             for pending in self._records.pending_series():
-                if time.time() - pending.last_arrival < self._settle_s:
-                    continue
-                try:
-                    self.decide(pending)
-                except OrthancUnreachable:
-                    break  # who follows the change log has said so; the series goes on waiting
-                except NodeError:
-                    _log.exception("series %s could not be decided; trying again", pending.orthanc_id)
+                if self._may_decide(pending) and not self._try(pending):
+                    break
+
+    def _may_decide(self, pending: PendingSeries) -> bool:
+        """Whether a series has settled, and was not found undecidable a moment ago."""
+        now = time.time()
+        settled = now - pending.last_arrival >= self._settle_s
+        return settled and now >= self._not_before.get(pending.orthanc_id, 0.0)
+
+    def _try(self, pending: PendingSeries) -> bool:
+        """Decide a series; False if Orthanc does not answer, who follows the change log has said so."""
+        try:
+            self.decide(pending)
+        except OrthancUnreachable:
+            return False
+        except NodeError as error:
+            _log.error("series %s could not be decided, trying again in %g s: %s", pending.orthanc_id, RETRY_S, error)
+            self._not_before[pending.orthanc_id] = time.time() + RETRY_S
+        else:
+            self._not_before.pop(pending.orthanc_id, None)
+        return True
 
     def decide(self, pending: PendingSeries) -> None:
         """Ask the rules about a series, store what they say, add the jobs."""

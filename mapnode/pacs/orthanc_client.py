@@ -8,11 +8,11 @@ from __future__ import annotations
 import re
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, Self, TypeVar
 from urllib.parse import quote
 
 import httpx
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
 from mapnode.pacs.errors import (
     CompressedAttachment,
@@ -37,6 +37,15 @@ _Answer = TypeVar("_Answer")
 
 class _Resource(BaseModel):
     model_config = ConfigDict(frozen=True, validate_by_name=True, validate_by_alias=True)
+
+
+def _texts(tags: object) -> object:
+    """Orthanc 1.12 gives sequences among the main tags, such as Request Attributes; here only text is asked for."""
+    return {k: v for k, v in tags.items() if isinstance(v, str)} if isinstance(tags, dict) else tags
+
+
+Tags = Annotated[dict[str, str], BeforeValidator(_texts)]
+"""Main DICOM tags by keyword."""
 
 
 class SystemInformation(_Resource):
@@ -77,7 +86,7 @@ class Instance(_Resource):
     id: str = Field(validation_alias="ID")
     series_id: str = Field(validation_alias="ParentSeries")
     file_size: int = Field(validation_alias="FileSize")
-    tags: dict[str, str] = Field(validation_alias="MainDicomTags")
+    tags: Tags = Field(validation_alias="MainDicomTags")
     """Orthanc's main DICOM tags of this level, by keyword."""
 
     @property
@@ -92,7 +101,7 @@ class Series(_Resource):
     id: str = Field(validation_alias="ID")
     study_id: str = Field(validation_alias="ParentStudy")
     instance_ids: tuple[str, ...] = Field(validation_alias="Instances")
-    tags: dict[str, str] = Field(validation_alias="MainDicomTags")
+    tags: Tags = Field(validation_alias="MainDicomTags")
 
     @property
     def series_instance_uid(self) -> str:
@@ -107,8 +116,8 @@ class Study(_Resource):
     patient_id: str = Field(validation_alias="ParentPatient")
     """Orthanc's identifier of the patient, not Patient ID (0010,0020)."""
     series_ids: tuple[str, ...] = Field(validation_alias="Series")
-    tags: dict[str, str] = Field(validation_alias="MainDicomTags")
-    patient_tags: dict[str, str] = Field(validation_alias="PatientMainDicomTags")
+    tags: Tags = Field(validation_alias="MainDicomTags")
+    patient_tags: Tags = Field(validation_alias="PatientMainDicomTags")
 
     @property
     def study_instance_uid(self) -> str:

@@ -9,6 +9,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from mapnode.pacs import Modality, OrthancSettings, event_router, free_port
+from tests.node_under_test import ORTHANC
 
 TOKEN = "token of this test"
 
@@ -75,5 +76,10 @@ def run(*command):
 
 def orthanc_settings(folder, **more):
     """Settings on free ports, with one scanner."""
-    given = {"modalities": (Modality("SCANNER", "127.0.0.1"),), "dicom_port": free_port(), "http_port": free_port()}
+    given = {
+        "program": ORTHANC,
+        "modalities": (Modality("SCANNER", "127.0.0.1"),),
+        "dicom_port": free_port(),
+        "http_port": free_port(),
+    }
     return OrthancSettings(folder, **(given | more))

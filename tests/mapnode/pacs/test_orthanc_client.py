@@ -147,3 +147,15 @@ def test_an_identifier_cannot_become_another_path(client_of):
 def test_nobody_listening_is_unreachable():
     with OrthancClient("http://127.0.0.1:1", "user", "secret") as client, pytest.raises(OrthancUnreachable):
         client.system()
+
+
+def test_sequences_among_the_main_tags_are_left_out(client_of):
+    """Orthanc 1.12 gives Request Attributes Sequence (0040,0275) as a list."""
+    client = client_of({
+        "ID": "s",
+        "ParentStudy": "t",
+        "Instances": ["i"],
+        "MainDicomTags": {"SeriesInstanceUID": "1.2.3", "RequestAttributesSequence": []},
+    })
+
+    assert client.series("s").tags == {"SeriesInstanceUID": "1.2.3"}
