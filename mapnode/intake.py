@@ -7,13 +7,12 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from pydicom import dcmread
-
 from mapnode.app_catalogue import find_app
 from mapnode.errors import NodeError
 from mapnode.jobs.records import DecisionRecord
 from mapnode.jobs.spec import JobSpec, job_id
 from mapnode.pacs.errors import NotFound, OrthancUnreachable
+from mapnode.pacs.headers import read_header
 from mapnode.rules import decide, facts_from_headers
 from operators.core.reading import PARSE_ERRORS
 
@@ -96,7 +95,7 @@ class Intake:
             self.decide(pending)
         except OrthancUnreachable:
             return False
-        except NodeError as error:
+        except Exception as error:  # noqa: BLE001 - the intake's loop: one series must never end it for all others
             _log.error("series %s could not be decided, trying again in %g s: %s", pending.orthanc_id, RETRY_S, error)
             self._not_before[pending.orthanc_id] = time.time() + RETRY_S
         else:
@@ -109,6 +108,8 @@ class Intake:
             series = self._client.series(pending.orthanc_id)
             instances = self._client.series_instances(pending.orthanc_id)
         except NotFound:
+            instances = []
+        if not instances:
             self._records.series_settled(pending, [])
             return
         facts = self._facts(instances)
@@ -139,7 +140,7 @@ class Intake:
             NodeError: If its file cannot be read.
         """
         try:
-            return dcmread(self._client.attachment(instance.id).path(self._storage), stop_before_pixels=True)
+            return read_header(self._client, self._storage, instance.id)
         except PARSE_ERRORS as error:
             raise NodeError(f"instance {instance.sop_instance_uid} cannot be read: {type(error).__name__}") from error
 

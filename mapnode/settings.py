@@ -70,11 +70,11 @@ def load_settings(path: Path | None) -> Settings:
     if path is None:
         return Settings()
     try:
-        document: Any = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-        settings = Settings.model_validate(document)
+        document: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
+        settings = Settings.model_validate({} if document is None else document)
     except OSError as error:
         raise WrongUse(f"{path}: {error.strerror}") from error
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise WrongUse(f"{path}: no YAML: {error}") from error
     except ValidationError as error:
         wrong = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())

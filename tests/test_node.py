@@ -295,6 +295,17 @@ def test_a_node_killed_while_a_job_runs_gives_one_result_after_its_restart(fresh
         assert len(client.study(study.id).series_ids) == 3
 
 
+def test_a_node_stopped_while_a_job_runs_finishes_it_after_its_restart(fresh_node, tmp_path):
+    node = fresh_node()
+    node.start()
+    assert node.send(make_study(tmp_path / "study", slices=40)) == 0
+    wait_for(lambda: [j for j in node.jobs() if [s["name"] for s in j["steps"]] == ["stage"]], 30, "the app to run")
+    assert node.stop() == 0
+    node.start()
+    (job,) = node.ended_jobs()
+    assert job["state"] == "done", job["reason"]
+
+
 def test_orthanc_receives_while_the_node_is_dead_and_the_node_catches_up(fresh_node, tmp_path):
     node = fresh_node()
     node.start()

@@ -59,7 +59,7 @@ def _stopped(settings: Settings) -> dict[str, Any]:
     from importlib.metadata import version
 
     part = settings.orthanc
-    folder = settings.var if settings.var.is_dir() else settings.var.resolve().parent
+    folder = next(path for path in (settings.var.resolve(), *settings.var.resolve().parents) if path.is_dir())
     disk = os.statvfs(folder)
     return {
         "node": {"url": None, "version": version("mapnode"), "state": "stopped"},

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from dbos import DBOSClient
+from sqlalchemy.exc import DatabaseError
 
-from mapnode.errors import WrongUse
+from mapnode.errors import NodeError, WrongUse
 from mapnode.jobs.workflow import QUEUE, WORKFLOW, database_url
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ class Ledger:
         """
         if not (folder / "jobs.sqlite").is_file():
             raise WrongUse(f"there is no node in {folder}: `mapnode up` makes one")
+        self._folder = folder
         self._client = DBOSClient(system_database_url=database_url(folder))
 
     def close(self) -> None:
@@ -44,8 +46,7 @@ class Ledger:
 
     def list(self) -> list[dict[str, Any]]:
         """All jobs, the newest first."""
-        workflows = self._client.list_workflows(name=WORKFLOW, sort_desc=True)
-        return [self._describe(workflow) for workflow in workflows]
+        return [self._describe(workflow) for workflow in self._workflows(sort_desc=True)]
 
     def show(self, job: str) -> dict[str, Any]:
         """One job; the beginning of its identifier is enough where it tells it from others.
@@ -53,7 +54,7 @@ class Ledger:
         Raises:
             WrongUse: If there is none, or more than one.
         """
-        found = self._client.list_workflows(name=WORKFLOW, workflow_id_prefix=job)
+        found = self._workflows(workflow_id_prefix=job)
         if len(found) != 1:
             raise WrongUse(f"{'no' if not found else 'more than one'} job begins with {job!r} (mapnode jobs list)")
         return self._describe(found[0])
@@ -89,6 +90,19 @@ class Ledger:
             counts[job["state"]] = counts.get(job["state"], 0) + 1
         return counts
 
+    def _workflows(self, **which: Any) -> Any:  # noqa: ANN401 - DBOS's own records
+        """The workflows of the jobs; none where the node has not made its tables yet.
+
+        Raises:
+            NodeError: If the file is no database.
+        """
+        try:
+            return self._client.list_workflows(name=WORKFLOW, **which)
+        except DatabaseError as error:
+            if "no such table" in str(error.orig):
+                return []
+            raise NodeError(f"{self._folder / 'jobs.sqlite'} cannot be read: {error.orig}") from error
+
     def _describe(self, workflow: Any) -> dict[str, Any]:  # noqa: ANN401 - DBOS's own record
         """One job as `mapnode jobs` prints it (docs/architecture.md)."""
         spec = workflow.input["args"][0] if workflow.input else {}
@@ -101,7 +115,7 @@ class Ledger:
             "rule": spec.get("rule", ""),
             "study_instance_uid": spec.get("study_instance_uid", ""),
             "series_instance_uid": spec.get("series_instance_uid", ""),
-            "reason": str(workflow.error) if workflow.error else outcome.get("reason", ""),
+            "reason": _reason(workflow.error) if workflow.error else outcome.get("reason", ""),
             "created_at": workflow.created_at / 1000,
             "steps": [self._step(step) for step in self._client.list_workflow_steps(workflow.workflow_id)],
             "stored": outcome.get("stored", []),
@@ -116,3 +130,9 @@ class Ledger:
             "started_at": started / 1000 if started else None,
             "seconds": (ended - started) / 1000 if started and ended else None,
         }
+
+
+def _reason(error: Exception) -> str:
+    """Why a job failed: of a step that was tried again and again, its last error."""
+    tries = getattr(error, "errors", None)  # DBOS keeps them, in a class that it does not export
+    return str(tries[-1] if tries else error)

@@ -15,15 +15,18 @@ from pydicom import dcmread
 
 from mapnode.app_catalogue import find_app
 from mapnode.errors import NodeError
-from mapnode.pacs.errors import NotFound
+from mapnode.pacs.errors import CompressedAttachment, NotFound
+from mapnode.pacs.headers import read_header
 from mapnode.pacs.orthanc_client import StoreStatus
 from mapnode.results.check import check_results, identity_of
-from operators.core.contract import Job, Result
+from operators.core.contract import Job, Output, Result
 
 if TYPE_CHECKING:
     from mapnode.jobs.spec import JobSpec
     from mapnode.pacs.orthanc_client import OrthancClient
     from mapnode.runners.warm import WarmWorkers
+
+SOURCE_GONE = "the source series is no longer in Orthanc"
 
 _log = logging.getLogger(__name__)
 
@@ -69,9 +72,9 @@ def stage(place: Workplace, job: str, spec: JobSpec) -> dict[str, Any]:
     for instance in instances:
         target = folder / f"{instance.sop_instance_uid}.dcm"
         try:
-            target.hardlink_to(place.client.attachment(instance.id).path(place.storage))
+            target.hardlink_to(place.client.attachment_path(instance.id, place.storage))
             linked += 1
-        except OSError:
+        except (CompressedAttachment, OSError):
             target.write_bytes(place.client.instance_file(instance.id))
     return {
         "instances": sorted(instance.sop_instance_uid for instance in instances),
@@ -106,11 +109,13 @@ def check(place: Workplace, job: str, spec: JobSpec, staged: dict[str, Any], res
     """
     try:
         current = place.client.series_instances(spec.series_id)
+        if not current:
+            return [SOURCE_GONE]
+        if sorted(instance.sop_instance_uid for instance in current) != staged["instances"]:
+            return ["the source series changed while the app ran"]
+        headers = [read_header(place.client, place.storage, instance.id) for instance in current]
     except NotFound:
-        return ["the source series is no longer in Orthanc"]
-    if sorted(instance.sop_instance_uid for instance in current) != staged["instances"]:
-        return ["the source series changed while the app ran"]
-    headers = [dcmread(place.client.attachment(i.id).path(place.storage), stop_before_pixels=True) for i in current]
+        return [SOURCE_GONE]
     output = place.job_folder(job) / "output"
     objects = [dcmread(output / o.path) for o in result.outputs if o.sop_instance_uid is not None]
     return check_results(objects, identity_of(headers))
@@ -126,16 +131,31 @@ def store(place: Workplace, job: str, result: Result) -> list[dict[str, str]]:
         ResultConflict: If Orthanc holds another object under the UID of a result.
     """
     output = place.job_folder(job) / "output"
+    contents = {o.path: (output / o.path).read_bytes() for o in result.outputs if o.sop_instance_uid is not None}
+    # All are looked up before the first is stored: of results that belong together none goes in alone.
+    for one in result.outputs:
+        if one.sop_instance_uid is not None:
+            for found in place.client.lookup(one.sop_instance_uid):
+                _require_equal(place, found.id, one, contents[one.path])
     stored = []
     for one in result.outputs:
         if one.sop_instance_uid is None:
             continue
-        content = (output / one.path).read_bytes()
-        outcome = place.client.store(content)
-        if outcome.status is StoreStatus.ALREADY_STORED and not _equal(place.client.instance_file(outcome.id), content):
-            raise ResultConflict(f"Orthanc holds another object under the UID {one.sop_instance_uid} of {one.path}")
+        outcome = place.client.store(contents[one.path])
+        if outcome.status is StoreStatus.ALREADY_STORED:
+            _require_equal(place, outcome.id, one, contents[one.path])
         stored.append({"path": one.path, "orthanc_id": outcome.id, "status": outcome.status})
     return stored
+
+
+def _require_equal(place: Workplace, orthanc_id: str, one: Output, content: bytes) -> None:
+    """What Orthanc holds under a result's UID is that result.
+
+    Raises:
+        ResultConflict: If it is something else.
+    """
+    if hashlib.sha256(place.client.instance_file(orthanc_id)).digest() != hashlib.sha256(content).digest():
+        raise ResultConflict(f"Orthanc holds another object under the UID {one.sop_instance_uid} of {one.path}")
 
 
 class ResultConflict(NodeError):
@@ -159,7 +179,3 @@ def quarantine(place: Workplace, job: str, reasons: list[str]) -> str:
 def clean(place: Workplace, job: str) -> None:
     """Give back the room of the staged input; the results stay."""
     shutil.rmtree(place.job_folder(job) / "input", ignore_errors=True)
-
-
-def _equal(one: bytes, other: bytes) -> bool:
-    return hashlib.sha256(one).digest() == hashlib.sha256(other).digest()

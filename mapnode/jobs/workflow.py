@@ -137,21 +137,26 @@ def _define(place: Workplace) -> Callable[[dict[str, Any]], dict[str, Any]]:
             if problems:
                 outcome |= {"state": "quarantined", "reason": "; ".join(problems), "folder": quarantine(job, problems)}
         work.clean(place, job)
-        _log.info("job %s: %s%s", job, outcome["state"], f": {outcome['reason']}" if outcome["reason"] else "")
-        return outcome
+        return _end(job, outcome)
 
     return job_workflow
 
 
 def _outcome(result: Result) -> dict[str, Any]:
-    """State and reason of a run.
+    """State and reason of a run."""
+    return {"state": str(result.status), "reason": result.sentence if result.reasons else ""}
+
+
+def _end(job: str, outcome: dict[str, Any]) -> dict[str, Any]:
+    """Say how a job ended.
 
     Raises:
-        JobFailed: If the app failed.
+        JobFailed: If the app failed: such a job may be tried again.
     """
-    if result.status is Status.FAILED:
-        raise JobFailed(result.sentence)
-    return {"state": str(result.status), "reason": result.sentence if result.reasons else ""}
+    _log.info("job %s: %s%s", job, outcome["state"], f": {outcome['reason']}" if outcome["reason"] else "")
+    if outcome["state"] == Status.FAILED:
+        raise JobFailed(outcome["reason"])
+    return outcome
 
 
 def _patient() -> dict[str, Any]:

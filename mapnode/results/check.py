@@ -47,7 +47,7 @@ def check_results(results: Iterable[Dataset], source: SourceIdentity) -> list[st
         The problems: another patient or study, a reference to an instance that is not the source's, an invalid object.
     """
     results = list(results)
-    known = source.instances | {str(result.SOPInstanceUID) for result in results}
+    known = source.instances | {str(result.get("SOPInstanceUID") or "") for result in results}
     return [problem for result in results for problem in _problems(result, source, known)]
 
 

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from mapnode.errors import NodeError
 from mapnode.runners.child import Child, forward, read_result
 from operators.core.contract import Finished, Job, WorkOrder
+from operators.core.errors import without_values
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,8 +22,16 @@ if TYPE_CHECKING:
     from operators.core.contract import Progress, Result
 
 
+START_TIMEOUT_S = 120.0
+"""Imports and model of a worker that is started before anybody waits for it."""
+
+
 class WorkerLost(NodeError):
     """The worker process died or was killed in the middle of a run; another try may do better."""
+
+
+class NodeStopping(NodeError):
+    """The node stops: no worker is started any more."""
 
 
 class WarmWorker:
@@ -74,7 +83,7 @@ class WarmWorker:
             WorkerLost: If the process died or was killed for its time.
         """
         with self._lock:
-            child = self._ready()
+            child = self._ready(timeout_s)
             order = WorkOrder(source=str(source.resolve()), target=str(target.resolve()), job=job)
             child.log.clear()
             started = time.monotonic()
@@ -91,7 +100,7 @@ class WarmWorker:
             WorkerLost: If it does not start.
         """
         with self._lock:
-            self._ready()
+            self._ready(START_TIMEOUT_S)
 
     def stop(self) -> None:
         """End the process, a running one as well."""
@@ -100,26 +109,32 @@ class WarmWorker:
             child.kill()
             child.end()
 
-    def _ready(self) -> Child:
+    def _ready(self, timeout_s: float) -> Child:
         if self._child is None or self._child.process.poll() is not None:
             self.stop()
             self.runs = 0
             self._child = Child([sys.executable, "-m", "operators.runtime.worker", str(self.app.folder)])
-            if self._listen(self._child, None) != 0:
-                raise WorkerLost(self._bury(self._child, timed_out=False, timeout_s=0))
+            started = time.monotonic()
+            if self._answer(self._child, None, timeout_s) != 0:
+                raise WorkerLost(self._bury(self._child, time.monotonic() - started >= timeout_s, timeout_s))
         return self._child
 
     def _ask(
         self, child: Child, line: str, timeout_s: float, on_progress: Callable[[Progress], None] | None
     ) -> int | None:
         """The exit code of one run, None if the process ended before it said one."""
+        try:
+            child.say(line)
+        except OSError:
+            return None
+        return self._answer(child, on_progress, timeout_s)
+
+    def _answer(self, child: Child, on_progress: Callable[[Progress], None] | None, timeout_s: float) -> int | None:
+        """What the process says within its time; after it the process is killed."""
         watchdog = threading.Timer(timeout_s, child.kill)
         watchdog.start()
         try:
-            child.say(line)
             return self._listen(child, on_progress)
-        except OSError:
-            return None
         finally:
             watchdog.cancel()
 
@@ -137,7 +152,7 @@ class WarmWorker:
         self._child = None
         child.kill()
         code = child.end()
-        words = f"; last words: {child.log[-1]}" if child.log else ""
+        words = f"; last words: {without_values(child.log[-1])}" if child.log else ""
         if timed_out:
             return f"the worker of {self.app.name} took longer than {timeout_s:g} s and was killed"
         how = f"by signal {-code}" if code < 0 else f"with exit code {code}"
@@ -150,11 +165,18 @@ class WarmWorkers:
     def __init__(self) -> None:
         """Start with none."""
         self._workers: dict[str, WarmWorker] = {}
+        self._stopped = False
         self._lock = threading.Lock()
 
     def of(self, app: App) -> WarmWorker:
-        """The worker of an app."""
+        """The worker of an app.
+
+        Raises:
+            NodeStopping: If no worker is started any more.
+        """
         with self._lock:
+            if self._stopped:
+                raise NodeStopping("the node stops; the job goes on at the next start")
             return self._workers.setdefault(app.name, WarmWorker(app))
 
     def pids(self) -> dict[str, int | None]:
@@ -163,8 +185,9 @@ class WarmWorkers:
             return {name: worker.pid for name, worker in self._workers.items()}
 
     def stop(self) -> None:
-        """End all processes."""
+        """End all processes; none is started after that."""
         with self._lock:
+            self._stopped = True
             workers, self._workers = list(self._workers.values()), {}
         for worker in workers:
             worker.stop()

@@ -30,6 +30,7 @@ PARSE_ERRORS = (
     AttributeError,
     BytesLengthException,
     EOFError,
+    InvalidDicomError,
     KeyError,
     NotImplementedError,
     OSError,

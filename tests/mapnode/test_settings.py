@@ -1,0 +1,127 @@
+"""Settings: an empty file is a node, and whatever is wrong in one is named."""
+
+from pathlib import Path
+
+import pytest
+
+from mapnode.errors import WrongUse
+from mapnode.settings import Settings, load_settings
+
+
+@pytest.fixture
+def load(tmp_path):
+    """Loads a file of the given text."""
+
+    def write_and_load(text: str) -> Settings:
+        (tmp_path / "mapnode.yaml").write_text(text)
+        return load_settings(tmp_path / "mapnode.yaml")
+
+    return write_and_load
+
+
+@pytest.mark.parametrize("text", ["", "# nothing but a comment\n", "---\n", "{}"])
+def test_an_empty_file_is_a_node(load, tmp_path, text):
+    settings = load(text)
+
+    assert settings == Settings(var=tmp_path / "var", rules=tmp_path / "rules.yaml")
+
+
+def test_no_file_is_a_node_in_the_current_folder():
+    assert load_settings(None) == Settings()
+    assert Settings().var == Path("var")
+
+
+def test_what_a_file_says_replaces_defaults_and_nothing_else(load):
+    settings = load("workers: 3\northanc: {aet: OTHER, modalities: [{aet: CT1, host: 10.0.0.7}]}")
+
+    assert (settings.workers, settings.orthanc.aet) == (3, "OTHER")
+    assert settings.orthanc.dicom_port == Settings().orthanc.dicom_port
+    assert [(m.aet, m.host, m.port) for m in settings.orthanc.modalities] == [("CT1", "10.0.0.7", 104)]
+
+
+def test_relative_paths_are_relative_to_the_file(load, tmp_path, monkeypatch):
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+
+    settings = load("var: data/node\nrules: ../rules.yaml")
+
+    assert settings.var == tmp_path / "data" / "node"
+    assert settings.rules.resolve() == tmp_path.parent / "rules.yaml"
+
+
+def test_a_relative_file_gives_paths_that_stay_when_the_folder_changes(tmp_path, monkeypatch):
+    (tmp_path / "mapnode.yaml").write_text("")
+    monkeypatch.chdir(tmp_path)
+
+    settings = load_settings(Path("mapnode.yaml"))
+
+    assert settings.var == tmp_path / "var"
+
+
+def test_absolute_paths_stay(load):
+    settings = load("var: /srv/node\nrules: /etc/rules.yaml")
+
+    assert (settings.var, settings.rules) == (Path("/srv/node"), Path("/etc/rules.yaml"))
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("colour: blue", "colour"),
+        ("orthanc: {colour: blue}", "orthanc.colour"),
+        ("orthanc: {modalities: [{aet: A, host: h}, {aet: B, host: h, colour: blue}]}", "orthanc.modalities.1.colour"),
+        ("workers: many", "workers"),
+        ("workers: 0", "workers"),
+        ("workers: 1.5", "workers"),
+        ("settle_s: 0", "settle_s"),
+        ("poll_s: -1", "poll_s"),
+        ("job_timeout_s: soon", "job_timeout_s"),
+        ("orthanc: plain", "orthanc"),
+        ("orthanc: {plugin: perhaps}", "orthanc.plugin"),
+        ("orthanc: {dicom_port: 0}", "orthanc.dicom_port"),
+        ("orthanc: {http_port: 65536}", "orthanc.http_port"),
+        ("orthanc: {modalities: [{aet: A, host: h, port: 70000}]}", "orthanc.modalities.0.port"),
+        ("orthanc: {modalities: [{aet: A}]}", "orthanc.modalities.0.host"),
+        ("orthanc: {aet: SEVENTEEN_LETTERS}", "orthanc.aet"),
+        ("orthanc: {aet: ''}", "orthanc.aet"),
+    ],
+)
+def test_what_is_wrong_is_named_with_its_file(load, tmp_path, text, named):
+    with pytest.raises(WrongUse) as refused:
+        load(text)
+
+    assert str(refused.value).startswith(f"{tmp_path / 'mapnode.yaml'}: {named}: ")
+
+
+def test_every_mistake_is_named_at_once(load):
+    with pytest.raises(WrongUse, match=r"workers: .*; colour: "):
+        load("workers: 0\ncolour: blue")
+
+
+@pytest.mark.parametrize("text", ["- a list", "words", "3", "false", "[]"])
+def test_a_document_that_is_no_mapping_is_refused(load, text):
+    with pytest.raises(WrongUse, match=r"mapnode\.yaml"):
+        load(text)
+
+
+@pytest.mark.parametrize("content", [b"workers: [1", b"a: b: c", b"\tworkers: 1", b"aet: \xff\xfe"])
+def test_a_file_that_is_no_yaml_is_refused(tmp_path, content):
+    (tmp_path / "mapnode.yaml").write_bytes(content)
+
+    with pytest.raises(WrongUse, match=r"mapnode\.yaml"):
+        load_settings(tmp_path / "mapnode.yaml")
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(WrongUse, match=r"absent\.yaml: No such file"):
+        load_settings(tmp_path / "absent.yaml")
+
+
+def test_a_folder_in_place_of_the_file_is_named(tmp_path):
+    with pytest.raises(WrongUse, match="directory"):
+        load_settings(tmp_path)
+
+
+def test_settings_do_not_change_after_loading(load):
+    with pytest.raises(ValueError, match="frozen"):
+        load("").workers = 2
