@@ -3,7 +3,6 @@
 import re
 import subprocess
 import sys
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -300,8 +299,12 @@ def test_nothing_in_the_room_evaluates_code():
 def test_any_text_is_loaded_or_refused(tmp_path_factory, text):
     path = tmp_path_factory.getbasetemp() / "any.yaml"
     path.write_text(text, encoding="utf-8", errors="surrogatepass")
-    with suppress(RulesError):
-        load_rules(path)
+    try:
+        loaded = load_rules(path)
+    except RulesError as error:
+        assert error.problems
+    else:
+        assert loaded.rules == ()
 
 
 def test_rules_need_no_sdk():
