@@ -26,7 +26,7 @@ from mapnode.jobs.records import Records
 from mapnode.jobs.work import Workplace
 from mapnode.jobs.workflow import JobQueue
 from mapnode.node_state import STATE_NAME
-from mapnode.pacs.change_follower import ChangeFollower, FilePositionStore
+from mapnode.pacs.change_follower import ChangeFollower, FilePositionStore, FollowState
 from mapnode.pacs.errors import PacsError
 from mapnode.pacs.event_receiver import EVENT_PATH, event_router
 from mapnode.pacs.orthanc_configuration import Modality, OrthancSettings, PluginSettings, write_private
@@ -83,6 +83,7 @@ class Node:
             on_ready(self.status())
             while not self._stop.wait(WATCH_S):
                 self._watch_orthanc()
+                self._watch_change_log()
             _log.info("stopping")
 
     def status(self) -> dict[str, Any]:
@@ -212,6 +213,12 @@ class Node:
             self._orthanc.wait_until_ready()
         except PacsError as error:
             _log.error("Orthanc does not start: %s; trying again", error)
+
+    def _watch_change_log(self) -> None:
+        """Read a change log that is not the one we followed from its beginning: what is known does not run twice."""
+        if self._follower.state is FollowState.BEHIND:
+            _log.warning("reading Orthanc's change log from its beginning; studies that were done are known")
+            self._follower.reconcile()
 
 
 def _load_rules(path: Path) -> RuleSet:

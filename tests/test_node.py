@@ -306,6 +306,21 @@ def test_a_node_stopped_while_a_job_runs_finishes_it_after_its_restart(fresh_nod
     assert job["state"] == "done", job["reason"]
 
 
+def test_a_change_log_behind_our_position_is_read_again_and_nothing_runs_twice(fresh_node, tmp_path):
+    node = fresh_node()
+    node.start()
+    assert node.send(make_study(tmp_path / "one", "one")) == 0
+    node.ended_jobs()
+    assert node.stop() == 0
+    position = node.var / "position.json"
+    position.write_text(json.dumps({**json.loads(position.read_text()), "seq": 1_000_000}))
+    node.start()
+    assert node.send(make_study(tmp_path / "two", "two")) == 0
+    jobs = node.ended_jobs(2)
+    assert [job["state"] for job in jobs] == ["done", "done"]
+    assert "reading Orthanc's change log from its beginning" in node.log
+
+
 def test_orthanc_receives_while_the_node_is_dead_and_the_node_catches_up(fresh_node, tmp_path):
     node = fresh_node()
     node.start()

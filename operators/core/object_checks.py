@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 from pydicom.uid import UID
 
+from operators.core.reading import IDENTITY_KEYWORDS
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
@@ -13,7 +15,6 @@ if TYPE_CHECKING:
 
 SEGMENTATION_STORAGE = "1.2.840.10008.5.1.4.1.1.66.4"
 COMPREHENSIVE_3D_SR_STORAGE = "1.2.840.10008.5.1.4.1.1.88.34"
-IDENTITY_UIDS = ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID")
 PATIENT_KEYWORDS = ("PatientID", "PatientName", "PatientBirthDate", "PatientSex")
 
 
@@ -43,7 +44,7 @@ def referenced_instances(dataset: Dataset) -> set[str]:
 
 def _identity_problems(dataset: Dataset) -> Iterator[str]:
     """UIDs are there and valid (PS3.5 9.1); the patient's attributes are present, empty or not (Type 2)."""
-    for keyword in IDENTITY_UIDS:
+    for keyword in IDENTITY_KEYWORDS:
         value = dataset.get(keyword)
         if not value:
             yield f"{keyword} is absent or empty"
