@@ -7,11 +7,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from operators.core.errors import GeometryError
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from numpy.typing import NDArray
     from pydicom.sr.coding import Code
+
+    from operators.core.volume import Volume
 
 
 @dataclass(frozen=True)
@@ -95,3 +99,18 @@ class LabelMap:
             if segment.name == name:
                 return segment
         raise KeyError(f"no segment {name!r}; there are {[s.name for s in self.segments]}")
+
+
+def require_same_grid(volume: Volume, label_map: LabelMap) -> None:
+    """Refuse a label map that does not lie on a volume's grid.
+
+    Raises:
+        GeometryError: If shape or affine differ.
+    """
+    if label_map.array.shape != volume.array.shape:
+        raise GeometryError(
+            f"the label map has the shape {label_map.array.shape}, its source {volume.array.shape}; "
+            "bring it onto the source's grid"
+        )
+    if not np.allclose(label_map.affine_lps, volume.affine_lps, atol=1e-4):
+        raise GeometryError("the label map lies elsewhere than its source; bring it onto the source's grid")

@@ -6,8 +6,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from operators.core.errors import GeometryError
-
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -30,18 +28,3 @@ def sum_labels(volume: Volume, label_map: LabelMap) -> tuple[NDArray[np.float64]
         sums += np.bincount(labels.ravel(), weights=weights, minlength=LABELS)
         squares += np.bincount(labels.ravel(), weights=weights * weights, minlength=LABELS)
     return sums, squares
-
-
-def require_same_grid(volume: Volume, label_map: LabelMap) -> None:
-    """Refuse a label map that does not lie on a volume's grid.
-
-    Raises:
-        GeometryError: If shape or affine differ.
-    """
-    if label_map.array.shape != volume.array.shape:
-        raise GeometryError(
-            f"the label map has the shape {label_map.array.shape}, its source {volume.array.shape}; "
-            "bring it onto the source's grid"
-        )
-    if not np.allclose(label_map.affine_lps, volume.affine_lps, atol=1e-4):
-        raise GeometryError("the label map lies elsewhere than its source; bring it onto the source's grid")

@@ -12,9 +12,8 @@ import numpy as np
 from operators.core import defaults
 from operators.core.errors import SegmentationError
 from operators.core.identity import ResultIdentity
-from operators.core.label_map import LabelMap
+from operators.core.label_map import LabelMap, require_same_grid
 from operators.core.volume import Volume
-from operators.measure.tally import require_same_grid
 from operators.runtime.step import Step
 from operators.write.marking import (
     contributing_equipment,

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from operators.core.errors import GeometryError
-from operators.measure.tally import count_labels, require_same_grid, sum_labels
+from operators.core.label_map import require_same_grid
+from operators.measure.tally import count_labels, sum_labels
 from tests.builders import make_label_map, make_volume
 
 
