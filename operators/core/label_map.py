@@ -33,6 +33,8 @@ class Segment:
         type: Segmented Property Type (PS3.16 CID 7151 and what it includes).
         colour: Display colour, 8-bit RGB.
         region: Anatomic Region, where it is part of the meaning.
+        modifier: Laterality (PS3.16 CID 244), where it is part of the meaning: of the region (Anatomic Region Modifier,
+            0008,2220) where there is one, else of the type (Segmented Property Type Modifier, 0062,0011).
     """
 
     number: int
@@ -43,6 +45,7 @@ class Segment:
     type: Code
     colour: tuple[int, int, int]
     region: Code | None = None
+    modifier: Code | None = None
 
 
 @dataclass(frozen=True)
