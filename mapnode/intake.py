@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from mapnode.app_catalogue import find_app
@@ -14,10 +15,10 @@ from mapnode.jobs.spec import JobSpec, job_id
 from mapnode.pacs.errors import NotFound, OrthancUnreachable
 from mapnode.pacs.headers import read_header
 from mapnode.rules import decide, facts_from_headers
-from operators.core.reading import PARSE_ERRORS
+from operators.core.header import PARSE_ERRORS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from pydicom import Dataset
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from mapnode.jobs.records import PendingSeries, Records
     from mapnode.pacs.orthanc_client import Instance, OrthancClient, Series
     from mapnode.rules import Decision, RuleSet, SeriesFacts
+    from operators.core.contract import ObjectKind
 
 PAUSE_S = 0.05
 """Between two looks at the series that wait."""
@@ -49,6 +51,7 @@ class Intake:
         rules: RuleSet,
         settle_s: float,
         add_job: Callable[[str, JobSpec, str], bool],
+        objects: Mapping[ObjectKind, bool | str] = MappingProxyType({}),
     ) -> None:
         """Bind it to a node.
 
@@ -59,7 +62,9 @@ class Intake:
             rules: Which app runs on which series.
             settle_s: The settle time.
             add_job: Takes a job's identifier, spec and priority; says whether it is new.
+            objects: Which objects apps make, those that make them.
         """
+        self._objects = objects
         self._client = client
         self._storage = storage
         self._records = records
@@ -160,11 +165,14 @@ class Intake:
         )
 
     def _add(self, decision: Decision, facts: SeriesFacts, series: Series, instances: Sequence[Instance]) -> str:
+        manifest = find_app(decision.app).manifest
+        made = {part.kind for part in manifest.mapnode.outputs}
         spec = JobSpec(
             rule=decision.rule,
             app=decision.app,
-            app_version=find_app(decision.app).manifest.application.version,
+            app_version=manifest.application.version,
             parameters=decision.parameters,
+            objects={kind: choice for kind, choice in self._objects.items() if kind in made},
             series_id=series.id,
             study_instance_uid=facts.study_instance_uid,
             series_instance_uid=facts.series_instance_uid,

@@ -33,7 +33,7 @@ from mapnode.pacs.orthanc_configuration import Modality, OrthancSettings, Plugin
 from mapnode.pacs.orthanc_process import OrthancProcess
 from mapnode.rules import load_rules
 from mapnode.runners.warm import WarmWorkers
-from operators.core.reading import keep_values_out_of_warnings
+from operators.core.header import keep_values_out_of_warnings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -131,7 +131,7 @@ class Node:
         storage = self._orthanc.settings.storage
         place = Workplace(client, storage, self.folder, self._workers, self.settings.job_timeout_s)
         jobs = JobQueue(place, workers=self.settings.workers)
-        intake = Intake(client, storage, records, self._rules, self.settings.settle_s, jobs.add)
+        intake = Intake(client, storage, records, self._rules, self.settings.settle_s, jobs.add, self.settings.objects)
         self._follower = ChangeFollower(
             client,
             FilePositionStore(self.folder / "position.json"),

@@ -9,6 +9,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mapnode.errors import WrongUse
+from operators.core.contract import ObjectKind
 
 
 class _Part(BaseModel):
@@ -45,6 +46,8 @@ class Settings(_Part):
     """Everything that the node keeps: Orthanc's storage, databases, jobs, quarantine, logs."""
     rules: Path = Path("rules.yaml")
     orthanc: OrthancPart = OrthancPart()
+    objects: dict[ObjectKind, bool | str] = Field(default_factory=dict)
+    """Which objects apps make, for those that make them: `secondary_capture: true`, `seg: labelmap`."""
     settle_s: float = Field(default=2.0, gt=0)
     """A series counts as complete when nothing arrived for it for so long."""
     poll_s: float = Field(default=0.5, gt=0)

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from pydicom import dcmread
 from pydicom.errors import InvalidDicomError
 
+from operators.core.header import PARSE_ERRORS
 from operators.core.object_checks import check_object
-from operators.core.reading import PARSE_ERRORS
 
 if TYPE_CHECKING:
     from pathlib import Path

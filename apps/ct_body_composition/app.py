@@ -4,8 +4,16 @@ from __future__ import annotations
 
 import sys
 
-from operators.load import LoadSeries, LoadSeriesParameters, LoadVolume
-from operators.measure import MeasureSegments, MeasureSliceAreas
+from operators.core.contract import ObjectKind
+from operators.load import LoadSeries, LoadSeriesParameters, LoadVolume, LoadVolumeParameters
+from operators.measure import (
+    MeasureKeySlices,
+    MeasureRatios,
+    MeasureRatiosParameters,
+    MeasureSegments,
+    MeasureSliceAreas,
+    Ratio,
+)
 from operators.qc import CheckFieldOfView, CheckInput, JudgeQuality
 from operators.runtime.application import MapApplication, main
 from operators.segment import Segment, SegmentParameters
@@ -14,11 +22,20 @@ from operators.write import (
     DeriveIdentity,
     DeriveIdentityParameters,
     ReportOutcome,
+    ReportParameters,
+    ReportPdfParameters,
+    SegmentationType,
     WriteKeyImage,
     WriteMeasurementReport,
     WriteParameters,
+    WritePresentationState,
+    WriteReportPdf,
+    WriteRTStructureSet,
+    WriteSecondaryCapture,
     WriteSegmentation,
 )
+
+RATIOS = (Ratio("vat_sat_ratio", "Ratio of visceral to subcutaneous fat (volume)", "visceral_fat", "subcutaneous_fat"),)
 
 
 class CTBodyComposition(MapApplication):
@@ -32,25 +49,35 @@ class CTBodyComposition(MapApplication):
             app=manifest.application.title,
             version=manifest.application.version,
             model_digest=engine.algorithm.digest,
-            parameters=context.parameters,
+            parameters=context.identity_parameters,
             job=context.job,
         )
-        output = WriteParameters(context.output_folder)
+        folder, objects = context.output_folder, context.objects
+        output = WriteParameters(folder, SegmentationType(objects.get(ObjectKind.SEG) or SegmentationType.BINARY))
+        writers = self.writers({
+            ObjectKind.SEG: lambda: WriteSegmentation(self, output),
+            ObjectKind.SR: lambda: WriteMeasurementReport(self, ReportParameters(folder, context.job.predecessor)),
+            ObjectKind.KEY_IMAGE: lambda: WriteKeyImage(self, output),
+            ObjectKind.SECONDARY_CAPTURE: lambda: WriteSecondaryCapture(self, output),
+            ObjectKind.REPORT_PDF: lambda: WriteReportPdf(self, ReportPdfParameters(folder)),
+            ObjectKind.PRESENTATION_STATE: lambda: WritePresentationState(self, output),
+            ObjectKind.RT_STRUCTURE_SET: lambda: WriteRTStructureSet(self, output),
+        })
         self.connect(
             LoadSeries(self, LoadSeriesParameters(context.input_folder)),
             SelectSeries(self, manifest.mapnode.input),
-            LoadVolume(self),
+            LoadVolume(self, LoadVolumeParameters(context.staged_folder)),
             DeriveIdentity(self, identity),
             Segment(self, engine),
             MeasureSegments(self),
             MeasureSliceAreas(self),
+            MeasureKeySlices(self),
+            MeasureRatios(self, MeasureRatiosParameters(RATIOS)),
             CheckInput(self),
             CheckFieldOfView(self),
             JudgeQuality(self),
-            WriteSegmentation(self, output),
-            WriteMeasurementReport(self, output),
-            WriteKeyImage(self, output),
-            ReportOutcome(self, context.outcome),
+            *writers,
+            ReportOutcome(self, context.outcome, [step.output for step in writers]),
         )
 
 

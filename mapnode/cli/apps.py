@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mapnode.cli.printing import new_table, print_json, print_table
+from mapnode.cli.printing import add_row, new_table, print_json, print_table
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from operators.core.manifest import Condition, VolumeProperty
 
 
 def apps(
@@ -27,11 +32,20 @@ def apps(
     table = new_table("app", "version", "input", "engine", "what it measures")
     for app in found:
         part = app.manifest.mapnode
-        table.add_row(
+        add_row(
+            table,
             app.name,
             app.manifest.application.version,
-            f"{part.input.orientation} {part.input.modality}",
+            _wanted(part.input.must),
             part.model.engine,
             app.manifest.application.summary,
         )
     print_table(table)
+
+
+def _wanted(must: Mapping[VolumeProperty, Condition]) -> str:
+    """Orientation and modality that an app asks for, in short."""
+    from operators.core.manifest import VolumeProperty
+
+    asked = [must[name].any_of for name in (VolumeProperty.ORIENTATION, VolumeProperty.MODALITY) if name in must]
+    return " ".join("/".join(values) for values in asked)

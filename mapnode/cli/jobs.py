@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mapnode.cli.printing import new_table, print_json, print_line, print_table
+from mapnode.cli.printing import add_row, new_table, print_json, print_line, print_table
 from mapnode.cli.up import settings_of
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def list_jobs(*, config: Config = None, as_json: AsJson = False) -> None:
     for job in jobs:
         seconds = sum(step["seconds"] or 0 for step in job["steps"])
         created = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(job["created_at"]))
-        table.add_row(job["id"][:12], job["state"], job["app"], created, f"{seconds:.1f}", job["reason"])
+        add_row(table, job["id"][:12], job["state"], job["app"], created, f"{seconds:.1f}", job["reason"])
     print_table(table)
 
 

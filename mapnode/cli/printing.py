@@ -14,25 +14,30 @@ if TYPE_CHECKING:
 
 def print_json(document: Any) -> None:  # noqa: ANN401 - anything that JSON can say
     """One JSON document on stdout."""
-    json.dump(document, sys.stdout, indent=2, ensure_ascii=False)
+    json.dump(document, sys.stdout, indent=2, ensure_ascii=False, allow_nan=False)
     sys.stdout.write("\n")
 
 
 def print_line(text: str) -> None:
     """One line on stdout."""
-    sys.stdout.write(text + "\n")
+    sys.stdout.write(printable(text) + "\n")
 
 
 def print_error(text: str) -> None:
     """One line on stderr, after the command's name."""
-    sys.stderr.write(f"mapnode: {text}\n")
+    sys.stderr.write(f"mapnode: {printable(text)}\n")
+
+
+def printable(text: str) -> str:
+    """Text without control characters: what a file says of itself must not steer a terminal."""
+    return "".join(c if c.isprintable() or c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
 def print_table(table: Table) -> None:
-    """A table on stdout, as wide as it needs where stdout is no terminal."""
+    """A table on stdout, as wide as it needs where stdout is no terminal; cells are text, never markup."""
     from rich.console import Console
 
-    Console(width=None if sys.stdout.isatty() else 120).print(table)
+    Console(width=None if sys.stdout.isatty() else 120, markup=False, highlight=False).print(table)
 
 
 def new_table(*columns: str, numbers: Iterable[str] = ()) -> Table:
@@ -52,3 +57,8 @@ def new_table(*columns: str, numbers: Iterable[str] = ()) -> Table:
     for column in columns:
         table.add_column(column, justify="right" if column in set(numbers) else "left")
     return table
+
+
+def add_row(table: Table, *cells: str) -> None:
+    """One row of printable cells."""
+    table.add_row(*map(printable, cells))

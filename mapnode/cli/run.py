@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mapnode.cli.printing import new_table, print_error, print_json, print_line, print_table
+from mapnode.cli.printing import add_row, new_table, print_error, print_json, print_line, print_table
 from mapnode.errors import WrongUse
 
 if TYPE_CHECKING:
+    from mapnode.app_catalogue import App
     from operators.core.contract import Job, Progress, Result
 
 
@@ -25,8 +26,12 @@ def run(
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the result as JSON, with paths made absolute.")
     ] = False,
+    objects: Annotated[
+        str | None,
+        typer.Option(help="Which objects to make, for instance seg=labelmap,secondary_capture=true,key_image=false."),
+    ] = None,
 ) -> None:
-    """Run an app on a folder of DICOM files and write SEG, SR, key image and result.json.
+    """Run an app on a folder of DICOM files and write its objects (SEG, SR and more) and result.json.
 
     Nothing is sent anywhere. The results appear in OUTPUT when the run is complete, result.json last; of a run that
     was refused or failed, result.json alone. The same input gives the same bytes. Progress is on stderr.
@@ -39,8 +44,9 @@ def run(
     from mapnode.runners.process import run_app
 
     found = find_app(app)
+    job = _with_objects(_job(), objects, found)
     with ProgressBar(found.name) as progress:
-        result = run_app(found, source, target, model=model, job=_job(), on_progress=progress.show)
+        result = run_app(found, source, target, model=model, job=job, on_progress=progress.show)
     if as_json:
         _print_result_json(result, target)
     else:
@@ -66,6 +72,31 @@ def _job() -> Job | None:
     except ValidationError as error:
         wrong = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'document'}: {e['msg']}" for e in error.errors())
         raise WrongUse(f"{JOB_VARIABLE}: {wrong}") from error
+
+
+def _with_objects(job: Job | None, text: str | None, app: App) -> Job | None:
+    """The job with the objects that the command line asks for.
+
+    Raises:
+        WrongUse: If the text says something else, or the app does not make what it asks for.
+    """
+    from pydantic import ValidationError
+
+    from operators.core.contract import Job, ObjectKind
+    from operators.core.objects import ObjectsNotMade, wanted_objects
+
+    if text is None:
+        return job
+    pairs = [part.strip().partition("=") for part in text.split(",")]
+    asked = {name: {"true": True, "false": False}.get(value, value or True) for name, _, value in pairs}
+    try:
+        chosen = Job.model_validate({**(job or Job()).model_dump(exclude={"objects"}), "objects": asked})
+        wanted_objects(app.manifest.mapnode.outputs, chosen.objects)
+    except ValidationError as error:
+        raise WrongUse(f"--objects knows {', '.join(ObjectKind)}, not {', '.join(asked)}") from error
+    except ObjectsNotMade as error:
+        raise WrongUse(f"--objects: {error}") from error
+    return chosen
 
 
 class ProgressBar:
@@ -115,7 +146,7 @@ def print_result(result: Result, target: Path) -> None:
     if result.measurements:
         table = new_table("segment", "quantity", "value", "unit", numbers=("value",))
         for m in result.measurements:
-            table.add_row(m.segment, m.name, f"{m.value:.2f}", m.unit)
+            add_row(table, m.segment, m.name, f"{m.value:.2f}", m.unit)
         print_table(table)
     if result.quality:
         print_line(f"quality: {result.quality.verdict}")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
+from operators.core.contract import ObjectKind
 from operators.core.identity import digest_of
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ class JobSpec(BaseModel):
     app: str
     app_version: str
     parameters: dict[str, Any]
+    objects: dict[ObjectKind, bool | str] = Field(default_factory=dict)
     series_id: str
     """Orthanc's identifier of the series."""
     study_instance_uid: str
@@ -28,7 +30,7 @@ class JobSpec(BaseModel):
 
 
 def job_id(spec: JobSpec, instances: Iterable[tuple[str, str]]) -> str:
-    """Identifier of the job: a SHA-256 over app, version, parameters and the input.
+    """Identifier of the job: a SHA-256 over app, version, parameters, chosen objects and the input.
 
     Args:
         spec: What the job is about.
@@ -42,5 +44,6 @@ def job_id(spec: JobSpec, instances: Iterable[tuple[str, str]]) -> str:
         "version": spec.app_version,
         "parameters": spec.parameters,
         "input": sorted(map(list, instances)),
+        **({"objects": spec.objects} if spec.objects else {}),
     }
     return digest_of(content)[:32]

@@ -95,7 +95,7 @@ def run(place: Workplace, job: str, spec: JobSpec, staged: dict[str, Any]) -> di
     output = place.job_folder(job) / "output"
     shutil.rmtree(output, ignore_errors=True)
     output.mkdir(parents=True)
-    order = Job(clock=staged["clock"], parameters=spec.parameters)
+    order = Job(clock=staged["clock"], parameters=spec.parameters, objects=spec.objects)
     worker = place.workers.of(find_app(spec.app))
     result = worker.run(place.job_folder(job) / "input", output, order, timeout_s=place.timeout_s)
     return result.model_dump(mode="json", by_alias=True)

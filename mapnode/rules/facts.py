@@ -11,7 +11,7 @@ from pydicom.sequence import Sequence as ItemSequence
 
 from mapnode.rules.attributes import FIRST_IMAGE_GROUP, FIRST_PIXEL_GROUP, name_of, tag_of
 from operators.core import defaults
-from operators.core.reading import PARSE_ERRORS, read_value
+from operators.core.header import PARSE_ERRORS, read_value
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence

@@ -52,6 +52,25 @@ class _Record(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+class ObjectKind(StrEnum):
+    """What an app can make of its results."""
+
+    SEG = "seg"
+    """Segmentation."""
+    SR = "sr"
+    """Comprehensive 3D SR."""
+    KEY_IMAGE = "key_image"
+    """PNG, for people and programs outside the PACS."""
+    SECONDARY_CAPTURE = "secondary_capture"
+    """The same picture as a DICOM image."""
+    REPORT_PDF = "report_pdf"
+    """One page as Encapsulated PDF."""
+    PRESENTATION_STATE = "presentation_state"
+    """Outlines and values over the source's images (GSPS)."""
+    RT_STRUCTURE_SET = "rt_structure_set"
+    """Contours of every slice."""
+
+
 class Job(_Record):
     """What a node says of the job; without it the app derives identity and clock from its input."""
 
@@ -65,6 +84,12 @@ class Job(_Record):
     identical bytes."""
     parameters: dict[str, Any] = Field(default_factory=dict)
     """Parameters that replace the manifest's."""
+    objects: dict[ObjectKind, bool | str] = Field(default_factory=dict)
+    """What is wanted of that which the app makes: true, false, or a form such as labelmap; the manifest's defaults
+    for the rest."""
+    staged: str | None = None
+    """Folder with slices that the node decoded while the study arrived (`operators.core.staging`); a result does not
+    depend on it."""
 
 
 class Progress(_Record):
@@ -121,6 +146,33 @@ class MeasurementRecord(_Record):
     """`segment`, `concept`, `unit`, and `derivation` where the concept needs one."""
 
 
+class KeySliceRecord(_Record):
+    """The numbers of one segment in one slice worth looking at; the SR draws it."""
+
+    segment: str
+    role: str
+    """`largest_area`, or the name of a landmark."""
+    index: int
+    sop_instance_uid: str
+    values: dict[str, float]
+    """`area_cm2` and `mean_hu` of the segment's pixels in this slice."""
+
+
+class DerivedRecord(_Record):
+    """One number computed from others, or why there is none."""
+
+    name: str
+    label: str
+    segments: tuple[str, ...]
+    definition: str
+    unit: str
+    value: float | None = None
+    reason: str | None = None
+    """Why there is no value."""
+    codes: dict[str, Coded]
+    """`concept` and `unit`."""
+
+
 class Output(_Record):
     """One file of the result."""
 
@@ -159,10 +211,11 @@ class SliceRecord(_Record):
 
 
 class SelectionRecord(_Record):
-    """Why this series, or why not."""
+    """Why this volume, or why not."""
 
     series_instance_uid: str
     description: str
+    volume: str = ""
     selected: bool
     score: float | None = None
     reasons: tuple[str, ...] = ()
@@ -183,6 +236,8 @@ class Result(_Record):
     skipped_files: tuple[Reason, ...] = ()
     outputs: tuple[Output, ...] = ()
     measurements: tuple[MeasurementRecord, ...] = ()
+    derived: tuple[DerivedRecord, ...] = ()
+    key_slices: tuple[KeySliceRecord, ...] = ()
     slices: tuple[SliceRecord, ...] = ()
     quality: Quality | None = None
     timings_s: dict[str, float] = Field(default_factory=dict)

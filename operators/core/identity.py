@@ -34,8 +34,26 @@ INPUT_KEYWORDS = (
     "PixelSpacing",
     "RescaleSlope",
     "RescaleIntercept",
+    "BitsStored",
+    "HighBit",
+    "PixelRepresentation",
+    "PixelPaddingValue",
+    "PixelPaddingRangeLimit",
 )
 """What results depend on besides pixels: a corrected header is another input, and gets UIDs of its own."""
+PET_KEYWORDS = (
+    "Units",
+    "CorrectedImage",
+    "DecayCorrection",
+    "PatientWeight",
+    "RadiopharmaceuticalInformationSequence",
+    "SeriesDate",
+    "SeriesTime",
+    "AcquisitionDate",
+    "AcquisitionTime",
+    "FrameReferenceTime",
+)
+"""What SUV depends on besides (operators/preprocess/convert_to_suv.py)."""
 CLOCK_KEYWORDS = (
     ("InstanceCreationDate", "InstanceCreationTime"),
     ("ContentDate", "ContentTime"),
@@ -86,9 +104,14 @@ def identity_sha256(
         "version": version,
         "model": model_digest,
         "parameters": dict(parameters),
-        "input": sorted([s.pixel_sha256, *(str(s.header.get(k) or "") for k in INPUT_KEYWORDS)] for s in slices),
+        "input": sorted(map(_input_of, slices)),
     }
     return digest_of(content)
+
+
+def _input_of(source: SourceSlice) -> list[str]:
+    keywords = (*INPUT_KEYWORDS, *(PET_KEYWORDS if source.header.get("Modality") == "PT" else ()))
+    return [source.pixel_sha256, *(str(source.header.get(keyword) or "") for keyword in keywords)]
 
 
 def digest_of(content: Any) -> str:  # noqa: ANN401 - anything that JSON can say

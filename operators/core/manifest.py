@@ -6,10 +6,15 @@ what a node and a reader of results need besides.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+import re
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from operators.core.contract import ObjectKind
+from operators.core.findings import FindingCode
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,6 +28,39 @@ class ManifestError(Exception):
 
 class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class VolumeProperty(StrEnum):
+    """What a criterion can ask of a volume."""
+
+    MODALITY = "modality"
+    """Modality (0008,0060)."""
+    BODY_PART = "body_part"
+    """Body Part Examined (0018,0015)."""
+    ORIENTATION = "orientation"
+    """axial, coronal or sagittal, from the normal of the slices; oblique beyond 20 degrees from all three."""
+    IMAGE_TYPE = "image_type"
+    """Values of Image Type (0008,0008) that all images have."""
+    SERIES_DESCRIPTION = "series_description"
+    """Series Description (0008,103E)."""
+    PROTOCOL_NAME = "protocol_name"
+    """Protocol Name (0018,1030)."""
+    KERNEL = "kernel"
+    """Convolution Kernel (0018,1210)."""
+    CONTRAST_AGENT = "contrast_agent"
+    """Contrast/Bolus Agent (0018,0010); absent for native scans."""
+    CONTRAST_PHASE = "contrast_phase"
+    """Contrast/Bolus Agent Phase (0018,9344) of enhanced CT; elsewhere only descriptions tell."""
+    MANUFACTURER = "manufacturer"
+    """Manufacturer (0008,0070)."""
+    SLICE_THICKNESS_MM = "slice_thickness_mm"
+    """Slice Thickness (0018,0050): how much tissue a slice averages."""
+    SLICE_SPACING_MM = "slice_spacing_mm"
+    """Distance between neighbouring slices, from their positions."""
+    COVERAGE_MM = "coverage_mm"
+    """From the first to the last slice along the normal."""
+    SLICES = "slices"
+    """Number of slices."""
 
 
 class ApplicationPart(_Part):
@@ -41,18 +79,55 @@ class Resources(_Part):
     memory: str = "1Gi"
 
 
-class Criteria(_Part):
-    """Which series the app is for: all that is stated has to hold."""
+class Condition(_Part):
+    """What a property of a volume has to be: all that is stated has to hold.
 
-    modality: str
-    orientation: Literal["axial", "coronal", "sagittal"]
-    min_slices: int = Field(ge=2)
-    min_coverage_mm: float = Field(gt=0)
-    max_slice_spacing_mm: float = Field(gt=0)
-    image_type_excludes: tuple[str, ...] = ()
-    """Values of Image Type (0008,0008) that make an image something else, such as LOCALIZER."""
-    body_part_excludes: tuple[str, ...] = ()
-    """Values of Body Part Examined (0018,0015) that the app knows nothing of; absent or other values pass."""
+    Text is compared without regard to case. A property with several values, such as Image Type, meets `any_of` and
+    `matches` where one of them does, `none_of` where none does. What is absent meets `none_of` and `present: false`
+    alone.
+    """
+
+    any_of: tuple[str, ...] = ()
+    none_of: tuple[str, ...] = ()
+    matches: str | None = None
+    """Regular expression, searched anywhere in the text."""
+    at_least: float | None = None
+    at_most: float | None = None
+    present: bool | None = None
+
+    @field_validator("matches")
+    @classmethod
+    def _check_expression(cls, value: str | None) -> str | None:
+        try:
+            re.compile(value or "")
+        except re.error as error:
+            raise ValueError(f"{value!r} is no regular expression: {error}") from error
+        return value
+
+    @model_validator(mode="after")
+    def _require_something(self) -> Self:
+        if self == Condition.model_construct():
+            raise ValueError("a condition needs any_of, none_of, matches, at_least, at_most or present")
+        return self
+
+
+class Preference(_Part):
+    """A condition that makes one volume better than another."""
+
+    property: VolumeProperty
+    condition: Condition
+    weight: float = Field(default=1.0, gt=0)
+
+
+class Criteria(_Part):
+    """Which volume of which series the app is for."""
+
+    must: dict[VolumeProperty, Condition]
+    """All have to hold."""
+    prefer: tuple[Preference, ...] = ()
+    """Among volumes that fit, the highest sum of weights wins, then the one that covers most."""
+    accepts: tuple[FindingCode, ...] = ()
+    """Findings with which a volume may be measured all the same; any other one refuses it."""
 
 
 class Model(_Part):
@@ -65,8 +140,12 @@ class Model(_Part):
 class OutputPart(_Part):
     """One kind of object that the app makes."""
 
-    kind: Literal["seg", "sr", "key_image"]
+    kind: ObjectKind
     description: str
+    default: bool = True
+    """Whether it is made where nobody says otherwise."""
+    forms: tuple[str, ...] = ()
+    """Forms that it can have, the first one where nobody says otherwise."""
 
 
 class NodePart(_Part):

@@ -1,66 +1,70 @@
-"""Reading: which files of a folder are DICOM instances, and their headers, without pixels."""
+"""Reading: which files of a folder are DICOM instances, their headers, and where their pixels begin."""
 
 from __future__ import annotations
 
+import functools
 import os
-import struct
-import zlib
+import stat
 from collections import defaultdict
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from pydicom import dcmread
-from pydicom.config import IGNORE, settings
-from pydicom.dataelem import RawDataElement
-from pydicom.errors import BytesLengthException, InvalidDicomError
-from pydicom.tag import Tag
+from pydicom.errors import InvalidDicomError
 from pydicom.uid import MediaStorageDirectoryStorage
 
+from operators.core.dicom_file import PixelLocation, open_file, read_header, stamp_of, storage_class
 from operators.core.errors import InputRefused
 from operators.core.findings import Finding, FindingCode
+from operators.core.header import PARSE_ERRORS, read_text, read_uid
+from operators.core.header_walk import PREFIX_BYTES
+from operators.core.kinds import Kind, kind_of
+from operators.core.pixel_format import PixelFormat, pixel_format
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Sequence
 
     from pydicom import Dataset
 
-# Everything that pydicom raises on data sets that do not parse; this module is the only border to it.
-PARSE_ERRORS = (
-    AttributeError,
-    BytesLengthException,
-    EOFError,
-    InvalidDicomError,
-    KeyError,
-    NotImplementedError,
-    OSError,
-    RecursionError,
-    TypeError,
-    ValueError,
-    struct.error,
-    zlib.error,
-)
-
-
 IDENTITY_KEYWORDS = ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID")
 """Type 1 wherever an image stands; an instance without one belongs to nothing (PS3.3 C.12.1, C.7.2.1, C.7.3.1)."""
-PREAMBLE_BYTES = 132
-"""128 of any kind and DICM (PS3.10 7.1)."""
-UNDEFINED_LENGTH = 0xFFFFFFFF
-"""Length of sequences that end with a delimiter (PS3.5 7.1)."""
 
 
 @dataclass(frozen=True)
 class Instance:
-    """One SOP Instance in a file: its header without Pixel Data."""
+    """One SOP Instance in a file: its header without Pixel Data.
+
+    Attributes:
+        path: The file.
+        header: Its data set up to Pixel Data.
+        pixels: Where Pixel Data lies; None where there is none.
+        stamp: Size, time of change and inode when the header was read, by which a later change is seen.
+    """
 
     path: Path
     header: Dataset
+    pixels: PixelLocation | None = None
+    stamp: tuple[int, int, int] | None = None
 
-    @property
+    @functools.cached_property
+    def name(self) -> str:
+        """Name of the file, for people."""
+        return shown(Path(self.path.name))
+
+    @functools.cached_property
+    def kind(self) -> Kind:
+        """What it is to a loader."""
+        return kind_of(self.header)
+
+    @functools.cached_property
+    def pixel_format(self) -> PixelFormat:
+        """What its pixels are; raises ValueError where its header does not say."""
+        return pixel_format(self.header)
+
+    @functools.cached_property
     def uid(self) -> str:
         """SOP Instance UID (0008,0018), empty where it is missing."""
-        return str(self.header.get("SOPInstanceUID") or "")
+        return read_uid(self.header, "SOPInstanceUID")
 
 
 @dataclass(frozen=True)
@@ -71,6 +75,13 @@ class SkippedFile:
     reason: str
     suspicious: bool = False
     """It may be an image that was cut or damaged: empty, named like the images, or not to be opened."""
+    broken: bool = False
+    """It says that it is DICOM, and does not parse."""
+
+    @property
+    def finding(self) -> Finding:
+        """The file as a finding."""
+        return Finding(FindingCode.BROKEN_FILE, f"{self.name}: {self.reason}", files=(self.name,))
 
 
 @dataclass(frozen=True)
@@ -91,7 +102,7 @@ class Series:
     @property
     def modality(self) -> str:
         """Modality (0008,0060), empty where absent."""
-        return str(self.first.get("Modality") or "")
+        return read_text(self.first, "Modality")
 
 
 @dataclass(frozen=True)
@@ -103,10 +114,10 @@ class Folder:
 
 
 def read_folder(folder: Path) -> Folder:
-    """Read the headers of all DICOM files below a folder.
+    """Read the headers of all DICOM files below a folder, whatever they are called, with or without DICOMDIR.
 
-    A file without the DICOM prefix (PS3.10 7.1) is skipped and named. A file that has it, but does not parse, may be
-    a slice of the volume asked for: the folder is refused.
+    A file that cannot be used is skipped and named with its reason; the rest is read. One that says that it is DICOM
+    and does not parse may be a slice of the volume asked for: it is marked as broken.
 
     Args:
         folder: Folder with files in any order and depth.
@@ -115,12 +126,30 @@ def read_folder(folder: Path) -> Folder:
         The series in the order of their UIDs, and the files that were skipped.
 
     Raises:
-        InputRefused: If there is no DICOM file, or one is broken.
+        InputRefused: If there is no DICOM instance at all.
+    """
+    paths, closed = _list_files(folder)
+    found = read_files(paths, folder)
+    return replace(found, skipped=(*found.skipped, *closed))
+
+
+def read_files(paths: Sequence[Path], folder: Path) -> Folder:
+    """Read the headers of files, as `read_folder` does.
+
+    Args:
+        paths: The files.
+        folder: What their names are shown relative to.
+
+    Returns:
+        The series in the order of their UIDs, and the files that were skipped.
+
+    Raises:
+        InputRefused: If there is no DICOM instance among them.
     """
     instances: list[Instance] = []
     skipped: list[SkippedFile] = []
-    for path in sorted(_files_below(folder)):
-        found = _read_instance(path, str(path.relative_to(folder)))
+    for path in paths:
+        found = _read_instance(path, shown(path.relative_to(folder)))
         if isinstance(found, Instance):
             instances.append(found)
         else:
@@ -131,70 +160,80 @@ def read_folder(folder: Path) -> Folder:
     return Folder(_group(instances), tuple(skipped))
 
 
-def _files_below(folder: Path) -> Iterator[Path]:
-    """Every file below a folder; links to folders are followed, each folder is read once."""
-    seen: set[str] = set()
-    for parent, folders, names in os.walk(folder, followlinks=True):
+def _list_files(folder: Path) -> tuple[list[Path], list[SkippedFile]]:
+    """Every file below a folder, sorted, and what cannot be listed or is no file.
+
+    Links to folders are followed, each folder is read once.
+    """
+    seen = {os.path.realpath(folder)}
+    unlisted: list[OSError] = []
+    paths: list[Path] = []
+    skipped: list[SkippedFile] = []
+    for parent, folders, names in os.walk(folder, onerror=unlisted.append, followlinks=True):
         folders[:] = [name for name in folders if os.path.realpath(Path(parent, name)) not in seen]
         seen.update(os.path.realpath(Path(parent, name)) for name in folders)
-        yield from (path for name in names if (path := Path(parent, name)).is_file())
+        for path in (Path(parent, name) for name in names):
+            reason = _why_no_file(path)
+            if reason is None:
+                paths.append(path)
+            else:
+                skipped.append(SkippedFile(shown(path.relative_to(folder)), reason, suspicious=True))
+    listed = (Path(os.path.relpath(e.filename, folder)) for e in unlisted)
+    closed = [SkippedFile(shown(name), "a folder that cannot be listed", suspicious=True) for name in listed]
+    return sorted(paths), [*skipped, *closed]
+
+
+def _why_no_file(path: Path) -> str | None:
+    try:
+        mode = path.stat().st_mode
+    except PermissionError:
+        return "cannot be opened: permission denied"
+    except OSError:
+        return "a link that leads nowhere"
+    return None if stat.S_ISREG(mode) else "no regular file"
+
+
+def shown(path: Path) -> str:
+    """A path as text that every output can carry: bytes that are no UTF-8 become escapes."""
+    return str(path).encode("utf-8", "backslashreplace").decode()
 
 
 def _read_instance(path: Path, name: str) -> Instance | SkippedFile:
-    """The instance in a file, or why it is none.
-
-    Raises:
-        InputRefused: If the file has the DICOM prefix and does not parse.
-    """
+    """The instance in a file, or why it is none."""
     try:
-        header = _read_whole_header(path)
+        instance = _open_instance(path)
     except InvalidDicomError:
-        return SkippedFile(name, "no DICOM file: the prefix DICM is missing", suspicious=_may_be_an_image(path))
+        return SkippedFile(name, "no DICOM file: the prefix DICM is missing", suspicious=_is_cut_preamble(path))
     except PermissionError:
         return SkippedFile(name, "cannot be opened: permission denied", suspicious=True)
+    except FileNotFoundError:
+        return SkippedFile(name, "was removed while the folder was read", suspicious=True)
     except PARSE_ERRORS as error:
-        raise InputRefused([
-            Finding(
-                FindingCode.BROKEN_FILE,
-                f"{name} says that it is DICOM, but does not parse ({type(error).__name__}); send it again",
-                files=(name,),
-            )
-        ]) from error
-    if header.file_meta.get("MediaStorageSOPClassUID") == MediaStorageDirectoryStorage:
+        reason = f"says that it is DICOM, but does not parse ({type(error).__name__}); send it again"
+        return SkippedFile(name, reason, suspicious=True, broken=True)
+    if storage_class(instance.header) == MediaStorageDirectoryStorage:
         return SkippedFile(name, "a DICOMDIR, not an instance")
-    return Instance(path, header)
+    return instance
 
 
-def _may_be_an_image(path: Path) -> bool:
-    """Whether a file without the prefix is empty, the beginning of a preamble, or a data set without one."""
-    with path.open("rb") as file:
-        head = file.read(PREAMBLE_BYTES)
-    if len(head) < PREAMBLE_BYTES:
-        return not any(head)
-    try:
-        return "SOPInstanceUID" in dcmread(path, stop_before_pixels=True, force=True, specific_tags=["SOPInstanceUID"])
-    except PARSE_ERRORS:
-        return False
-
-
-def _read_whole_header(path: Path) -> Dataset:
-    """The header up to Pixel Data.
-
-    Where a file ends in the middle of its header pydicom gives what it got: a slice without UIDs, or with half of
-    one, that would be missing from its series without anybody noticing.
+def _open_instance(path: Path) -> Instance:
+    """Header and place of the pixels, in one pass over the beginning of a file.
 
     Raises:
-        EOFError: If the file ends inside an attribute or before its UIDs.
+        InvalidDicomError: If it is no DICOM file, even without a preamble.
+        EOFError: If it ends in its header.
     """
-    header = dcmread(path, stop_before_pixels=True)
-    if header.file_meta.get("MediaStorageSOPClassUID") == MediaStorageDirectoryStorage:
-        return header
-    if len(header) == 0 or max(header.keys()) < Tag("SeriesInstanceUID"):
-        raise EOFError("it ends before SeriesInstanceUID")
-    last = header.get_item(max(header.keys()))
-    if isinstance(last, RawDataElement) and last.value is not None and len(last.value) < last.length < UNDEFINED_LENGTH:
-        raise EOFError(f"it ends inside {last.tag}")
-    return header
+    with open_file(path) as file:
+        state = os.fstat(file.fileno())
+        header, pixels = read_header(file, state.st_size)
+        return Instance(path, header, pixels, stamp_of(state))
+
+
+def _is_cut_preamble(path: Path) -> bool:
+    """Whether a file without the prefix is empty, or the beginning of a preamble."""
+    with path.open("rb") as file:
+        head = file.read(PREFIX_BYTES)
+    return len(head) < PREFIX_BYTES and not any(head)
 
 
 def _require_instances(instances: list[Instance], skipped: list[SkippedFile]) -> None:
@@ -203,6 +242,9 @@ def _require_instances(instances: list[Instance], skipped: list[SkippedFile]) ->
     Raises:
         InputRefused: If there is none.
     """
+    broken = [file.finding for file in skipped if file.broken]
+    if not instances and broken:
+        raise InputRefused(broken)
     if not instances:
         what = f"none of its {len(skipped)} files is DICOM" if skipped else "it is empty"
         raise InputRefused([
@@ -210,38 +252,10 @@ def _require_instances(instances: list[Instance], skipped: list[SkippedFile]) ->
         ])
 
 
-def keep_values_out_of_warnings() -> None:
-    """Read values as they are, for the whole process: pydicom's warnings of odd ones print them, names among them.
-
-    Called once where a process begins; what an odd value means is decided where it is used.
-    """
-    settings.reading_validation_mode = IGNORE
-
-
-def read_value(header: Dataset, keyword: str) -> Any:  # noqa: ANN401 - pydicom values are untyped
-    """The attribute's value; None where it is absent or empty, or its bytes are no value of its VR."""
-    try:
-        value = header.get(keyword)
-    except PARSE_ERRORS:
-        return None
-    return None if value is None or value == "" or (hasattr(value, "__len__") and len(value) == 0) else value
-
-
-def attribute(keyword: str) -> str:
-    """An attribute as people look it up: keyword and tag.
-
-    Examples:
-        >>> attribute("PixelSpacing")
-        'PixelSpacing (0028,0030)'
-    """
-    tag = Tag(keyword)
-    return f"{keyword} ({tag.group:04X},{tag.element:04X})"
-
-
 def _group(instances: Iterable[Instance]) -> tuple[Series, ...]:
     by_uid: dict[str, list[Instance]] = defaultdict(list)
     for instance in instances:
-        by_uid[str(instance.header.get("SeriesInstanceUID") or "")].append(instance)
+        by_uid[read_uid(instance.header, "SeriesInstanceUID")].append(instance)
     return tuple(Series(uid, tuple(by_uid[uid])) for uid in sorted(by_uid))
 
 

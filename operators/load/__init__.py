@@ -1,6 +1,6 @@
 """From files to volumes."""
 
 from operators.load.load_series import LoadSeries, LoadSeriesParameters
-from operators.load.load_volume import LoadVolume
+from operators.load.load_volume import LoadVolume, LoadVolumeParameters
 
-__all__ = ["LoadSeries", "LoadSeriesParameters", "LoadVolume"]
+__all__ = ["LoadSeries", "LoadSeriesParameters", "LoadVolume", "LoadVolumeParameters"]

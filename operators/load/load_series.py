@@ -1,4 +1,4 @@
-"""LoadSeries: read the headers of a folder and find out which series make a volume."""
+"""LoadSeries: read the headers of a folder and find out which volumes its series hold."""
 
 from __future__ import annotations
 
@@ -24,12 +24,13 @@ class LoadSeriesParameters:
 
 
 class LoadSeries(Step):
-    """Read the headers of a folder and check the geometry of each series; pixels stay in their files.
+    """Read the headers of a folder and find the volumes of each series; pixels stay in their files.
 
     Named Output:
-        folder: LoadedFolder; each series sorted by position along the normal, with findings where it is not regular.
+        folder: LoadedFolder; each series split into its volumes, slices sorted by position along the normal, with
+            findings where something is wrong, and the files that could not be used with their reasons.
 
-    Raises InputRefused where the folder holds no DICOM, or a broken file.
+    Raises InputRefused where the folder holds no DICOM instance.
     """
 
     output: ClassVar[str] = "folder"

@@ -18,15 +18,18 @@ from pydantic import BaseModel, ValidationError
 
 from operators.core.contract import JOB_VARIABLE, RESULT_NAME, ExitCode, Job, Progress, Reason, Result, Status
 from operators.core.errors import InputRefused, NotApplicable, OperatorError, OperatorFailed, SegmentationError
+from operators.core.header import keep_values_out_of_warnings
 from operators.core.manifest import MANIFEST_NAME, Manifest, ManifestError, read_manifest
-from operators.core.reading import keep_values_out_of_warnings
+from operators.core.objects import ObjectsNotMade, wanted_objects
 from operators.runtime.monitor import Monitor
 from operators.runtime.outcome import Outcome
 from operators.runtime.sdk import Application, app_context
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from typing import TextIO
+
+    from operators.core.contract import ObjectKind
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,21 @@ class RunContext:
         """Effective parameters: the manifest's, where the job does not replace them."""
         return {**self.manifest.mapnode.parameters, **self.job.parameters}
 
+    @property
+    def identity_parameters(self) -> dict[str, Any]:
+        """What the results' identity depends on: the parameters, and the objects where the job chooses them."""
+        return self.parameters if not self.job.objects else {**self.parameters, "objects": self.objects}
+
+    @property
+    def objects(self) -> dict[ObjectKind, str]:
+        """The objects to make, each with its form; empty text where it has but one."""
+        return wanted_objects(self.manifest.mapnode.outputs, self.job.objects)
+
+    @property
+    def staged_folder(self) -> Path | None:
+        """Where slices are that were decoded beforehand."""
+        return None if self.job.staged is None else Path(self.job.staged)
+
 
 class MapApplication(Application):  # type: ignore[misc]
     """Base of all apps: `compose` wires operators with what `self.run_context` says.
@@ -74,6 +92,10 @@ class MapApplication(Application):  # type: ignore[misc]
         self.monitor = monitor
         super().__init__()
 
+    def writers(self, makers: Mapping[ObjectKind, Callable[[], Any]]) -> list[Any]:
+        """The writers of the objects that are wanted, in the order given; nothing else is built."""
+        return [make() for kind, make in makers.items() if kind in self.run_context.objects]
+
     def connect(self, *steps: Any) -> None:  # noqa: ANN401 - Steps; typed as Any to keep the SDK's classes untyped
         """Wire steps by the names of their ports: each output port to every step with an input port of that name.
 
@@ -87,12 +109,12 @@ class MapApplication(Application):  # type: ignore[misc]
             if step.output is not None:
                 sources[step.output] = step
         for step in steps:
-            missing = [port for port in step.inputs if port not in sources]
+            missing = [port for port in step.ports if port not in sources]
             if missing:
                 raise ValueError(f"no step emits {missing} that {step.name} needs")
-            for port in step.inputs:
+            for port in step.ports:
                 self.add_flow(sources[port], step, {(port, port)})
-            if not step.inputs:
+            if not step.ports:
                 self.add_operator(step)
 
 
@@ -218,7 +240,8 @@ def _context(manifest_path: Path, argv: list[str]) -> RunContext:
     """The run that arguments and environment describe.
 
     Raises:
-        WrongCall: If a folder is missing or cannot be written, or the job sets a parameter that the app does not have.
+        WrongCall: If a folder is missing or cannot be written, or the job sets a parameter that the app does not have,
+            or wants objects that it does not make.
     """
     app = app_context(argv)
     source, target = Path(app.input_path), Path(app.output_path)
@@ -232,7 +255,12 @@ def _context(manifest_path: Path, argv: list[str]) -> RunContext:
     unknown = sorted(set(job.parameters) - set(manifest.mapnode.parameters))
     if unknown:
         raise WrongCall(f"the job sets parameters that the app does not have: {', '.join(unknown)}")
-    return RunContext(source, target, model if model.is_dir() else None, manifest, job)
+    context = RunContext(source, target, model if model.is_dir() else None, manifest, job)
+    try:
+        _ = context.objects
+    except ObjectsNotMade as error:
+        raise WrongCall(str(error)) from error
+    return context
 
 
 def _remove_new(folder: Path, before: set[Path]) -> None:

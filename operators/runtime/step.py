@@ -10,7 +10,7 @@ from operators.runtime.monitor import Monitor
 from operators.runtime.sdk import Operator, OperatorSpec, once
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from operators.runtime.sdk import Fragment
 
@@ -33,24 +33,33 @@ class Step(Operator):  # type: ignore[misc]
     process: Callable[..., Any]
     """The step's work: values of the input ports in, value of the output port out; each subclass types its own."""
 
-    def __init__(self, fragment: Fragment, parameters: Any = None, *, name: str | None = None) -> None:  # noqa: ANN401
+    def __init__(
+        self,
+        fragment: Fragment,
+        parameters: Any = None,  # noqa: ANN401
+        *,
+        name: str | None = None,
+        more_inputs: Iterable[str] = (),
+    ) -> None:
         """Bind the step to an application.
 
         Args:
             fragment: The application; its `monitor`, if it has one, hears of progress.
             parameters: The subclass's parameters.
             name: Name in the graph; the class's name where not given.
+            more_inputs: Names of input ports that only this application has.
         """
+        self.ports = (*self.inputs, *more_inputs)
         self.parameters = parameters
         self.monitor: Monitor = getattr(fragment, "monitor", None) or Monitor()
         self.step_name = name or type(self).__name__
-        conditions = () if self.inputs else (once(fragment),)
+        conditions = () if self.ports else (once(fragment),)
         super().__init__(fragment, *conditions, name=self.step_name)
         self.monitor.expect(self.step_name, self.share)
 
     def setup(self, spec: OperatorSpec) -> None:
         """Declare the ports."""
-        for port in self.inputs:
+        for port in self.ports:
             spec.input(port)
         if self.output is not None:
             spec.output(self.output)
@@ -61,7 +70,7 @@ class Step(Operator):  # type: ignore[misc]
         Raises:
             OperatorError: What the step refused, or OperatorFailed around anything else.
         """
-        values = {port: op_input.receive(port) for port in self.inputs}
+        values = {port: op_input.receive(port) for port in self.ports}
         if self.monitor.failure is not None:
             return
         started = time.perf_counter()

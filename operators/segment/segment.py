@@ -82,8 +82,10 @@ def segment(volume: Volume, parameters: SegmentParameters, report: Callable[[flo
         Labels with the meaning of TRUNK_SEGMENTS.
 
     Raises:
-        GeometryError: If the slices are not axial.
+        GeometryError: If the slices are not axial, or shifted against each other.
     """
+    if volume.is_sheared:
+        raise GeometryError("the stack is sheared (gantry tilt); StraightenStack brings it onto an orthogonal grid")
     turn = canonical(volume.affine_lps)
     if turn.order[0] != 0:
         raise GeometryError("the trunk engine needs axial slices; reformat the series or choose an axial one")

@@ -152,7 +152,7 @@ def test_operators_are_found():
 def test_module_is_named_after_its_only_operator(step):
     module = module_of(step)
 
-    snake_case = re.sub(r"(?<!^)(?=[A-Z])", "_", step.__name__).lower()
+    snake_case = re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", step.__name__).lower()
 
     assert module.__name__.rsplit(".", maxsplit=1)[-1] == snake_case
     assert steps_of(module) == [step]
@@ -173,7 +173,9 @@ def test_docstring_names_exactly_the_ports(step):
 
 @each_operator
 def test_process_takes_the_input_ports(step):
-    assert list(inspect.signature(step.process).parameters)[1:] == list(step.inputs)
+    parameters = list(inspect.signature(step.process).parameters.values())[1:]
+
+    assert [p.name for p in parameters if p.kind is not p.VAR_KEYWORD] == list(step.inputs)
 
 
 @each_operator
@@ -201,7 +203,7 @@ def test_operator_can_be_built_on_a_bare_application(step, tmp_path):
     built = step(Application(), parameters)
 
     assert built.parameters is parameters
-    assert set(inputs) == set(step.inputs)
+    assert set(step.inputs) <= set(inputs)
 
 
 @each_operator

@@ -66,7 +66,8 @@ def test_series_names_what_is_wrong(study, tmp_path):
         (tmp_path / path.name).write_bytes(path.read_bytes())
     (entry,) = json.loads(mapnode("series", tmp_path, "--json").stdout)
     assert [problem["code"] for problem in entry["problems"]] == ["missing_slices"]
-    assert (entry["regular"], entry["verdict"], entry["volumes"]) == (False, "refused", [])
+    assert (entry["regular"], entry["verdict"]) == (False, "refused")
+    assert [(volume["regular"], volume["affine_lps"]) for volume in entry["volumes"]] == [(False, None)]
 
 
 def test_files_that_are_no_dicom_are_named_on_stderr(study, tmp_path):

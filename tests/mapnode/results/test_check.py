@@ -8,7 +8,7 @@ from pydicom import Dataset
 from mapnode.results.check import check_results, identity_of
 from operators.core.identity import derived_uid
 from operators.runtime.sdk import Application
-from operators.write.write_measurement_report import WriteMeasurementReport
+from operators.write.write_measurement_report import ReportParameters, WriteMeasurementReport
 from operators.write.write_segmentation import WriteParameters, WriteSegmentation
 from tests.builders import (
     make_identity,
@@ -33,11 +33,13 @@ def written(tmp_path_factory):
     label_map, identity = make_label_map(volume), make_identity()
     parameters = WriteParameters(tmp_path_factory.mktemp("out"))
     seg = WriteSegmentation(Application(), parameters).process(volume=volume, label_map=label_map, identity=identity)
-    sr = WriteMeasurementReport(Application(), parameters).process(
+    sr = WriteMeasurementReport(Application(), ReportParameters(parameters.folder)).process(
         volume=volume,
         label_map=label_map,
         seg=seg,
         measurements=make_measurements(label_map),
+        derived=(),
+        key_slices=(),
         quality=make_quality(),
         selection=make_selection(volume),
         identity=identity,

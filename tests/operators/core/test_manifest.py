@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from operators.core.manifest import ManifestError, read_manifest
+from operators.core.findings import FindingCode
+from operators.core.manifest import ManifestError, VolumeProperty, read_manifest
 
 APPS = Path(__file__).resolve().parents[3] / "apps"
 
@@ -15,12 +16,9 @@ MANIFEST = {
     "resources": {"cpu": 2, "memory": "2Gi"},
     "mapnode": {
         "input": {
-            "modality": "CT",
-            "orientation": "axial",
-            "min_slices": 10,
-            "min_coverage_mm": 25,
-            "max_slice_spacing_mm": 10,
-            "image_type_excludes": ["LOCALIZER"],
+            "must": {"modality": {"any_of": ["CT"]}, "image_type": {"none_of": ["LOCALIZER"]}},
+            "prefer": [{"property": "kernel", "condition": {"matches": "^B3"}, "weight": 2}],
+            "accepts": ["several_volumes"],
         },
         "model": {"engine": "classical", "licence": "none"},
         "outputs": [{"kind": "seg", "description": "A SEG"}],
@@ -45,8 +43,10 @@ def test_manifest_says_what_the_file_says(tmp_path):
     manifest = read_manifest(write(tmp_path))
 
     assert manifest.application.title == "test_app"
-    assert manifest.mapnode.input.image_type_excludes == ("LOCALIZER",)
-    assert manifest.mapnode.input.body_part_excludes == ()
+    wanted = manifest.mapnode.input
+    assert wanted.must[VolumeProperty.IMAGE_TYPE].none_of == ("LOCALIZER",)
+    assert (wanted.prefer[0].property, wanted.prefer[0].weight) == (VolumeProperty.KERNEL, 2)
+    assert wanted.accepts == (FindingCode.SEVERAL_VOLUMES,)
     assert (manifest.resources.cpu, manifest.resources.gpu) == (2, 0)
     assert manifest.mapnode.parameters == {"threshold": 3}
 
@@ -57,10 +57,16 @@ def test_manifest_says_what_the_file_says(tmp_path):
         ("application.title", lambda m: m["application"].update(title="Test App")),
         ("application.version", lambda m: m["application"].update(version="1.2")),
         ("application.summary", lambda m: m["application"].pop("summary")),
-        ("mapnode.input.orientation", lambda m: m["mapnode"]["input"].update(orientation="sideways")),
-        ("mapnode.input.min_slices", lambda m: m["mapnode"]["input"].update(min_slices=1)),
-        ("mapnode.input.min_coverage_mm", lambda m: m["mapnode"]["input"].update(min_coverage_mm=0)),
-        ("mapnode.input.modalty", lambda m: m["mapnode"]["input"].update(modalty="CT")),
+        (
+            "mapnode.input.must.modalty.[key]",
+            lambda m: m["mapnode"]["input"]["must"].update(modalty={"any_of": ["CT"]}),
+        ),
+        ("mapnode.input.must.modality", lambda m: m["mapnode"]["input"]["must"].update(modality={})),
+        ("mapnode.input.must.modality.is", lambda m: m["mapnode"]["input"]["must"].update(modality={"is": "CT"})),
+        ("mapnode.input.must.kernel.matches", lambda m: m["mapnode"]["input"]["must"].update(kernel={"matches": "("})),
+        ("mapnode.input.prefer.0.weight", lambda m: m["mapnode"]["input"]["prefer"][0].update(weight=0)),
+        ("mapnode.input.accepts.0", lambda m: m["mapnode"]["input"].update(accepts=["anything"])),
+        ("mapnode.input.must", lambda m: m["mapnode"]["input"].pop("must")),
         ("mapnode.outputs.0.kind", lambda m: m["mapnode"]["outputs"][0].update(kind="mesh")),
         ("mapnode.model.engine", lambda m: m["mapnode"]["model"].update(engine="magic")),
         ("resources.cpu", lambda m: m["resources"].update(cpu="many")),

@@ -36,9 +36,20 @@ def test_position_of_a_slice_is_its_image_position():
         assert volume.position_lps(index) == pytest.approx([float(v) for v in source.header.ImagePositionPatient])
 
 
-@pytest.mark.parametrize("name", ["array", "affine_lps"])
+@pytest.mark.parametrize("name", ["array", "affine_lps", "padding"])
 def test_arrays_are_read_only(name):
-    array = getattr(make_volume(), name)
+    volume = Volume(np.zeros((2, 2, 2)), make_affine(), "1.2", (), padding=np.zeros((2, 2, 2), bool))
 
     with pytest.raises(ValueError, match="read-only"):
-        array[0] = 1
+        getattr(volume, name)[0] = 1
+
+
+@pytest.mark.parametrize("shear_mm", [0.0, 1.5, -4.0])
+def test_shear_does_not_change_the_volume_of_a_voxel(shear_mm):
+    """A tilted gantry moves slices against each other; what lies between them stays as much."""
+    affine = make_affine(AXIAL, (3.0, 0.8, 0.6))
+    affine[1, 0] = shear_mm
+
+    volume = Volume(np.zeros((1, 1, 1)), affine, "1.2", ())
+
+    assert volume.voxel_volume_mm3 == pytest.approx(3.0 * 0.8 * 0.6)

@@ -9,7 +9,16 @@ import pytest
 from operators.core.contract import JOB_VARIABLE, ExitCode, Job, Result, Status
 from operators.core.errors import InputRefused, NotApplicable, SegmentationError
 from operators.core.findings import Finding, FindingCode
-from operators.core.manifest import ApplicationPart, Criteria, Manifest, Model, NodePart, Resources
+from operators.core.manifest import (
+    ApplicationPart,
+    Condition,
+    Criteria,
+    Manifest,
+    Model,
+    NodePart,
+    Resources,
+    VolumeProperty,
+)
 from operators.runtime.application import MapApplication, RunContext, explain, main, run
 from operators.runtime.monitor import Monitor
 from operators.runtime.step import Step
@@ -86,7 +95,7 @@ def make_manifest() -> Manifest:
         application=ApplicationPart(title="tiny_app", version="1.2.3", summary="A test"),
         resources=Resources(),
         mapnode=NodePart(
-            input=Criteria(modality="CT", orientation="axial", min_slices=2, min_coverage_mm=1, max_slice_spacing_mm=9),
+            input=Criteria(must={VolumeProperty.MODALITY: Condition(any_of=("CT",))}),
             model=Model(engine="classical", licence="none"),
             outputs=(),
             intended_use="Tests",

@@ -1,0 +1,172 @@
+"""Series checks: what every instance of a series has to say, wherever it lies."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+from pydicom.uid import UID
+
+from operators.core.findings import Finding, FindingCode
+from operators.core.header import attribute, read_numbers, read_uid, read_value
+from operators.core.kinds import Kind, is_ct
+from operators.core.pixel_format import MONOCHROME
+from operators.core.reading import IDENTITY_KEYWORDS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+
+    from operators.core.frames import Frame
+    from operators.core.reading import Instance, Series
+
+T = TypeVar("T")
+
+RESCALE_KEYWORDS = ("RescaleSlope", "RescaleIntercept")
+CT_LIMITS = {"RescaleSlope": (1e-4, 100.0), "RescaleIntercept": (-100_000.0, 100_000.0)}
+"""Stored values have at most 16 bits, HU at most some ten thousand (metal, extended scale)."""
+LARGEST_RESCALE = 1e15
+"""Of any image: beyond it stored values lose their digits."""
+HOUNSFIELD = ("HU", "HU_MOD")
+"""Rescale Types of CT in Hounsfield units (PS3.3 C.11.1.1.2)."""
+PLACE_KINDS = (Kind.SLICE, Kind.FRAMES)
+
+
+def check_instances(series: Series) -> Iterator[Finding]:
+    """Identity, kind and source of the instances.
+
+    Args:
+        series: A series as read.
+
+    Yields:
+        Findings.
+    """
+    yield from _check_identity(series)
+    yield from _check_kind(series)
+    yield from _check_one_source(series)
+
+
+def check_values(frames: Sequence[Frame]) -> Iterator[Finding]:
+    """Whether stored values become what they stand for: gray values, HU for CT.
+
+    Args:
+        frames: Frames of one series.
+
+    Yields:
+        Findings.
+    """
+    colour = [frame for frame in frames if is_colour(frame)]
+    if colour:
+        yield _finding(FindingCode.COLOUR, "is in colour or has a palette: no scalar volume", colour)
+    gray_ct = [frame for frame in frames if is_ct(frame.header) and not is_colour(frame)]
+    other = [f for f in gray_ct if str(read_value(f.header, "RescaleType") or "HU").upper() not in HOUNSFIELD]
+    if other:
+        yield _finding(FindingCode.NOT_HOUNSFIELD, f"{attribute('RescaleType')} is not HU", other)
+    for keyword in RESCALE_KEYWORDS:
+        yield from _check_rescale(frames, keyword)
+
+
+def is_colour(frame: Frame) -> bool:
+    """Whether a frame has no single gray value a pixel."""
+    samples = str(read_value(frame.header, "SamplesPerPixel") or 1)
+    return (
+        samples != "1" or str(read_value(frame.header, "PhotometricInterpretation") or MONOCHROME[1]) not in MONOCHROME
+    )
+
+
+def _check_identity(series: Series) -> Iterator[Finding]:
+    """Each instance says what it is and what it belongs to."""
+    for keyword in (*IDENTITY_KEYWORDS, "FrameOfReferenceUID"):
+        asked = [i for i in series.instances if keyword in IDENTITY_KEYWORDS or i.kind in PLACE_KINDS]
+        without = [i for i in asked if not read_uid(i.header, keyword)]
+        # A frame of reference that only some instances lack is a mixture (_check_one_source).
+        if without and (keyword in IDENTITY_KEYWORDS or len(without) == len(asked)):
+            yield _about(
+                FindingCode.MISSING_ATTRIBUTE,
+                f"{attribute(keyword)} is absent, empty or no UID in {_named(without)}; "
+                "without it nothing says what an image belongs to: correct it at the source",
+                without,
+            )
+
+
+def _check_kind(series: Series) -> Iterator[Finding]:
+    """Images that may lie in a volume, and no instance twice."""
+    for kind, code, what in (
+        (Kind.OTHER, FindingCode.UNSUPPORTED_OBJECT, "no images of the patient"),
+        (Kind.IMAGE, FindingCode.TWO_DIMENSIONAL, "two-dimensional images, without a place in the patient"),
+    ):
+        found = [i for i in series.instances if i.kind is kind]
+        if found:
+            uid = UID(read_uid(found[0].header, "SOPClassUID"))
+            name = uid.name if uid.name != uid else "unknown"
+            yield _about(code, f"{len(found)} of {len(series.instances)} are {what} (SOP Class {name})", found)
+    counts = Counter(i.uid for i in series.instances if i.uid)
+    twice = [i for i in series.instances if counts[i.uid] > 1]
+    if twice:
+        yield _about(
+            FindingCode.DUPLICATE_INSTANCE, f"{len(twice)} files share a SOP Instance UID with another file", twice
+        )
+
+
+def _check_one_source(series: Series) -> Iterator[Finding]:
+    """One patient, one study, one frame of reference."""
+    for code, keyword in (
+        (FindingCode.MIXED_PATIENT, "PatientID"),
+        (FindingCode.MIXED_STUDY, "StudyInstanceUID"),
+        (FindingCode.MIXED_FRAME_OF_REFERENCE, "FrameOfReferenceUID"),
+    ):
+        minority = _minority(series.instances, lambda i, k=keyword: str(read_value(i.header, k) or ""))  # type: ignore[misc]
+        if minority:
+            yield _about(
+                code,
+                f"{attribute(keyword)} differs inside the series: {len(minority)} of {len(series.instances)} "
+                "instances disagree with the others",
+                minority,
+            )
+
+
+def _check_rescale(frames: Sequence[Frame], keyword: str) -> Iterator[Finding]:
+    """Stored values of CT become HU by two attributes of Type 1 (PS3.3 C.8.2.1.1); elsewhere they may be absent."""
+    problems: dict[tuple[FindingCode, str], list[Frame]] = {}
+    for frame in frames:
+        if (wrong := _rescale_problem(frame, keyword)) is not None:
+            problems.setdefault(wrong, []).append(frame)
+    for (code, problem), concerned in problems.items():
+        yield _finding(code, f"{attribute(keyword)} {problem}", concerned)
+
+
+def _rescale_problem(frame: Frame, keyword: str) -> tuple[FindingCode, str] | None:
+    found, ct = read_numbers(frame.header, keyword), is_ct(frame.header) and not is_colour(frame)
+    if found is None:
+        absent = FindingCode.MISSING_ATTRIBUTE, "is absent or empty: stored values are no HU"
+        return absent if ct and "ModalityLUTSequence" not in frame.header else None
+    low, high = CT_LIMITS[keyword] if ct else (-LARGEST_RESCALE, LARGEST_RESCALE)
+    if len(found) != 1 or not low <= found[0] <= high or not np.isfinite(found[0]):
+        return FindingCode.INVALID_ATTRIBUTE, f"is not one number between {low:g} and {high:g}"
+    if keyword == "RescaleSlope" and found[0] == 0:
+        return FindingCode.INVALID_ATTRIBUTE, "is 0"
+    return None
+
+
+def _finding(code: FindingCode, problem: str, frames: Sequence[Frame]) -> Finding:
+    """A finding about frames: the file where the problem is, then what it is."""
+    instances = list({frame.instance.path: frame.instance for frame in frames}.values())
+    return _about(code, f"{_named(instances)}: {problem}", instances)
+
+
+def _about(code: FindingCode, message: str, instances: Iterable[Instance]) -> Finding:
+    concerned = tuple(instances)
+    uids, files = (i.uid for i in concerned if i.uid), (i.name for i in concerned if not i.uid)
+    return Finding(code, message, tuple(dict.fromkeys(uids)), tuple(files))
+
+
+def _named(instances: Sequence[Instance]) -> str:
+    more = f" and {len(instances) - 1} more" if len(instances) > 1 else ""
+    return f"{instances[0].name}{more}"
+
+
+def _minority(items: Sequence[T], key: Callable[[T], Hashable]) -> list[T]:
+    """The items that do not share the most common key."""
+    keys = [key(item) for item in items]
+    common, _ = Counter(keys).most_common(1)[0]
+    return [item for item, k in zip(items, keys, strict=True) if k != common]
