@@ -8,9 +8,10 @@ ORTHANC_PLUGINS := /usr/share/orthanc/plugins
 # COMMAND_OR_FILE:PACKAGE, what results are checked with and what receives studies
 DEBIAN_PACKAGES := dciodvfy:dicom3tools storescu:dcmtk Orthanc:orthanc \
   $(ORTHANC_PLUGINS)/libOrthancPython.so:orthanc-python $(ORTHANC_PLUGINS)/libOrthancDicomWeb.so:orthanc-dicomweb \
-  $(ORTHANC_PLUGINS)/libOrthancGdcm.so:orthanc-gdcm
+  $(ORTHANC_PLUGINS)/libOrthancGdcm.so:orthanc-gdcm pdftotext:poppler-utils \
+  /usr/share/fonts/truetype/droid/DroidSansFallbackFull.ttf:fonts-droid-fallback
 
-.PHONY: demo up test test-orthanc test-orthanc-1.12 bench-node check format lock clean
+.PHONY: demo up test dcmjs test-orthanc test-orthanc-1.12 bench bench-node fuzz check format lock clean
 .DEFAULT_GOAL := demo
 
 demo: $(VENV)/base.stamp ## run the app on a digital phantom, or on STUDY=FOLDER
@@ -23,6 +24,9 @@ test: $(VENV)/dev.stamp ## every test that this machine can run, and the checks
 	$(MAKE) --no-print-directory check
 	$(BIN)/python -m pytest -m "" -rs
 
+dcmjs: ## dcmjs, which reads our SR in the tests; needs Node
+	npm install --no-fund --no-audit --prefix build/dcmjs dcmjs@0.51.1
+
 test-orthanc: $(VENV)/dev.stamp ## only the tests with a real Orthanc
 	$(BIN)/python -m pytest -m orthanc -rs
 
@@ -30,9 +34,17 @@ test-orthanc-1.12: $(VENV)/dev.stamp ## the same with Orthanc 1.12 of Debian 13,
 	scripts/orthanc-1.12 --set-up
 	MAPNODE_TEST_ORTHANC=$(CURDIR)/scripts/orthanc-1.12 $(BIN)/python -m pytest tests/test_node.py tests/mapnode/pacs -m orthanc -rs
 
+bench: $(VENV)/dev.stamp ## loading and SEG writing: ours against the SDK, SimpleITK, dcm2niix and highdicom
+	@mkdir -p build
+	$(BIN)/python -m benchmarks.load
+	$(BIN)/python -m benchmarks.segmentation
+
 bench-node: $(VENV)/dev.stamp ## intake and turnaround of the node
 	@mkdir -p build
 	$(BIN)/python -m benchmarks.node
+
+fuzz: $(VENV)/dev.stamp ## loading 100,000 mutated files; the seed is printed, FUZZ="--seed N" runs it again
+	$(BIN)/python -m tests.fuzz $(FUZZ)
 
 check: $(VENV)/dev.stamp ## format, lint, types, spelling
 	$(BIN)/ruff format --check
