@@ -21,10 +21,14 @@ ABDOMINAL_CAVITY: Code = codes.SCT.AbdominalCavityStructure
 
 # Quantities, derivations, units
 VOLUME: Code = codes.SCT.Volume
+AREA: Code = codes.SCT.Area
+RATIO: Code = codes.SCT.Ratio
 ATTENUATION_COEFFICIENT: Code = codes.DCM.AttenuationCoefficient
 MEAN: Code = codes.SCT.Mean
 STANDARD_DEVIATION: Code = codes.SCT.StandardDeviation
 CUBIC_CENTIMETRE: Code = codes.UCUM.CubicCentimeter
+SQUARE_CENTIMETRE: Code = codes.UCUM.SquareCentimeter
+RATIO_UNIT: Code = codes.UCUM.Ratio
 HOUNSFIELD_UNIT: Code = codes.UCUM.HounsfieldUnit
 
 # Algorithm families (PS3.16 CID 7162)
@@ -33,4 +37,23 @@ MORPHOLOGICAL_OPERATIONS: Code = codes.DCM.MorphologicalOperations
 # Reports
 COMPUTED_TOMOGRAPHY: Code = codes.SCT.ComputedTomography
 COMMENT: Code = codes.DCM.Comment
+EQUATION: Code = codes.DCM.Equation
 IMAGE_QUALITY_ANALYSIS: Code = codes.SCT.ImageQualityAnalysis
+QUALITY_ASSESSMENT: Code = codes.DCM.QualityAssessment
+QUALITY_FINDING: Code = codes.DCM.QualityFinding
+PRESENCE_OF_PROPERTY: Code = codes.DCM.PresenceOfProperty
+
+# Present or absent (PS3.16 CID 240); why there is no value (CID 42)
+ABSENT: Code = codes.SCT.Absent
+MEASUREMENT_NOT_ATTEMPTED: Code = codes.DCM.MeasurementNotAttempted
+
+# Why an object is rejected (PS3.16 CID 7031)
+REJECTED_FOR_QUALITY: Code = codes.DCM.RejectedForQualityReasons
+REJECTED_FOR_PATIENT_SAFETY: Code = codes.DCM.RejectedForPatientSafetyReasons
+INCORRECT_WORKLIST_ENTRY: Code = codes.DCM.IncorrectModalityWorklistEntry
+DATA_RETENTION_EXPIRED: Code = codes.DCM.DataRetentionPolicyExpired
+
+# Private codes: where no dictionary has the concept; docs/conformance/private-codes.md lists and defines every one.
+PRIVATE_SCHEME = "99MAPNODE"
+QUALITY_PASS = Code("QUALITY-PASS", PRIVATE_SCHEME, "Pass: nothing found speaks against the numbers")
+QUALITY_CAUTION = Code("QUALITY-CAUTION", PRIVATE_SCHEME, "Caution: numbers hold within the limits of the findings")

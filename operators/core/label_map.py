@@ -15,7 +15,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from pydicom.sr.coding import Code
 
+    from operators.core.probability_map import ProbabilityMap
     from operators.core.volume import Volume
+
+MISPLACED_VOXELS = 0.25
+"""Slices of a series may stray from even spacing by rounding; half a voxel is a shift."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +90,11 @@ class LabelMap:
     def __post_init__(self) -> None:
         self.array.flags.writeable = False
 
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Slices, rows, columns."""
+        return self.array.shape
+
     def mask(self, segment: Segment) -> NDArray[np.bool_]:
         """`(slices, rows, columns)`, true inside the segment."""
         table = np.zeros(256, dtype=bool)
@@ -104,16 +113,59 @@ class LabelMap:
         raise KeyError(f"no segment {name!r}; there are {[s.name for s in self.segments]}")
 
 
-def require_same_grid(volume: Volume, label_map: LabelMap) -> None:
-    """Refuse a label map that does not lie on a volume's grid.
+def require_same_grid(volume: Volume, label_map: LabelMap | ProbabilityMap) -> None:
+    """Refuse a map that does not lie on a volume's grid.
 
     Raises:
         GeometryError: If shape or affine differ.
     """
-    if label_map.array.shape != volume.array.shape:
+    if label_map.shape != volume.array.shape:
         raise GeometryError(
-            f"the label map has the shape {label_map.array.shape}, its source {volume.array.shape}; "
+            f"the label map has the shape {label_map.shape}, its source {volume.array.shape}; "
             "bring it onto the source's grid"
         )
     if not np.allclose(label_map.affine_lps, volume.affine_lps, atol=1e-4):
         raise GeometryError("the label map lies elsewhere than its source; bring it onto the source's grid")
+
+
+def require_grid_of_headers(volume: Volume, label_map: LabelMap | ProbabilityMap) -> None:
+    """Refuse a map whose voxels lie elsewhere than the headers of its source's slices say, slice by slice.
+
+    Volume and map may agree on a grid and both be flipped, shifted or transposed against the images that a result
+    refers to; readers believe the images.
+
+    Raises:
+        GeometryError: If slices are not as many as the source's, not of its matrix, or misplaced (PS3.3 C.7.6.2.1.1).
+    """
+    matrices = {(int(source.header.Rows), int(source.header.Columns)) for source in volume.slices}
+    if len(volume.slices) != label_map.shape[0] or matrices != {label_map.shape[1:]}:
+        raise GeometryError(
+            f"the label map has the shape {label_map.shape}, its source {len(volume.slices)} slices of "
+            f"{sorted(matrices)}; bring it onto the source's grid"
+        )
+    distances = _misplacements(volume, label_map)
+    worst = int(distances.argmax())
+    # Not "above": a distance that is no number is no place either.
+    if not distances[worst] <= MISPLACED_VOXELS:
+        raise GeometryError(
+            f"slice {worst} of the label map lies up to {distances[worst]:.3g} voxels from where its image "
+            f"{volume.slices[worst].header.SOPInstanceUID} lies; bring it onto the source's grid, "
+            "in the order of the source's slices"
+        )
+
+
+def _misplacements(volume: Volume, label_map: LabelMap | ProbabilityMap) -> NDArray[np.float64]:
+    """`(slices,)`, largest distance in voxels between three corners of a slice on the map's grid and in its header."""
+    positions, orientations, spacings = (
+        np.array([source.header[keyword].value for source in volume.slices], dtype=np.float64)
+        for keyword in ("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing")
+    )
+    slices, rows, columns = label_map.shape
+    # The first three cosines are the direction in which the column index grows (PS3.3 equation C.7.6.2.1-1).
+    down = (rows - 1) * spacings[:, :1] * orientations[:, 3:]
+    along = (columns - 1) * spacings[:, 1:] * orientations[:, :3]
+    said = np.stack([positions, positions + down, positions + along], axis=1)
+    indices = [[(index, 0, 0), (index, rows - 1, 0), (index, 0, columns - 1)] for index in range(slices)]
+    linear, origin = label_map.affine_lps[:3, :3], label_map.affine_lps[:3, 3]
+    held = (said - origin) @ np.linalg.inv(linear).T
+    return np.asarray(np.abs(held - indices).max(axis=(1, 2)))

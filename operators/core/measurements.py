@@ -8,6 +8,21 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pydicom.sr.coding import Code
 
+LARGEST_AREA = "largest_area"
+"""Role of the slice in which a segment has its largest area."""
+
+
+def rounded(value: float) -> float:
+    """A number with the digits that results state: 10 significant ones, the same in result.json and in the SR.
+
+    A Decimal String has 16 characters (PS3.5 6.2): sign, point and exponent leave room for 10 digits.
+
+    Examples:
+        >>> rounded(1 / 3)
+        0.3333333333
+    """
+    return float(f"{value:.10g}")
+
 
 @dataclass(frozen=True)
 class Quantity:
@@ -66,3 +81,47 @@ class SliceAreas:
     sop_instance_uid: str
     position_mm: float
     area_cm2: dict[str, float]
+
+
+@dataclass(frozen=True)
+class KeySlice:
+    """The numbers of one segment in one slice that is worth looking at.
+
+    Attributes:
+        segment_name: Name of the segment in the label map.
+        role: Why this slice: LARGEST_AREA, or the name of the landmark that lies in it.
+        index: Index of the slice in the volume, from 0.
+        sop_instance_uid: SOP Instance UID of the image.
+        values: The measurements of the segment's pixels in this slice alone.
+    """
+
+    segment_name: str
+    role: str
+    index: int
+    sop_instance_uid: str
+    values: tuple[Measurement, ...]
+
+
+@dataclass(frozen=True)
+class DerivedValue:
+    """A number computed from other numbers of the result, or the reason why there is none.
+
+    Attributes:
+        quantity: What it is; its name is the key in result.json.
+        label: What people call it.
+        definition: How it is computed, as an equation in words.
+        segment_names: Segments that it is computed from.
+        value: The number; None where it was not computed.
+        reason: Why it was not computed; empty where there is a value.
+    """
+
+    quantity: Quantity
+    label: str
+    definition: str
+    segment_names: tuple[str, ...]
+    value: float | None
+    reason: str = ""
+
+    def __post_init__(self) -> None:
+        if (self.value is None) != bool(self.reason):
+            raise ValueError(f"{self.quantity.name}: either a value or the reason why there is none")

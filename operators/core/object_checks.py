@@ -38,8 +38,31 @@ def check_object(dataset: Dataset) -> list[str]:
 
 
 def referenced_instances(dataset: Dataset) -> set[str]:
-    """SOP Instance UIDs of all instances that a SEG or SR refers to, or lists as evidence."""
-    return _referenced_instances(dataset) | _evidence(dataset) | set(_references(dataset))
+    """SOP Instance UIDs of all images and results that an object refers to, or lists as evidence."""
+    listed = _referenced_instances(dataset) | _evidence(dataset) | set(_references(dataset))
+    # The frames of a SEG name nothing that its list does not have: check_object sees to that.
+    return listed if dataset.get("SOPClassUID") == SEGMENTATION_STORAGE else listed | set(_images(dataset))
+
+
+IMAGE_SEQUENCES = frozenset({
+    "ContourImageSequence",
+    "ReferencedImageSequence",
+    "ReferencedInstanceSequence",
+    "SourceImageSequence",
+    "SourceInstanceSequence",
+})
+"""Where Secondary Captures, documents, presentation states and structure sets name images and results."""
+
+
+def _images(item: Dataset) -> Iterator[str]:
+    """SOP Instance UIDs in sequences of images, at any depth."""
+    for element in item:
+        if element.VR != "SQ":
+            continue
+        for child in element.value:
+            if element.keyword in IMAGE_SEQUENCES and "ReferencedSOPInstanceUID" in child:
+                yield child.ReferencedSOPInstanceUID
+            yield from _images(child)
 
 
 def _identity_problems(dataset: Dataset) -> Iterator[str]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from operators.core import codes
 from operators.core.label_map import LabelMap, require_same_grid
-from operators.core.measurements import Measurement, Quantity, SegmentMeasurements
+from operators.core.measurements import Measurement, Quantity, SegmentMeasurements, rounded
 from operators.core.volume import Volume
 from operators.measure.tally import count_labels, sum_labels
 from operators.runtime.step import Step
@@ -72,9 +72,9 @@ def _over(
 
 def _measure(voxels: int, total: float, squares: float, voxel_volume_mm3: float) -> tuple[int, tuple[Measurement, ...]]:
     """Voxels, and the measurements; of an empty segment its volume of 0 alone."""
-    values = [Measurement(VOLUME, round(voxels * voxel_volume_mm3 / 1000, 6))]
+    values = [Measurement(VOLUME, rounded(voxels * voxel_volume_mm3 / 1000))]
     if voxels:
         mean = total / voxels
         variance = max(0.0, squares / voxels - mean * mean)
-        values += [Measurement(MEAN_HU, round(mean, 6)), Measurement(SD_HU, round(variance**0.5, 6))]
+        values += [Measurement(MEAN_HU, rounded(mean)), Measurement(SD_HU, rounded(variance**0.5))]
     return voxels, tuple(values)

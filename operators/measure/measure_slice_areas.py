@@ -7,7 +7,7 @@ from typing import ClassVar
 import numpy as np
 
 from operators.core.label_map import LabelMap, require_same_grid
-from operators.core.measurements import SliceAreas
+from operators.core.measurements import SliceAreas, rounded
 from operators.core.volume import Volume
 from operators.measure.tally import count_labels
 from operators.runtime.step import Step
@@ -51,7 +51,7 @@ def measure_slice_areas(volume: Volume, label_map: LabelMap) -> tuple[SliceAreas
             index,
             str(source.header.SOPInstanceUID),
             round(float(np.asarray(volume.position_lps(index)) @ normal), 4),
-            {name: float(values[index]) for name, values in areas.items()},
+            {name: rounded(values[index]) for name, values in areas.items()},
         )
         for index, source in enumerate(volume.slices)
     )

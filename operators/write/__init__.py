@@ -3,15 +3,29 @@
 from operators.write.derive_identity import DeriveIdentity, DeriveIdentityParameters
 from operators.write.report_outcome import ReportOutcome
 from operators.write.write_key_image import WriteKeyImage
-from operators.write.write_measurement_report import WriteMeasurementReport
-from operators.write.write_segmentation import WriteParameters, WriteSegmentation
+from operators.write.write_measurement_report import ReportParameters, WriteMeasurementReport
+from operators.write.write_parametric_map import ParametricMapParameters, WriteParametricMap
+from operators.write.write_presentation_state import WritePresentationState
+from operators.write.write_report_pdf import ReportPdfParameters, WriteReportPdf
+from operators.write.write_rt_structure_set import WriteRTStructureSet
+from operators.write.write_secondary_capture import WriteSecondaryCapture
+from operators.write.write_segmentation import SegmentationType, WriteParameters, WriteSegmentation
 
 __all__ = [
     "DeriveIdentity",
     "DeriveIdentityParameters",
+    "ParametricMapParameters",
     "ReportOutcome",
+    "ReportParameters",
+    "ReportPdfParameters",
+    "SegmentationType",
     "WriteKeyImage",
     "WriteMeasurementReport",
     "WriteParameters",
+    "WriteParametricMap",
+    "WritePresentationState",
+    "WriteRTStructureSet",
+    "WriteReportPdf",
+    "WriteSecondaryCapture",
     "WriteSegmentation",
 ]

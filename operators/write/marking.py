@@ -10,16 +10,18 @@ import contextlib
 import copy
 import re
 import warnings
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import highdicom as hd
+from pydicom.charset import convert_encodings, decode_bytes, encode_string
+from pydicom.datadict import dictionary_VR
 from pydicom.multival import MultiValue
 from pydicom.sr.codedict import codes
 from pydicom.valuerep import DSfloat
 
 from operators.core import defaults
+from operators.core.header import read_value
 from operators.core.identity import derived_uid
-from operators.core.reading import read_value
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,6 +44,7 @@ TYPE_2_KEYWORDS = (
 )  # fmt: skip
 """What an image must have, if only empty (PS3.3 C.7.1.1, C.7.2.1), and what anonymised images often lack."""
 VALID_VALUES = {
+    "PatientAge": re.compile(r"(\d{3}[DWMY])?"),
     "PatientSex": re.compile("[MFO]?"),
     "PatientBirthDate": DATE,
     "StudyDate": DATE,
@@ -69,29 +72,58 @@ def source_headers(volume: Volume) -> list[Dataset]:
     """Copies of the source's headers as highdicom takes them.
 
     Absent attributes of Type 2 become empty ones, and so do dates, times and a sex that are none. Character sets
-    with code extensions (ISO 2022), and what is no character set, become UTF-8: the letters survive.
+    with code extensions (ISO 2022), what is no character set, and sets that lack a letter of the patient's name become
+    UTF-8: the letters survive.
     """
     return [_completed(source.header, volume.spacing_mm[0]) for source in volume.slices]
 
 
 def _completed(header: Dataset, spacing_mm: float) -> Dataset:
-    header = copy.copy(header)
+    header = own_copy(header)
     for keyword in TYPE_2_KEYWORDS:
         if keyword not in header:
-            setattr(header, keyword, "")
+            put(header, keyword, "")
     if not header.get("SliceThickness"):
-        header.SliceThickness = DSfloat(spacing_mm, auto_format=True)
+        put(header, "SliceThickness", DSfloat(spacing_mm, auto_format=True))
     for keyword, valid in VALID_VALUES.items():
         if not valid.fullmatch(str(read_value(header, keyword) or "")):
-            setattr(header, keyword, "")
-    character_set = header.get("SpecificCharacterSet")
-    if isinstance(character_set, MultiValue) or character_set not in KNOWN_CHARACTER_SETS:
+            put(header, keyword, "")
+    if not _can_be_kept(header):
         header = copy.deepcopy(header)
         # pydicom decodes an element with the character set of its file when it is first looked at.
         for _ in header.iterall():
             pass
         header.SpecificCharacterSet = UTF8
     return header
+
+
+def _can_be_kept(header: Dataset) -> bool:
+    """Whether the source's character set is one of a single code, and holds what the patient's name says.
+
+    Devices write names that their character set does not have; written again in it, letters would become "?".
+    """
+    character_set = header.get("SpecificCharacterSet")
+    if isinstance(character_set, MultiValue) or character_set not in KNOWN_CHARACTER_SETS:
+        return False
+    encodings = convert_encodings(character_set)
+    names = [
+        str(read_value(header, keyword) or "") for keyword in ("PatientName", "PatientID", "ReferringPhysicianName")
+    ]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # pydicom says which letters it cannot encode, and the name with them
+        return all(decode_bytes(encode_string(name, encodings), encodings, set()) == name for name in names)
+
+
+def own_copy(header: Dataset) -> Dataset:
+    """A copy in which elements can be put: copy.copy has the elements of both in one dictionary (pydicom 3.0.2)."""
+    own = copy.copy(header)
+    own._dict = dict(header._dict)
+    return own
+
+
+def put(header: Dataset, keyword: str, value: Any) -> None:  # noqa: ANN401 - whatever the element takes
+    """Replace an element; assignment would change the value in the element, which copies share."""
+    header.add_new(keyword, dictionary_VR(keyword), value)
 
 
 @contextlib.contextmanager

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 from operators.core.contract import (
     Coded,
+    DerivedRecord,
+    KeySliceRecord,
     MeasurementRecord,
     Output,
     Quality,
@@ -16,7 +18,7 @@ from operators.core.contract import (
 )
 from operators.core.identity import ResultIdentity
 from operators.core.label_map import LabelMap
-from operators.core.measurements import SegmentMeasurements, SliceAreas
+from operators.core.measurements import DerivedValue, KeySlice, SegmentMeasurements, SliceAreas
 from operators.core.quality import QualityReport
 from operators.core.selection import LoadedFolder, Selection
 from operators.runtime.outcome import Outcome
@@ -30,26 +32,40 @@ if TYPE_CHECKING:
 
     from operators.core.label_map import Segment
     from operators.core.measurements import Measurement
+    from operators.runtime.sdk import Fragment
 
 
 class ReportOutcome(Step):
     """Hand what the run found to its record, from which result.json is written.
+
+    Besides the ports below it takes a WrittenFile on a port for each file that the run writes.
 
     Named Input:
         folder: LoadedFolder, for the files that were skipped.
         selection: Selection.
         label_map: LabelMap, for the codes of its segments.
         measurements: tuple of SegmentMeasurements.
+        derived: tuple of DerivedValue.
+        key_slices: tuple of KeySlice.
         slice_areas: tuple of SliceAreas.
         quality: QualityReport.
         identity: ResultIdentity.
-        seg, sr, key_image: WrittenFile.
     """
 
     inputs: ClassVar[tuple[str, ...]] = (
-        "folder", "selection", "label_map", "measurements", "slice_areas", "quality", "identity",
-        "seg", "sr", "key_image",
+        "folder", "selection", "label_map", "measurements", "derived", "key_slices", "slice_areas", "quality",
+        "identity",
     )  # fmt: skip
+
+    def __init__(self, fragment: Fragment, parameters: Outcome, files: Iterable[str] = ()) -> None:
+        """Bind the step to an application.
+
+        Args:
+            fragment: The application.
+            parameters: The record to fill.
+            files: Names of the ports on which files come, in the order of the record.
+        """
+        super().__init__(fragment, parameters, more_inputs=files)
 
     def process(
         self,
@@ -57,12 +73,12 @@ class ReportOutcome(Step):
         selection: Selection,
         label_map: LabelMap,
         measurements: tuple[SegmentMeasurements, ...],
+        derived: tuple[DerivedValue, ...],
+        key_slices: tuple[KeySlice, ...],
         slice_areas: tuple[SliceAreas, ...],
         quality: QualityReport,
         identity: ResultIdentity,
-        seg: WrittenFile,
-        sr: WrittenFile,
-        key_image: WrittenFile,
+        **files: WrittenFile,
     ) -> None:
         """Fill the record."""
         outcome: Outcome = self.parameters
@@ -73,17 +89,11 @@ class ReportOutcome(Step):
                 Reason(code="skipped", message=file.reason, files=(file.name,)) for file in folder.skipped
             ),
             selection=_selection(selection),
-            outputs=_outputs((seg, sr, key_image)),
+            outputs=_outputs(files.values()),
             measurements=_measurements(measurements, label_map),
-            slices=tuple(
-                SliceRecord(
-                    index=a.index,
-                    sop_instance_uid=a.sop_instance_uid,
-                    position_mm=a.position_mm,
-                    area_cm2={name: round(value, 6) for name, value in a.area_cm2.items()},
-                )
-                for a in slice_areas
-            ),
+            derived=tuple(map(_derived, derived)),
+            key_slices=tuple(map(_key_slice, key_slices)),
+            slices=tuple(map(_slice, slice_areas)),
             quality=Quality(
                 verdict=quality.verdict,
                 findings=tuple(QualityFindingRecord(code=f.code, message=f.message) for f in quality.findings),
@@ -96,7 +106,8 @@ def _selection(selection: Selection) -> tuple[SelectionRecord, ...]:
         SelectionRecord(
             series_instance_uid=candidate.series_instance_uid,
             description=candidate.description,
-            selected=candidate.series_instance_uid == selection.series.series.uid,
+            volume=candidate.volume,
+            selected=candidate == selection.chosen,
             score=candidate.score,
             reasons=candidate.reasons,
         )
@@ -126,6 +137,39 @@ def _measurement(measurement: Measurement, segment: Segment) -> MeasurementRecor
         value=measurement.value,
         unit=quantity.unit,
         codes={key: _coded(code) for key, code in coded.items() if code is not None},
+    )
+
+
+def _derived(value: DerivedValue) -> DerivedRecord:
+    quantity = value.quantity
+    return DerivedRecord(
+        name=quantity.name,
+        label=value.label,
+        segments=value.segment_names,
+        definition=value.definition,
+        unit=quantity.unit,
+        value=value.value,
+        reason=value.reason or None,
+        codes={"concept": _coded(quantity.concept), "unit": _coded(quantity.ucum)},
+    )
+
+
+def _key_slice(row: KeySlice) -> KeySliceRecord:
+    return KeySliceRecord(
+        segment=row.segment_name,
+        role=row.role,
+        index=row.index,
+        sop_instance_uid=row.sop_instance_uid,
+        values={value.quantity.name: value.value for value in row.values},
+    )
+
+
+def _slice(areas: SliceAreas) -> SliceRecord:
+    return SliceRecord(
+        index=areas.index,
+        sop_instance_uid=areas.sop_instance_uid,
+        position_mm=areas.position_mm,
+        area_cm2=areas.area_cm2,
     )
 
 

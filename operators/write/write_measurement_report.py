@@ -1,16 +1,23 @@
-"""WriteMeasurementReport: measurements as Comprehensive 3D SR, TID 1500 (PS3.16)."""
+"""WriteMeasurementReport: measurements as Comprehensive 3D SR, TID 1500 (PS3.16).
+
+The groups of the report are in operators/write/sr_groups.py; docs/conformance/measurement-report.md lists them.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from highdicom import sr
+from pydicom import Dataset
 from pydicom.sr.codedict import codes as dictionary
+from pydicom.uid import Comprehensive3DSRStorage
 
 from operators.core import codes, defaults
-from operators.core.identity import ResultIdentity
-from operators.core.label_map import LabelMap
-from operators.core.measurements import SegmentMeasurements
+from operators.core.identity import ResultIdentity, derived_uid
+from operators.core.label_map import LabelMap, require_grid_of_headers, require_same_grid
+from operators.core.measurements import DerivedValue, KeySlice, SegmentMeasurements
 from operators.core.quality import QualityReport
 from operators.core.selection import Selection
 from operators.core.volume import Volume
@@ -24,41 +31,85 @@ from operators.write.marking import (
     source_headers,
     stamp,
 )
-from operators.write.write_segmentation import WriteParameters, found_segments, tracking_id, tracking_uid
+from operators.write.sr_groups import (
+    Context,
+    absent_group,
+    derived_group,
+    planar_groups,
+    remarks_group,
+    volumetric_groups,
+)
 from operators.write.written import WrittenFile
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator
 
-    from pydicom import Dataset
-
-    from operators.core.label_map import Segment
-    from operators.core.measurements import Measurement
+    from operators.core.label_map import Algorithm
+    from operators.write.sr_groups import Group
 
 FILE_NAME = "sr.dcm"
+INSTANCE_ROLE, SERIES_ROLE = "sr/instance", "sr/series"
+"""Roles that the report's UIDs derive from, its predecessor's too."""
+
+
+@dataclass(frozen=True)
+class ReportParameters:
+    """Where the report goes, and which one it supersedes.
+
+    Attributes:
+        folder: Output folder, which exists.
+        predecessor: Identity of the result whose report this one supersedes, as `Job.predecessor` has it.
+    """
+
+    folder: Path
+    predecessor: str | None = None
+
+
+@dataclass(frozen=True)
+class Findings:
+    """Everything that a report says.
+
+    Attributes:
+        measurements: Numbers by segment.
+        derived: Numbers computed from them.
+        key_slices: Numbers by segment and slice, which are drawn on the images.
+        quality: Whether the numbers may be used.
+        comments: Sentences for the reader.
+    """
+
+    measurements: tuple[SegmentMeasurements, ...]
+    quality: QualityReport
+    derived: tuple[DerivedValue, ...] = ()
+    key_slices: tuple[KeySlice, ...] = ()
+    comments: tuple[str, ...] = ()
 
 
 class WriteMeasurementReport(Step):
     """Write the measurements of a label map as one Comprehensive 3D SR in the source's study.
 
-    One TID 1411 group a segment that was found, which references the SEG's segment; one TID 1501 group with what a
-    reader has to know: research status, quality, the series measured, segments that were not found.
+    One TID 1411 group a segment that was found, which references the SEG's segment; one TID 1410 group a key slice,
+    which viewers draw; one TID 1501 group a derived value, one a segment that was not found, and one with what a reader
+    has to know: research status, quality, the series measured.
 
     Named Input:
         volume: Volume, the source.
         label_map: LabelMap that was measured.
         seg: WrittenFile with the SEG of that label map.
         measurements: tuple of SegmentMeasurements.
+        derived: tuple of DerivedValue.
+        key_slices: tuple of KeySlice.
         quality: QualityReport.
         selection: Selection.
         identity: ResultIdentity.
 
     Named Output:
         sr: WrittenFile with Comprehensive 3D SR Storage 1.2.840.10008.5.1.4.1.1.88.34.
+
+    Raises GeometryError where the label map does not lie on the images that the report would draw on.
     """
 
     inputs: ClassVar[tuple[str, ...]] = (
-        "volume", "label_map", "seg", "measurements", "quality", "selection", "identity",
+        "volume", "label_map", "seg", "measurements", "derived", "key_slices", "quality", "selection", "identity",
     )  # fmt: skip
     output: ClassVar[str] = "sr"
     share: ClassVar[float] = 2.0
@@ -69,15 +120,17 @@ class WriteMeasurementReport(Step):
         label_map: LabelMap,
         seg: WrittenFile,
         measurements: tuple[SegmentMeasurements, ...],
+        derived: tuple[DerivedValue, ...],
+        key_slices: tuple[KeySlice, ...],
         quality: QualityReport,
         selection: Selection,
         identity: ResultIdentity,
     ) -> WrittenFile:
         """Build and save."""
-        parameters: WriteParameters = self.parameters
+        parameters: ReportParameters = self.parameters
         assert seg.dataset is not None
-        comments = _comments(measurements, label_map, quality, selection)
-        dataset = build_report(volume, label_map, seg.dataset, measurements, comments, identity)
+        findings = Findings(measurements, quality, derived, key_slices, _comments(selection))
+        dataset = build_report(volume, label_map, seg.dataset, findings, identity, parameters.predecessor)
         path = parameters.folder / FILE_NAME
         save(dataset, path)
         return WrittenFile(path, dataset)
@@ -88,9 +141,9 @@ def build_report(
     volume: Volume,
     label_map: LabelMap,
     seg: Dataset,
-    measurements: Sequence[SegmentMeasurements],
-    comments: Sequence[str],
+    findings: Findings,
     identity: ResultIdentity,
+    predecessor: str | None = None,
 ) -> sr.Comprehensive3DSR:
     """A TID 1500 report of measurements that reference a SEG.
 
@@ -98,45 +151,70 @@ def build_report(
         volume: The source; all its instances are evidence.
         label_map: Labels that were measured.
         seg: The SEG of the label map.
-        measurements: Numbers by segment.
-        comments: Sentences for the reader.
+        findings: What the report says.
         identity: UIDs and clock derive from it.
+        predecessor: Identity of the result whose report is superseded.
 
     Returns:
         The data set: complete, unverified, preliminary.
+
+    Raises:
+        GeometryError: If the label map does not lie on the images.
     """
+    require_same_grid(volume, label_map)
+    require_grid_of_headers(volume, label_map)
     algorithm = label_map.algorithm
-    headers = source_headers(volume)
-    groups = _volumetric_groups(label_map, seg, measurements, identity, headers[0].SeriesInstanceUID)
-    content = sr.MeasurementReport(
-        observation_context=sr.ObservationContext(observer_device_context=_observer(label_map)),
-        procedure_reported=codes.COMPUTED_TOMOGRAPHY,
-        imaging_measurements=[*groups, _remarks(label_map, comments, identity)],
-        title=dictionary.DCM.ImagingMeasurementReport,
-    )
+    study_uid = volume.slices[0].header.StudyInstanceUID
     dataset = sr.Comprehensive3DSR(
-        evidence=[*headers, seg],
-        content=content,
-        series_instance_uid=identity.uid("sr/series"),
+        evidence=[*source_headers(volume), seg],
+        content=_content(volume, label_map, seg, findings, identity),
+        series_instance_uid=identity.uid(SERIES_ROLE),
         series_number=defaults.SR_SERIES_NUMBER,
-        sop_instance_uid=identity.uid("sr/instance"),
+        sop_instance_uid=identity.uid(INSTANCE_ROLE),
         instance_number=1,
         manufacturer=defaults.MANUFACTURER,
         is_complete=True,
         is_final=False,
         is_verified=False,
+        previous_versions=[_superseded(predecessor, study_uid)] if predecessor else None,
         contributing_equipment=[contributing_equipment(algorithm, identity)],
     )
     dataset.ManufacturerModelName = algorithm.name
     dataset.SoftwareVersions = algorithm.version
     dataset.DeviceSerialNumber = algorithm.digest[:16]
+    dataset.CodingSchemeIdentificationSequence = [_private_scheme()]
     stamp(dataset, identity, series_description("SR", identity))
     return dataset
 
 
-def _observer(label_map: LabelMap) -> sr.ObserverContext:
+def _content(
+    volume: Volume, label_map: LabelMap, seg: Dataset, findings: Findings, identity: ResultIdentity
+) -> sr.MeasurementReport:
+    """The document's content (TID 1500)."""
+    return sr.MeasurementReport(
+        observation_context=sr.ObservationContext(observer_device_context=_observer(label_map.algorithm)),
+        procedure_reported=codes.COMPUTED_TOMOGRAPHY,
+        imaging_measurements=list(_groups(volume, label_map, seg, findings, identity)),
+        title=dictionary.DCM.ImagingMeasurementReport,
+    )
+
+
+def _groups(
+    volume: Volume, label_map: LabelMap, seg: Dataset, findings: Findings, identity: ResultIdentity
+) -> Iterator[Group]:
+    """The measurement groups, in the order in which they are read."""
+    context = Context(label_map.algorithm, identity)
+    measurements = findings.measurements
+    series_uid = str(volume.slices[0].header.SeriesInstanceUID)
+    yield from volumetric_groups(label_map, seg, measurements, series_uid, context)
+    yield from (derived_group(value, context) for value in findings.derived)
+    yield from planar_groups(volume, label_map, measurements, findings.key_slices, context)
+    yield from (absent_group(label_map.segment(m.segment_name), context) for m in measurements if not m.voxels)
+    yield remarks_group(findings.quality, findings.comments, context)
+
+
+def _observer(algorithm: Algorithm) -> sr.ObserverContext:
     """The algorithm as device observer (TID 1004)."""
-    algorithm = label_map.algorithm
     return sr.ObserverContext(
         observer_type=dictionary.DCM.Device,
         observer_identifying_attributes=sr.DeviceObserverIdentifyingAttributes(
@@ -149,87 +227,32 @@ def _observer(label_map: LabelMap) -> sr.ObserverContext:
     )
 
 
-def _algorithm_id(label_map: LabelMap) -> sr.AlgorithmIdentification:
-    """TID 4019."""
-    algorithm = label_map.algorithm
-    return sr.AlgorithmIdentification(
-        name=algorithm.name,
-        version=algorithm.version,
-        family=algorithm.family,
-        manufacturer=defaults.MANUFACTURER,
-        parameters=[f"model digest {algorithm.digest}"],
-    )
+def _superseded(predecessor: str, study_uid: str) -> Dataset:
+    """What Predecessor Documents Sequence (0040,A360) says of the superseded report, in the same study."""
+    report = Dataset()
+    report.SOPClassUID = Comprehensive3DSRStorage
+    report.StudyInstanceUID = study_uid
+    report.SeriesInstanceUID = derived_uid(f"{predecessor}/{SERIES_ROLE}")
+    report.SOPInstanceUID = derived_uid(f"{predecessor}/{INSTANCE_ROLE}")
+    return report
 
 
-def _volumetric_groups(
-    label_map: LabelMap,
-    seg: Dataset,
-    measurements: Sequence[SegmentMeasurements],
-    identity: ResultIdentity,
-    series_instance_uid: str,
-) -> list[sr.VolumetricROIMeasurementsAndQualitativeEvaluations]:
-    """One TID 1411 group for each segment that is in the SEG."""
-    by_name = {measured.segment_name: measured for measured in measurements}
-    return [
-        sr.VolumetricROIMeasurementsAndQualitativeEvaluations(
-            tracking_identifier=_tracking(segment, identity),
-            referenced_segment=sr.ReferencedSegment(
-                sop_class_uid=seg.SOPClassUID,
-                sop_instance_uid=seg.SOPInstanceUID,
-                segment_number=number,
-                source_series=sr.SourceSeriesForSegmentation(series_instance_uid),
-            ),
-            finding_category=segment.category,
-            finding_type=segment.type,
-            finding_sites=[sr.FindingSite(segment.region)] if segment.region else None,
-            algorithm_id=_algorithm_id(label_map),
-            measurements=[_measurement(m) for m in by_name[segment.name].values],
-        )
-        for number, segment in enumerate(found_segments(label_map), start=1)
-    ]
+def _private_scheme() -> Dataset:
+    """Item of Coding Scheme Identification Sequence (0008,0110) for our codes (PS3.3 C.12.1)."""
+    item = Dataset()
+    item.CodingSchemeDesignator = codes.PRIVATE_SCHEME
+    item.CodingSchemeName = "mapnode private codes"
+    item.CodingSchemeResponsibleOrganization = defaults.MANUFACTURER
+    return item
 
 
-def _tracking(segment: Segment, identity: ResultIdentity) -> sr.TrackingIdentifier:
-    return sr.TrackingIdentifier(uid=tracking_uid(segment, identity), identifier=tracking_id(segment, identity))
-
-
-def _measurement(measurement: Measurement) -> sr.Measurement:
-    """TID 300."""
-    quantity = measurement.quantity
-    return sr.Measurement(
-        name=quantity.concept, value=measurement.value, unit=quantity.ucum, derivation=quantity.derivation
-    )
-
-
-def _remarks(
-    label_map: LabelMap, comments: Sequence[str], identity: ResultIdentity
-) -> sr.MeasurementsAndQualitativeEvaluations:
-    """A TID 1501 group whose comments (121106, DCM) a reader has to know; the template may be extended by them."""
-    group = sr.MeasurementsAndQualitativeEvaluations(
-        tracking_identifier=sr.TrackingIdentifier(
-            uid=identity.uid("tracking/remarks"), identifier=f"{identity.app}/remarks"
-        ),
-        finding_type=codes.IMAGE_QUALITY_ANALYSIS,
-        algorithm_id=_algorithm_id(label_map),
-    )
-    for comment in comments:
-        group[0].ContentSequence.append(
-            sr.TextContentItem(name=codes.COMMENT, value=comment, relationship_type=sr.RelationshipTypeValues.CONTAINS)
-        )
-    return group
-
-
-def _comments(
-    measurements: Sequence[SegmentMeasurements], label_map: LabelMap, quality: QualityReport, selection: Selection
-) -> list[str]:
-    """Research status, quality, what was not found, why this series."""
-    labels = {segment.name: segment.label for segment in label_map.segments}
-    chosen = selection.series
-    return [
+def _comments(selection: Selection) -> tuple[str, ...]:
+    """Research status, and why this series."""
+    chosen = selection.chosen
+    which = f" ({chosen.volume})" if chosen.volume else ""
+    return (
         defaults.RESEARCH_STATUS,
-        f"Quality verdict: {quality.verdict}.",
-        *(finding.message for finding in quality.findings),
-        *(f"{labels[m.segment_name]}: not found." for m in measurements if m.voxels == 0),
         # Nothing here may depend on what else lies in the folder: the UIDs do not.
-        f"Series measured: {chosen.series.uid}, {len(chosen.instances)} images.",
-    ]
+        f"Series measured: {chosen.series_instance_uid}{which}, {len(selection.volume.frames)} images; "
+        f"it meets the app's criteria with a score of {chosen.score:g}.",
+    )

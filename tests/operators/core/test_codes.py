@@ -1,8 +1,11 @@
 """Codes: every concept is one of the standard's, and it means what its name says."""
 
+from pathlib import Path
+
 import pytest
 from pydicom.sr.coding import Code
 
+import operators
 from operators.core import codes
 
 CODES = {name: value for name, value in vars(codes).items() if isinstance(value, Code)}
@@ -20,6 +23,20 @@ EXPECTED = {
     "CUBIC_CENTIMETRE": ("cm3", "UCUM"),
     "HOUNSFIELD_UNIT": ("[hnsf'U]", "UCUM"),
     "COMMENT": ("121106", "DCM"),
+    "AREA": ("42798000", "SCT"),
+    "SQUARE_CENTIMETRE": ("cm2", "UCUM"),
+    "RATIO": ("118586006", "SCT"),
+    "RATIO_UNIT": ("{ratio}", "UCUM"),
+    "EQUATION": ("121420", "DCM"),
+    "QUALITY_ASSESSMENT": ("111050", "DCM"),
+    "QUALITY_FINDING": ("111052", "DCM"),
+    "PRESENCE_OF_PROPERTY": ("121052", "DCM"),
+    "ABSENT": ("272519000", "SCT"),
+    "MEASUREMENT_NOT_ATTEMPTED": ("114007", "DCM"),
+    "REJECTED_FOR_QUALITY": ("113001", "DCM"),
+    "REJECTED_FOR_PATIENT_SAFETY": ("113037", "DCM"),
+    "INCORRECT_WORKLIST_ENTRY": ("113038", "DCM"),
+    "DATA_RETENTION_EXPIRED": ("113039", "DCM"),
 }
 
 
@@ -33,3 +50,25 @@ def test_no_two_names_share_a_code():
 
     assert len(set(triplets)) == len(triplets)
     assert len(triplets) >= len(EXPECTED)
+
+
+PRIVATE = [code for code in CODES.values() if code.scheme_designator not in {"SCT", "DCM", "UCUM"}]
+
+
+def test_private_codes_are_of_our_scheme_and_fit_their_elements():
+    assert PRIVATE
+    for code in PRIVATE:
+        assert code.scheme_designator == "99MAPNODE"
+        # Code Value is SH, Code Meaning LO (PS3.5 6.2).
+        assert len(code.value) <= 16
+        assert len(code.meaning) <= 64
+
+
+def test_docs_list_every_private_code_with_its_meaning():
+    page = Path(operators.__file__).parents[1] / "docs" / "conformance" / "private-codes.md"
+
+    listed = [line.split("|")[1:3] for line in page.read_text(encoding="utf-8").splitlines() if line.startswith("| `")]
+
+    assert sorted((value.strip(" `"), meaning.strip()) for value, meaning in listed) == sorted(
+        (code.value, code.meaning) for code in PRIVATE
+    )

@@ -5,10 +5,10 @@ import copy
 import pytest
 from pydicom import Dataset
 
-from operators.core.object_checks import check_object
-from operators.write.write_measurement_report import build_report
+from operators.core.object_checks import check_object, referenced_instances
+from operators.write.write_measurement_report import Findings, build_report
 from operators.write.write_segmentation import build_segmentation
-from tests.builders import make_header, make_identity, make_label_map, make_measurements, make_volume
+from tests.builders import make_header, make_identity, make_label_map, make_measurements, make_quality, make_volume
 
 
 @pytest.fixture(scope="module")
@@ -16,7 +16,8 @@ def written():
     volume = make_volume()
     label_map, identity = make_label_map(volume), make_identity()
     seg = build_segmentation(volume, label_map, identity)
-    report = build_report(volume, label_map, seg, make_measurements(label_map), ["Research."], identity)
+    found = Findings(make_measurements(label_map), make_quality(), comments=("Research.",))
+    report = build_report(volume, label_map, seg, found, identity)
     return {"seg": seg, "sr": report}
 
 
@@ -156,3 +157,31 @@ def test_problems_do_not_name_the_patient(seg):
     seg.NumberOfFrames += 1
 
     assert "SECRET" not in " ".join(check_object(seg)).upper()
+
+
+def test_images_are_found_wherever_an_object_names_them():
+    """A Secondary Capture, a PDF, a presentation state and a structure set each name them elsewhere."""
+
+    def reference(uid, **more) -> Dataset:
+        item = Dataset()
+        item.ReferencedSOPInstanceUID = uid
+        for keyword, value in more.items():
+            setattr(item, keyword, value)
+        return item
+
+    def item_with(keyword, *items) -> Dataset:
+        item = Dataset()
+        setattr(item, keyword, list(items))
+        return item
+
+    dataset = Dataset()
+    dataset.SOPClassUID = "1.2.840.10008.5.1.4.1.1.481.3"
+    dataset.SourceImageSequence = [reference("1.1")]
+    dataset.SourceInstanceSequence = [reference("1.2")]
+    dataset.ReferencedSeriesSequence = [item_with("ReferencedImageSequence", reference("1.3"))]
+    dataset.ROIContourSequence = [
+        item_with("ContourSequence", item_with("ContourImageSequence", reference("1.4"), reference("1.5")))
+    ]
+    dataset.ReferencedStudySequence = [reference("1.9")]
+
+    assert referenced_instances(dataset) == {"1.1", "1.2", "1.3", "1.4", "1.5"}

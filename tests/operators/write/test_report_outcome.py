@@ -3,7 +3,11 @@
 import pytest
 from pydicom import dcmread
 
+from operators.core import codes
 from operators.core.contract import Result, Status
+from operators.core.measurements import LARGEST_AREA, DerivedValue, KeySlice, Measurement, Quantity
+from operators.measure.measure_key_slices import AREA
+from operators.measure.measure_segments import MEAN_HU
 from operators.runtime.outcome import Outcome
 from operators.runtime.sdk import Application
 from operators.write.report_outcome import ReportOutcome
@@ -21,6 +25,16 @@ from tests.builders import (
     make_volume,
 )
 
+RATIO = Quantity("bone_to_fat", "ratio", codes.RATIO, codes.RATIO_UNIT)
+DERIVED = (
+    DerivedValue(RATIO, "Bone to fat", "volume of Bone / volume of Fat", ("bone", "fat"), 0.75),
+    DerivedValue(RATIO, "Muscle to fat", "volume of Muscle / volume of Fat", ("muscle", "fat"), None, "no muscle"),
+)
+KEY_SLICES = (
+    KeySlice("fat", LARGEST_AREA, 5, "1.2.5", (Measurement(AREA, 12.5), Measurement(MEAN_HU, -101.5))),
+    KeySlice("fat", "iliac_crest", 7, "1.2.7", (Measurement(AREA, 8.25), Measurement(MEAN_HU, -99.5))),
+)
+
 
 def example(tmp_path):
     volume = make_volume()
@@ -31,6 +45,8 @@ def example(tmp_path):
         "selection": make_selection(volume),
         "label_map": label_map,
         "measurements": make_measurements(label_map),
+        "derived": DERIVED,
+        "key_slices": KEY_SLICES,
         "slice_areas": make_slice_areas(volume, label_map),
         "quality": make_quality(),
         "identity": make_identity(),
@@ -76,14 +92,34 @@ def test_number_carries_the_codes_of_segment_concept_and_unit(reported):
     }
 
 
+def test_derived_values_are_recorded_with_equation_or_reason(reported):
+    result, _ = reported
+
+    computed, missing = result.derived
+
+    assert (computed.name, computed.value, computed.unit, computed.reason) == ("bone_to_fat", 0.75, "ratio", None)
+    assert (computed.segments, computed.definition) == (("bone", "fat"), "volume of Bone / volume of Fat")
+    assert {key: code.value for key, code in computed.codes.items()} == {"concept": "118586006", "unit": "{ratio}"}
+    assert (missing.value, missing.reason) == (None, "no muscle")
+
+
+def test_key_slices_are_recorded_with_their_numbers(reported):
+    result, _ = reported
+
+    assert [(row.segment, row.role, row.index, row.sop_instance_uid, row.values) for row in result.key_slices] == [
+        ("fat", "largest_area", 5, "1.2.5", {"area_cm2": 12.5, "mean_hu": -101.5}),
+        ("fat", "iliac_crest", 7, "1.2.7", {"area_cm2": 8.25, "mean_hu": -99.5}),
+    ]
+
+
 def test_choice_of_series_is_recorded_with_its_reasons(reported):
     result, inputs = reported
 
     assert [(s.selected, s.score, s.reasons) for s in result.selection] == [
-        (True, 33.0, ()),
-        (False, None, ("2 slices, at least 10 are needed",)),
+        (True, 2.0, ()),
+        (False, None, ("slices: 2, at least 10 needed",)),
     ]
-    assert result.selection[0].series_instance_uid == inputs["selection"].series.series.uid
+    assert result.selection[0].series_instance_uid == inputs["selection"].volume.series.uid
 
 
 def test_skipped_files_quality_and_identity_are_recorded(reported):

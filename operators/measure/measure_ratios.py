@@ -1,0 +1,131 @@
+"""MeasureRatios: one segment's volume or area divided by another's."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from operators.core import codes
+from operators.core.label_map import LabelMap
+from operators.core.measurements import DerivedValue, KeySlice, Quantity, SegmentMeasurements, rounded
+from operators.measure.measure_key_slices import AREA
+from operators.measure.measure_segments import VOLUME
+from operators.runtime.step import Step
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from operators.core.measurements import Measurement
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """One ratio.
+
+    Attributes:
+        name: Key in result.json, snake case.
+        label: What people call it.
+        numerator: Name of a segment.
+        denominator: Name of a segment.
+        level: Landmark in whose slice areas are divided; None for the volumes of the whole scan.
+    """
+
+    name: str
+    label: str
+    numerator: str
+    denominator: str
+    level: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.numerator == self.denominator:
+            raise ValueError(f"{self.name} divides {self.numerator} by itself; name two segments")
+
+
+@dataclass(frozen=True)
+class MeasureRatiosParameters:
+    """Which ratios.
+
+    Attributes:
+        ratios: The ratios, in the order of the result; names are unique.
+    """
+
+    ratios: tuple[Ratio, ...] = ()
+
+    def __post_init__(self) -> None:
+        names = [ratio.name for ratio in self.ratios]
+        if len(set(names)) != len(names):
+            raise ValueError(f"names of ratios have to be unique, these are not: {names}")
+
+
+class MeasureRatios(Step):
+    """Divide the volume of one segment by that of another, or their areas in the slice of a landmark.
+
+    The numbers divided are those that the result states, so that a reader can check the ratio. A ratio with a part
+    that was not found is not computed, and says why.
+
+    Named Input:
+        label_map: LabelMap that was measured.
+        measurements: tuple of SegmentMeasurements.
+        key_slices: tuple of KeySlice.
+
+    Named Output:
+        derived: tuple of DerivedValue, one a ratio.
+
+    Raises KeyError where the label map has no segment of that name.
+    """
+
+    inputs: ClassVar[tuple[str, ...]] = ("label_map", "measurements", "key_slices")
+    output: ClassVar[str] = "derived"
+
+    def process(
+        self, label_map: LabelMap, measurements: tuple[SegmentMeasurements, ...], key_slices: tuple[KeySlice, ...]
+    ) -> tuple[DerivedValue, ...]:
+        """Divide."""
+        parameters: MeasureRatiosParameters = self.parameters or MeasureRatiosParameters()
+        return tuple(measure_ratio(ratio, label_map, measurements, key_slices) for ratio in parameters.ratios)
+
+
+def measure_ratio(
+    ratio: Ratio, label_map: LabelMap, measurements: Iterable[SegmentMeasurements], key_slices: Iterable[KeySlice]
+) -> DerivedValue:
+    """One ratio, or the reason why there is none.
+
+    Raises:
+        KeyError: If the label map has no segment of that name.
+    """
+    parts = {name: label_map.segment(name).label for name in (ratio.numerator, ratio.denominator)}
+    if ratio.level is None:
+        found = {measured.segment_name: measured.values for measured in measurements if measured.voxels}
+        values, where = _values(found, VOLUME), " in the whole scan"
+    else:
+        found = {row.segment_name: row.values for row in key_slices if row.role == ratio.level}
+        values, where = _values(found, AREA), f" in the slice of {ratio.level}"
+    missing = [label for name, label in parts.items() if name not in values]
+    quotient = None if missing else rounded(values[ratio.numerator] / values[ratio.denominator])
+    return DerivedValue(
+        quantity=Quantity(ratio.name, "ratio", codes.RATIO, codes.RATIO_UNIT),
+        label=ratio.label,
+        definition=_definition(ratio, list(parts.values()), where),
+        segment_names=(ratio.numerator, ratio.denominator),
+        value=quotient,
+        reason=_reason(ratio, label_map, missing, where),
+    )
+
+
+def _values(found: dict[str, tuple[Measurement, ...]], quantity: Quantity) -> dict[str, float]:
+    """That quantity by segment, of those that are found."""
+    return {name: m.value for name, values in found.items() for m in values if m.quantity == quantity}
+
+
+def _definition(ratio: Ratio, labels: Sequence[str], where: str) -> str:
+    what = "volume" if ratio.level is None else "area"
+    numerator, denominator = (f"{what} of {label}{where}" for label in labels)
+    return f"{numerator} / {denominator}"
+
+
+def _reason(ratio: Ratio, label_map: LabelMap, missing: Sequence[str], where: str) -> str:
+    if not missing:
+        return ""
+    if ratio.level is not None and ratio.level not in label_map.landmarks:
+        return f"{ratio.level} was not found"
+    return f"{' and '.join(missing)}: not found{where}"

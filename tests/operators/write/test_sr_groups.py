@@ -1,0 +1,249 @@
+"""SR groups: what is drawn on an image is the segment, or plainly a pointer; sites carry their side."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from pydicom import Dataset
+from pydicom.uid import EnhancedCTImageStorage, UltrasoundMultiFrameImageStorage
+from skimage.draw import polygon2mask
+
+from operators.core import catalogue, codes
+from operators.core.measurements import LARGEST_AREA
+from operators.core.quality import Verdict
+from operators.measure.measure_key_slices import measure_key_slices
+from operators.measure.measure_segments import measure_segments
+from operators.measure.measure_slice_areas import measure_slice_areas
+from operators.write.sr_groups import (
+    MOST_POINTS,
+    OUTLINE_TEXT,
+    POINTER_TEXT,
+    VERDICT_CODES,
+    VOLUME_TEXT,
+    Context,
+    absent_group,
+    finding_sites,
+    planar_groups,
+    pointer_line,
+    polyline_of,
+)
+from tests.builders import ALGORITHM, OBLIQUE, TISSUES, make_affine, make_identity, make_label_map, make_volume
+
+CONTEXT = Context(ALGORITHM, make_identity())
+ROWS, COLUMNS = 24, 30
+
+
+def disc(radius, centre=(12, 14)):
+    rows, columns = np.mgrid[:ROWS, :COLUMNS]
+    return (rows - centre[0]) ** 2 + (columns - centre[1]) ** 2 <= radius**2
+
+
+def comb():
+    """One piece without a hole whose outline has more corners than a polyline may have points."""
+    mask = np.zeros((4, 5000), dtype=bool)
+    mask[0], mask[:, ::2] = True, True
+    return mask
+
+
+SIMPLE = {"disc": disc(8), "off centre": disc(5, (7, 20)), "pixel": disc(0.5), "on the border": disc(9, (0, 0))}
+NOT_SIMPLE = {
+    "ring": disc(9) & ~disc(6),
+    "fragments": disc(4, (5, 6)) | disc(5, (15, 22)),
+    "touching at a corner": np.eye(3, dtype=bool),
+    "too long": comb(),
+}
+
+
+def make_groups(mask, *, affine_lps=None, edit=None, landmarks=None, index=2):
+    """The groups of fat, drawn in one slice of four, and the volume."""
+    volume = make_volume(
+        np.arange(4 * mask.size, dtype=np.int16).reshape(4, *mask.shape),
+        make_affine(spacing_mm=(3.0, 0.83, 0.61)) if affine_lps is None else affine_lps,
+        edit=edit,
+    )
+    labels = np.zeros(volume.array.shape, np.uint8)
+    labels[index][mask] = 3
+    label_map = make_label_map(volume, labels, segments=(TISSUES[2],), landmarks=landmarks)
+    key_slices = measure_key_slices(volume, label_map, measure_slice_areas(volume, label_map))
+    measurements = measure_segments(volume, label_map)
+    groups = [group[0] for group in planar_groups(volume, label_map, measurements, key_slices, CONTEXT)]
+    return groups, volume
+
+
+def items(group, value_type):
+    return [item for item in group.ContentSequence if item.ValueType == value_type]
+
+
+def polyline(group):
+    (region,) = items(group, "SCOORD")
+    assert region.GraphicType == "POLYLINE"
+    return np.array(region.GraphicData, dtype=np.float64).reshape(-1, 2)
+
+
+def numbers(group) -> dict[str, float]:
+    return {
+        item.ConceptNameCodeSequence[0].CodeMeaning: float(item.MeasuredValueSequence[0].NumericValue)
+        for item in items(group, "NUM")
+    }
+
+
+def shoelace(points) -> float:
+    following = np.roll(points, -1, axis=0)
+    return abs(float(np.sum(points[:, 0] * following[:, 1] - points[:, 1] * following[:, 0]))) / 2
+
+
+@pytest.mark.parametrize("affine_lps", [None, make_affine(OBLIQUE, (4.0, 0.977, 0.703))], ids=["axial", "oblique"])
+@pytest.mark.parametrize("mask", SIMPLE.values(), ids=SIMPLE)
+def test_area_that_a_viewer_computes_is_the_area_stated(mask, affine_lps):
+    (group,), volume = make_groups(mask, affine_lps=affine_lps)
+    points = polyline(group)
+    between_rows, between_columns = map(float, volume.slices[2].header.PixelSpacing)
+
+    assert points[0].tolist() == points[-1].tolist()
+    computed = shoelace(points[:-1]) * between_rows * between_columns / 100
+    assert numbers(group)["Area"] == pytest.approx(computed, rel=1e-6)
+
+
+@pytest.mark.parametrize("mask", SIMPLE.values(), ids=SIMPLE)
+def test_outline_filled_is_the_segment(mask):
+    (group,), _ = make_groups(mask)
+
+    # Image coordinates are (column, row) with pixel centres at one half (PS3.3 C.18.6.1.2); skimage has them at whole.
+    filled = polygon2mask(mask.shape, polyline(group)[:-1, ::-1] - 0.5)
+
+    assert np.array_equal(filled, mask)
+
+
+@pytest.mark.parametrize("mask", NOT_SIMPLE.values(), ids=NOT_SIMPLE)
+def test_what_no_outline_is_gets_a_line_inside_it_and_the_area_of_all_its_pixels(mask):
+    (group,), _ = make_groups(mask)
+
+    (start, row), (end, same_row) = polyline(group)
+
+    assert row == same_row
+    assert mask[int(row), int(start) : int(end)].all()
+    assert end > start
+    assert numbers(group)["Area"] == pytest.approx(mask.sum() * 0.83 * 0.61 / 100)
+
+
+@pytest.mark.parametrize(
+    ("mask", "text"), [(SIMPLE["disc"], OUTLINE_TEXT), (NOT_SIMPLE["ring"], POINTER_TEXT)], ids=["outline", "pointer"]
+)
+def test_group_says_what_is_drawn_and_what_the_volume_is_of(mask, text):
+    (group,), _ = make_groups(mask)
+
+    assert items(group, "TEXT")[-1].TextValue == f"{text} {VOLUME_TEXT}"
+
+
+def test_pointer_takes_the_longest_run_and_of_equals_the_first():
+    mask = np.zeros((4, 9), dtype=bool)
+    mask[0, 0:2] = mask[1, 5:8] = mask[2, 1:4] = mask[3, 8] = True
+
+    assert pointer_line(mask).tolist() == [[5, 1.5], [8, 1.5]]
+
+
+def test_longest_outline_still_fits_its_element():
+    comb_of = {width: comb()[:, :width] for width in (4093, 4095, 4097)}
+    lengths = {width: len(polyline_of(mask)[0]) for width, mask in comb_of.items()}
+
+    assert max(lengths.values()) * 2 * 4 <= 65535
+    assert max(lengths.values()) > MOST_POINTS - 10
+    assert lengths[4097] == 2
+
+
+def test_group_shows_the_volume_with_the_largest_area_only():
+    groups, _ = make_groups(SIMPLE["disc"], landmarks={"iliac_crest": 2, "thorax": 3})
+
+    by_role = {items(group, "TEXT")[0].TextValue: numbers(group) for group in groups}
+    assert set(by_role) == {f"test_app/fat/{LARGEST_AREA}", "test_app/fat/iliac_crest"}
+    assert set(by_role[f"test_app/fat/{LARGEST_AREA}"]) == {"Area", "Attenuation Coefficient", "Volume"}
+    assert set(by_role["test_app/fat/iliac_crest"]) == {"Area", "Attenuation Coefficient"}
+
+
+def test_group_of_a_segment_whose_volume_was_not_measured_has_none():
+    mask = SIMPLE["disc"]
+    volume = make_volume(np.zeros((4, *mask.shape), np.int16))
+    labels = np.zeros(volume.array.shape, np.uint8)
+    labels[2][mask] = 3
+    label_map = make_label_map(volume, labels, segments=(TISSUES[2],))
+    key_slices = measure_key_slices(volume, label_map, measure_slice_areas(volume, label_map))
+
+    (group,) = planar_groups(volume, label_map, (), key_slices, CONTEXT)
+
+    assert set(numbers(group[0])) == {"Area", "Attenuation Coefficient"}
+    assert items(group[0], "TEXT")[-1].TextValue == OUTLINE_TEXT
+
+
+def test_polyline_lies_in_the_image_of_its_slice():
+    (group,), volume = make_groups(SIMPLE["disc"])
+
+    (image,) = items(group, "SCOORD")[0].ContentSequence
+    reference = image.ReferencedSOPSequence[0]
+
+    assert (image.RelationshipType, image.ValueType) == ("SELECTED FROM", "IMAGE")
+    assert reference.ReferencedSOPInstanceUID == volume.slices[2].header.SOPInstanceUID
+    assert "ReferencedFrameNumber" not in reference
+
+
+@pytest.mark.parametrize(
+    ("sop_class", "attributes"),
+    [(EnhancedCTImageStorage, {}), (UltrasoundMultiFrameImageStorage, {"NumberOfFrames": 9})],
+    ids=["functional groups", "plain frames"],
+)
+def test_polyline_on_a_multi_frame_image_names_the_frame(sop_class, attributes):
+    def several(header, _index):
+        header.update({"SOPClassUID": sop_class, **attributes})
+
+    volume = make_volume(np.zeros((4, ROWS, COLUMNS), np.int16), edit=several)
+    frames = tuple(dataclasses.replace(s, frame_number=7 - i) for i, s in enumerate(volume.slices))
+    volume = dataclasses.replace(volume, slices=frames)
+    labels = np.zeros(volume.array.shape, np.uint8)
+    labels[1][SIMPLE["disc"]] = 3
+    label_map = make_label_map(volume, labels, segments=(TISSUES[2],))
+    key_slices = measure_key_slices(volume, label_map, measure_slice_areas(volume, label_map))
+
+    (group,) = planar_groups(volume, label_map, measure_segments(volume, label_map), key_slices, CONTEXT)
+
+    (image,) = items(group[0], "SCOORD")[0].ContentSequence
+    assert image.ReferencedSOPSequence[0].ReferencedFrameNumber == 6
+
+
+def test_nothing_is_drawn_on_the_tiles_of_a_mosaic():
+    def tile(header, _index):
+        header.ImageType = ["ORIGINAL", "PRIMARY", "M", "MOSAIC"]
+
+    groups, _ = make_groups(SIMPLE["disc"], edit=tile)
+
+    assert groups == []
+
+
+def site_of(segment) -> tuple[str, str]:
+    (site,) = finding_sites(segment)
+    sides = [child.ConceptCodeSequence[0].CodeMeaning for child in site.get("ContentSequence", [])]
+    return site.ConceptCodeSequence[0].CodeMeaning, "".join(sides)
+
+
+def test_laterality_stands_below_the_finding_site():
+    kidney = catalogue.segment("kidney_left", 1, (1,))
+
+    assert site_of(kidney) == ("Kidney", "Left")
+    with_region = dataclasses.replace(kidney, region=codes.ABDOMINAL_CAVITY)
+    assert site_of(with_region)[1] == "Left"
+    assert site_of(with_region)[0].startswith("Abdominal cavity")
+
+
+def test_segment_without_region_and_side_has_no_site():
+    assert finding_sites(TISSUES[0]) is None
+
+
+def test_absent_segment_keeps_its_side():
+    (group,) = absent_group(catalogue.segment("kidney_right", 1, (1,)), CONTEXT)
+
+    (site,) = [item for item in items(group, "CODE") if item.ConceptNameCodeSequence[0].CodeValue == "363698007"]
+    assert isinstance(site, Dataset)
+    assert site.ContentSequence[0].ConceptCodeSequence[0].CodeMeaning == "Right"
+
+
+def test_every_verdict_has_a_code():
+    assert set(VERDICT_CODES) == set(Verdict)
+    assert len(set(VERDICT_CODES.values())) == len(Verdict)
