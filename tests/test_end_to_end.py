@@ -5,13 +5,17 @@ import os
 import signal
 import subprocess
 import sys
+import time
+import warnings
 from pathlib import Path
 
+import highdicom
 import numpy as np
 import pytest
 import SimpleITK
 from PIL import Image
 from pydicom import dcmread
+from pydicom.uid import UID, ExplicitVRLittleEndian
 
 from mapnode.phantom import build_trunk_phantom, write_ct_series
 from tests.judges import dciodvfy_errors, dice, read_report, read_segments, volume_ml
@@ -29,9 +33,9 @@ LABELS = {
 }
 
 
-def run(source: Path, target: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+def run(source: Path, target: Path, *options: str, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [MAPNODE, "run", APP, source, target, "--json"],
+        [MAPNODE, "run", APP, source, target, "--json", *options],
         capture_output=True,
         text=True,
         check=False,
@@ -167,12 +171,21 @@ def test_a_run_that_is_ended_leaves_no_child_and_no_partial_output(phantom_study
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
         next(line for line in process.stderr if "Segment" in line)
         process.send_signal(number)
-    marks = [p.read_bytes() for p in Path("/proc").glob("[0-9]*/cmdline") if p.exists()]
-    assert not any(str(target).encode() in mark for mark in marks)
+    assert all_gone(str(target).encode())
     if number != signal.SIGKILL:
         assert not target.exists()
     assert run(phantom_study, target).returncode == 0
     assert sorted(path.name for path in target.iterdir()) == ["key_image.png", "result.json", "seg.dcm", "sr.dcm"]
+
+
+def all_gone(mark: bytes, within_s: float = 20.0) -> bool:
+    """Whether no process has the mark in its command line, or soon has none: a killed child takes a moment to die."""
+    deadline = time.monotonic() + within_s
+    while any(mark in p.read_bytes() for p in Path("/proc").glob("[0-9]*/cmdline") if p.exists()):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.1)
+    return True
 
 
 def test_a_phantom_without_a_patient_is_not_applicable(phantom, tmp_path):
@@ -246,10 +259,10 @@ def test_results_on_a_real_ct_are_valid_and_consistent(full_ct, tmp_path):
 @pytest.mark.parametrize(
     ("folder", "exit_code", "words"),
     [
-        ("seg_dcmqi_ct3slice", 4, "3 slices, at least 10 are needed"),
+        ("seg_dcmqi_ct3slice", 4, "slices: 3, at least 10 needed"),
         ("odd_two_slices", 4, "modality is MR, not CT"),
         ("ct_study_philips_phantom", 4, "body part is BRAIN"),
-        ("ct_totalseg_asis", 3, "SOPClassUID (0008,0016) is absent or empty in CT.1.3.12"),
+        ("ct_totalseg_asis", 3, "SOPClassUID (0008,0016) is absent, empty or no UID in CT.1.3.12"),
         ("derived_missing_slices", 3, "missing_slices"),
         ("derived_mixed_spacing", 3, "mixed_spacing"),
         ("derived_localizer_mixed", 3, "localizer"),
@@ -269,3 +282,71 @@ def test_no_patient_name_is_printed(phantom_study, tmp_path):
     done = run(phantom_study, tmp_path)
     name = str(dcmread(next(phantom_study.iterdir())).PatientName)
     assert name not in done.stdout + done.stderr
+
+
+@pytest.fixture(scope="module")
+def enhanced_study(phantom_study, tmp_path_factory):
+    """The phantom as one multi-frame image, made by highdicom."""
+    folder = tmp_path_factory.mktemp("enhanced")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        image = highdicom.legacy.LegacyConvertedEnhancedCTImage(
+            [dcmread(path) for path in phantom_study.iterdir()],
+            series_instance_uid=UID("2.25.77"),
+            series_number=9,
+            sop_instance_uid=UID("2.25.78"),
+            instance_number=1,
+            transfer_syntax_uid=ExplicitVRLittleEndian,
+        )
+    image.save_as(folder / "enhanced.dcm", enforce_file_format=True)
+    return folder
+
+
+def test_enhanced_ct_gives_the_numbers_of_its_single_frames(phantom_result, enhanced_study, tmp_path):
+    done = run(enhanced_study, tmp_path)
+
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["measurements"] == phantom_result[1]["measurements"]
+    assert dciodvfy_errors(tmp_path / "seg.dcm") == dciodvfy_errors(tmp_path / "sr.dcm") == []
+    folders = {name: tmp_path / name for name in ("single", "enhanced")}
+    for folder in folders.values():
+        folder.mkdir()
+    single = read_segments(phantom_result[0] / "seg.dcm", folders["single"])
+    enhanced = read_segments(tmp_path / "seg.dcm", folders["enhanced"])
+    assert {k: volume_ml(v) for k, v in enhanced.items()} == {k: volume_ml(v) for k, v in single.items()}
+
+
+ALL_OBJECTS = "secondary_capture=true,report_pdf=true,presentation_state=true,rt_structure_set=true"
+
+
+def test_every_object_that_the_app_can_make_is_valid(phantom_study, tmp_path):
+    done = run(phantom_study, tmp_path, "--objects", ALL_OBJECTS)
+
+    assert done.returncode == 0, done.stderr
+    written = {Path(output["path"]).name for output in json.loads(done.stdout)["outputs"]}
+    assert len(written) == 7
+    assert {path.name: dciodvfy_errors(path) for path in tmp_path.glob("*.dcm")} == {
+        name: [] for name in written if name.endswith(".dcm")
+    }
+
+
+def test_objects_that_are_not_wanted_are_not_made(phantom_study, tmp_path):
+    done = run(phantom_study, tmp_path, "--objects", "sr=false,key_image=false")
+
+    assert done.returncode == 0, done.stderr
+    assert {path.name for path in tmp_path.iterdir()} == {"seg.dcm", "result.json"}
+
+
+@pytest.mark.parametrize(
+    ("objects", "words"),
+    [
+        ("seg=labelmap", "the app makes seg as binary, not labelmap"),
+        ("seg=false", "sr cannot be made without seg"),
+        ("hologram=true", "--objects knows seg, sr"),
+    ],
+)
+def test_objects_that_cannot_be_made_are_wrong_use(phantom_study, tmp_path, objects, words):
+    done = run(phantom_study, tmp_path, "--objects", objects)
+
+    assert done.returncode == 2
+    assert words in done.stderr
