@@ -8,10 +8,10 @@ from __future__ import annotations
 import hashlib
 import os
 import threading
-from collections import defaultdict
+from collections import defaultdict, deque
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from operators.core.reading import Instance
     from operators.core.stored_pixels import Bytes
 
+T = TypeVar("T")
 LARGEST_VOLUME_BYTES = 2**33
 """No scan has more; a header that asks for more is damaged or hostile."""
 
@@ -194,16 +195,29 @@ def _fill(geometry: VolumeGeometry, dtype: DTypeLike, on_slice: Callable[[int, i
     _require_size(geometry, np.dtype(dtype).itemsize)
     _require_plausible(geometry)
     reading = _Reading(geometry.shape, dtype)
-    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
-        # Leaving the block waits for what runs; what has not begun is cancelled at the first failure.
-        tasks = [pool.submit(_read_instance, reading, *one, on_slice) for one in by_instance(geometry.frames)]
+    work = deque(by_instance(geometry.frames))
+
+    def read_on() -> None:
         try:
-            for task in tasks:
-                task.result()
+            while (one := _next(work)) is not None:
+                _read_instance(reading, *one, on_slice)
         except BaseException:
-            pool.shutdown(cancel_futures=True)
+            work.clear()  # the others end after the instance that they are at
             raise
+
+    threads = len(os.sched_getaffinity(0))
+    with ThreadPoolExecutor(threads) as pool:
+        for task in [pool.submit(read_on) for _ in range(threads)]:
+            task.result()
     return SliceValues(reading.array, reading.padding, reading.digests)
+
+
+def _next(work: deque[T]) -> T | None:
+    """The next piece of work, for one thread alone; None where none is left."""
+    try:
+        return work.popleft()
+    except IndexError:
+        return None
 
 
 def by_instance(frames: Sequence[Frame]) -> Iterable[tuple[Instance, dict[int, list[tuple[int, Frame]]]]]:
