@@ -44,6 +44,7 @@ class ImageSize:
     columns: int
     components: int
     precision: int
+    signed: bool = False
 
 
 def check_codestream(stored: bytes, syntax: UID, expected: ImageSize, bits_allocated: int) -> None:
@@ -67,6 +68,8 @@ def check_codestream(stored: bytes, syntax: UID, expected: ImageSize, bits_alloc
     else:
         return
     same_size = (found.rows, found.columns, found.components) == (expected.rows, expected.columns, expected.components)
+    if found.signed and not expected.signed:
+        raise ValueError("the compressed image is signed, its Pixel Representation is not")
     if not same_size or not expected.precision <= found.precision <= bits_allocated:
         raise ValueError(f"the header says {expected}, the compressed image {found}")
 
@@ -88,7 +91,7 @@ def size_of_jpeg_2000(stored: bytes) -> ImageSize:
         raise ValueError("a JPEG 2000 image with offsets or with too many tiles")
     if y > MOST_TILES * tile_y:
         raise ValueError("a JPEG 2000 image with too many tiles")
-    return ImageSize(rows=y, columns=x, components=components, precision=(depth & 0x7F) + 1)
+    return ImageSize(rows=y, columns=x, components=components, precision=(depth & 0x7F) + 1, signed=bool(depth & 0x80))
 
 
 MOST_TILES = 256

@@ -100,7 +100,7 @@ def _decode(stored: Bytes, form: PixelFormat, *, colour: bool) -> NDArray[Any]:
     """By pydicom, from gray codestreams with our codecs alone: one that they refuse must not go on to the next."""
     encapsulated = form.syntax.is_encapsulated
     if encapsulated:
-        expected = ImageSize(form.rows, form.columns, form.samples, form.bits_stored)
+        expected = ImageSize(form.rows, form.columns, form.samples, form.bits_stored, form.signed)
         check_codestream(bytes(stored), form.syntax, expected, form.bits_allocated)
     what: Any = {
         "number_of_frames": 1,

@@ -59,6 +59,8 @@ class FindingCode(StrEnum):
     """The slices are shifted against each other: the stack is sheared."""
     TOO_FEW_SLICES = "too_few_slices"
     """Fewer than two positions make no volume."""
+    MIXED_CONTENT = "mixed_content"
+    """Slices of one volume that were made differently: another echo, kernel, voltage, b-value."""
     UNDECODABLE_PIXELS = "undecodable_pixels"
     """The pixel data cannot be decoded, or is not as long as the header says."""
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from operators.core.findings import Finding, FindingCode
 from operators.core.frames import Frame, UnreadableFrames, frames_of
-from operators.core.header import attribute
+from operators.core.header import attribute, read_value
 from operators.core.kinds import Kind
 from operators.core.placement import Placement, Unplaced, matrix_of, place
 from operators.core.series_checks import check_instances, check_values, is_colour
@@ -220,6 +220,7 @@ def _volume(series: Series, group: Group, *, incomplete: bool) -> VolumeGeometry
             f"{len(dropped)} images are copies of another one at the same position, to the last bit: one is kept",
             [placement.frame for placement in dropped],
         )
+    _check_content([placement.frame for placement in stack.placements], checks)
     first = stack.placements[0]
     colour = any(is_colour(placement.frame) for placement in stack.placements)
     return VolumeGeometry(
@@ -232,6 +233,31 @@ def _volume(series: Series, group: Group, *, incomplete: bool) -> VolumeGeometry
         group.traits,
         regular=not (stack.findings or incomplete or colour),
     )
+
+
+CONTENT = (
+    "EchoTime",
+    "EffectiveEchoTime",
+    "DiffusionBValue",
+    "ComplexImageComponent",
+    "KVP",
+    "ConvolutionKernel",
+    "ContrastBolusAgentPhase",
+)
+"""In what slices of one volume agree: evenly spaced ones that do not were taken in turns."""
+
+
+def _check_content(frames: Sequence[Frame], checks: Checks) -> None:
+    for keyword in CONTENT:
+        values = Counter(str(read_value(frame.header, keyword) or "") for frame in frames)
+        if len(values) > 1:
+            most, _ = values.most_common(1)[0]
+            minority = [frame for frame in frames if str(read_value(frame.header, keyword) or "") != most]
+            checks.add(
+                FindingCode.MIXED_CONTENT,
+                f"{attribute(keyword)} differs inside the volume: {len(minority)} of {len(frames)} slices disagree",
+                minority,
+            )
 
 
 def _loose_images(series: Series, loose: Iterable[Frame]) -> list[VolumeGeometry]:

@@ -28,6 +28,10 @@ INPUT_KEYWORDS = (
     "StudyInstanceUID",
     "PatientID",
     "PatientName",
+    "PatientBirthDate",
+    "PatientSex",
+    "AccessionNumber",
+    "SpecificCharacterSet",
     "FrameOfReferenceUID",
     "ImagePositionPatient",
     "ImageOrientationPatient",
@@ -39,6 +43,7 @@ INPUT_KEYWORDS = (
     "PixelRepresentation",
     "PixelPaddingValue",
     "PixelPaddingRangeLimit",
+    "ModalityLUTSequence",
 )
 """What results depend on besides pixels: a corrected header is another input, and gets UIDs of its own."""
 PET_KEYWORDS = (

@@ -77,6 +77,11 @@ def sop_class_of(header: Dataset) -> uid.UID:
     return uid.UID(str(named or CLASS_OF_MODALITY.get(read_text(header, "Modality"), "")))
 
 
+def is_pet(header: Dataset) -> bool:
+    """Whether stored values mean nothing without their slope (PS3.3 C.8.9.4)."""
+    return sop_class_of(header) in {uid.PositronEmissionTomographyImageStorage, uid.EnhancedPETImageStorage}
+
+
 def is_ct(header: Dataset) -> bool:
     """Whether stored values are to become HU."""
     return sop_class_of(header) in {

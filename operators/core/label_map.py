@@ -88,6 +88,10 @@ class LabelMap:
     landmarks: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        if self.array.dtype != np.uint8 or self.array.ndim != 3:
+            raise GeometryError(
+                f"a label map has three dimensions of uint8, this one {self.array.ndim} of {self.array.dtype}"
+            )
         self.array.flags.writeable = False
 
     @property

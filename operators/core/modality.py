@@ -79,7 +79,8 @@ def transform_of(header: Dataset) -> ModalityTransform:
     """
     sequence = read_value(header, "ModalityLUTSequence")
     if sequence:
-        return _table_of(sequence[0], little_endian=header.original_encoding[1] is not False)
+        signed = str(read_value(header, "PixelRepresentation") or 0) == "1"
+        return _table_of(sequence[0], little_endian=header.original_encoding[1] is not False, signed=signed)
     slope, intercept = _number(header, "RescaleSlope", 1.0), _number(header, "RescaleIntercept", 0.0)
     return ModalityTransform(slope, intercept)
 
@@ -98,7 +99,7 @@ def _number(header: Dataset, keyword: str, absent: float) -> float:
     return float(found[0])
 
 
-def _table_of(item: Dataset, *, little_endian: bool) -> ModalityTransform:
+def _table_of(item: Dataset, *, little_endian: bool, signed: bool) -> ModalityTransform:
     """Modality LUT Sequence (0028,3000).
 
     Raises:
@@ -120,7 +121,9 @@ def _table_of(item: Dataset, *, little_endian: bool) -> ModalityTransform:
         raise ValueError(f"the Modality LUT has entries of {bits} bits")
     if len(raw) != (entries or 2**16):
         raise ValueError(f"the Modality LUT has {len(raw)} entries, its descriptor says {entries or 2**16}")
-    return ModalityTransform(table=raw, first=first)
+    # The descriptor is written with either sign; stored values have that of the pixels.
+    begin = _stored_number(first, signed=signed)
+    return ModalityTransform(table=raw, first=first if begin is None else begin)
 
 
 def padding_of(header: Dataset, *, signed: bool) -> tuple[int, int] | None:

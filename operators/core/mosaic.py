@@ -135,6 +135,8 @@ def _slice_step(header: Dataset) -> NDArray[np.float64]:
     orientation = _vector(header, "ImageOrientationPatient", 6)
     normal = np.cross(orientation[:3], orientation[3:])
     distance = float(_vector(header, "SpacingBetweenSlices", 1)[0])
+    if distance <= 0:
+        raise ValueError(f"{attribute('SpacingBetweenSlices')} is not above 0")
     stated = _csa(header).normal
     against = stated is not None and float(np.dot(stated, normal)) < 0
     return np.asarray(normal * distance * (-1 if against else 1))

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 
     from pydicom import Dataset
 
-SEGMENTATION_STORAGE = "1.2.840.10008.5.1.4.1.1.66.4"
+SEGMENTATIONS = frozenset({"1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7"})
+"""Segmentation and Label Map Segmentation Storage."""
 COMPREHENSIVE_3D_SR_STORAGE = "1.2.840.10008.5.1.4.1.1.88.34"
 PATIENT_KEYWORDS = ("PatientID", "PatientName", "PatientBirthDate", "PatientSex")
 
@@ -30,7 +31,7 @@ def check_object(dataset: Dataset) -> list[str]:
     problems = list(_identity_problems(dataset))
     if problems:
         return problems
-    if dataset.SOPClassUID == SEGMENTATION_STORAGE:
+    if dataset.SOPClassUID in SEGMENTATIONS:
         problems += _segmentation_problems(dataset)
     elif dataset.SOPClassUID == COMPREHENSIVE_3D_SR_STORAGE:
         problems += _report_problems(dataset)
@@ -41,7 +42,7 @@ def referenced_instances(dataset: Dataset) -> set[str]:
     """SOP Instance UIDs of all images and results that an object refers to, or lists as evidence."""
     listed = _referenced_instances(dataset) | _evidence(dataset) | set(_references(dataset))
     # The frames of a SEG name nothing that its list does not have: check_object sees to that.
-    return listed if dataset.get("SOPClassUID") == SEGMENTATION_STORAGE else listed | set(_images(dataset))
+    return listed if dataset.get("SOPClassUID") in SEGMENTATIONS else listed | set(_images(dataset))
 
 
 IMAGE_SEQUENCES = frozenset({

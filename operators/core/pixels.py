@@ -5,6 +5,7 @@ Each file is read once, by several threads, and each slice goes straight into it
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import threading
@@ -21,7 +22,7 @@ from operators.core.findings import Finding, FindingCode
 from operators.core.header import PARSE_ERRORS, read_numbers, read_text
 from operators.core.modality import padding_of, transform_of
 from operators.core.series_checks import is_colour
-from operators.core.stored_pixels import read_frames, require_pixels, undecodable
+from operators.core.stored_pixels import explained, read_frames, require_pixels, undecodable
 from operators.core.volume import SourceSlice, Volume
 
 if TYPE_CHECKING:
@@ -174,16 +175,24 @@ def _read_gray(
     """In int16 while everything fits, else once more in a type that is wide enough: never two arrays at once."""
     many = any(map(many_bits, geometry.frames))
     wide = np.float64 if many else floating
+    forward = None if on_slice is None else _only_forward(on_slice)
     if not many and all(map(_is_whole, geometry.frames)):
-        try:
-            return _fill(geometry, np.int16, on_slice)
-        except _NotInt16:
-            # Progress never goes back.
-            values = _fill(geometry, wide, None)
-            if on_slice is not None:
-                on_slice(len(values.digests), len(values.digests))
-            return values
-    return _fill(geometry, wide, on_slice)
+        with contextlib.suppress(_NotInt16):
+            return _fill(geometry, np.int16, forward)
+    return _fill(geometry, wide, forward)
+
+
+def _only_forward(on_slice: Callable[[int, int], None]) -> Callable[[int, int], None]:
+    """The same, without what was said before: a volume that is read once more does not go back."""
+    reached = 0
+
+    def tell(done: int, total: int) -> None:
+        nonlocal reached
+        if done > reached:
+            reached = done
+            on_slice(done, total)
+
+    return tell
 
 
 class _NotInt16(Exception):
@@ -246,7 +255,7 @@ def _read_instance(
             for index, frame in pictures[number]:
                 reading.put(index, frame, cut(picture, frame), digest)
         except (*PARSE_ERRORS, RuntimeError) as error:
-            raise InputRefused([undecodable(instance, f"{type(error).__name__}: {error}")]) from error
+            raise InputRefused([undecodable(instance, explained(error))]) from error
         reading.count(len(pictures[number]), on_slice)
 
 
@@ -267,7 +276,7 @@ def read_pictures(instance: Instance, wanted: Sequence[int]) -> Iterator[tuple[i
         try:
             picture = decode(stored, instance)
         except (*PARSE_ERRORS, RuntimeError) as error:
-            raise InputRefused([undecodable(instance, f"{type(error).__name__}: {error}")]) from error
+            raise InputRefused([undecodable(instance, explained(error))]) from error
         yield number, picture, stored
 
 
@@ -289,7 +298,7 @@ def _read_colour(geometry: VolumeGeometry) -> NDArray[Any]:
             try:
                 array[pictures[number][0][0]] = decode_colour(stored, instance)
             except (*PARSE_ERRORS, RuntimeError) as error:
-                raise InputRefused([undecodable(instance, f"{type(error).__name__}: {error}")]) from error
+                raise InputRefused([undecodable(instance, explained(error))]) from error
     return array
 
 
@@ -303,7 +312,7 @@ def _require_plausible(geometry: VolumeGeometry) -> None:
         try:
             require_pixels(instance)
         except (*PARSE_ERRORS, RuntimeError) as error:
-            raise InputRefused([undecodable(instance, f"{type(error).__name__}: {error}")]) from error
+            raise InputRefused([undecodable(instance, explained(error))]) from error
 
 
 def _require_size(geometry: VolumeGeometry, bytes_a_voxel: int) -> None:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from pydicom import Dataset
 
+DICOMDIR_REASON = "a DICOMDIR, not an instance"
 IDENTITY_KEYWORDS = ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID")
 """Type 1 wherever an image stands; an instance without one belongs to nothing (PS3.3 C.12.1, C.7.2.1, C.7.3.1)."""
 
@@ -155,9 +156,14 @@ def read_files(paths: Sequence[Path], folder: Path) -> Folder:
         else:
             skipped.append(found)
     _require_instances(instances, skipped)
-    suffixes = {instance.path.suffix for instance in instances} - {""}
-    skipped = [replace(f, suspicious=f.suspicious or Path(f.name).suffix in suffixes) for f in skipped]
+    suffixes = {instance.path.suffix for instance in instances}
+    skipped = [replace(f, suspicious=f.suspicious or _named_like(f, suffixes)) for f in skipped]
     return Folder(_group(instances), tuple(skipped))
+
+
+def _named_like(file: SkippedFile, suffixes: set[str]) -> bool:
+    """Whether a file is named as the images are; a DICOMDIR has no suffix either, and is none."""
+    return Path(file.name).suffix in suffixes and file.reason != DICOMDIR_REASON
 
 
 def _list_files(folder: Path) -> tuple[list[Path], list[SkippedFile]]:
@@ -212,7 +218,7 @@ def _read_instance(path: Path, name: str) -> Instance | SkippedFile:
         reason = f"says that it is DICOM, but does not parse ({type(error).__name__}); send it again"
         return SkippedFile(name, reason, suspicious=True, broken=True)
     if storage_class(instance.header) == MediaStorageDirectoryStorage:
-        return SkippedFile(name, "a DICOMDIR, not an instance")
+        return SkippedFile(name, DICOMDIR_REASON)
     return instance
 
 

@@ -9,8 +9,8 @@ import numpy as np
 from pydicom.uid import UID
 
 from operators.core.findings import Finding, FindingCode
-from operators.core.header import attribute, read_numbers, read_uid, read_value
-from operators.core.kinds import Kind, is_ct
+from operators.core.header import attribute, has, read_numbers, read_uid, read_value
+from operators.core.kinds import Kind, is_ct, is_pet
 from operators.core.pixel_format import MONOCHROME
 from operators.core.reading import IDENTITY_KEYWORDS
 
@@ -59,11 +59,20 @@ def check_values(frames: Sequence[Frame]) -> Iterator[Finding]:
     if colour:
         yield _finding(FindingCode.COLOUR, "is in colour or has a palette: no scalar volume", colour)
     gray_ct = [frame for frame in frames if is_ct(frame.header) and not is_colour(frame)]
-    other = [f for f in gray_ct if str(read_value(f.header, "RescaleType") or "HU").upper() not in HOUNSFIELD]
+    other = [frame for frame in gray_ct if _unit(frame) not in HOUNSFIELD]
     if other:
-        yield _finding(FindingCode.NOT_HOUNSFIELD, f"{attribute('RescaleType')} is not HU", other)
+        yield _finding(
+            FindingCode.NOT_HOUNSFIELD, f"{attribute('RescaleType')} or the Modality LUT's type is not HU", other
+        )
     for keyword in RESCALE_KEYWORDS:
         yield from _check_rescale(frames, keyword)
+
+
+def _unit(frame: Frame) -> str:
+    """What the output of the Modality LUT is, HU where nothing is said (PS3.3 C.11.1.1.2)."""
+    table = read_value(frame.header, "ModalityLUTSequence")
+    said = read_value(table[0], "ModalityLUTType") if table else read_value(frame.header, "RescaleType")
+    return str(said or "HU").upper()
 
 
 def is_colour(frame: Frame) -> bool:
@@ -112,10 +121,12 @@ def _check_one_source(series: Series) -> Iterator[Finding]:
     """One patient, one study, one frame of reference."""
     for code, keyword in (
         (FindingCode.MIXED_PATIENT, "PatientID"),
+        (FindingCode.MIXED_PATIENT, "PatientName"),
+        (FindingCode.MIXED_PATIENT, "PatientBirthDate"),
         (FindingCode.MIXED_STUDY, "StudyInstanceUID"),
         (FindingCode.MIXED_FRAME_OF_REFERENCE, "FrameOfReferenceUID"),
     ):
-        minority = _minority(series.instances, lambda i, k=keyword: str(read_value(i.header, k) or ""))  # type: ignore[misc]
+        minority = _minority(series.instances, lambda i, k=keyword: str(read_value(i.header, k) or "").strip().upper())  # type: ignore[misc]
         if minority:
             yield _about(
                 code,
@@ -128,18 +139,20 @@ def _check_one_source(series: Series) -> Iterator[Finding]:
 def _check_rescale(frames: Sequence[Frame], keyword: str) -> Iterator[Finding]:
     """Stored values of CT become HU by two attributes of Type 1 (PS3.3 C.8.2.1.1); elsewhere they may be absent."""
     problems: dict[tuple[FindingCode, str], list[Frame]] = {}
+    some = any(has(frame.header, keyword) for frame in frames)
     for frame in frames:
-        if (wrong := _rescale_problem(frame, keyword)) is not None:
+        if (wrong := _rescale_problem(frame, keyword, elsewhere=some)) is not None:
             problems.setdefault(wrong, []).append(frame)
     for (code, problem), concerned in problems.items():
         yield _finding(code, f"{attribute(keyword)} {problem}", concerned)
 
 
-def _rescale_problem(frame: Frame, keyword: str) -> tuple[FindingCode, str] | None:
+def _rescale_problem(frame: Frame, keyword: str, *, elsewhere: bool) -> tuple[FindingCode, str] | None:
     found, ct = read_numbers(frame.header, keyword), is_ct(frame.header) and not is_colour(frame)
     if found is None:
-        absent = FindingCode.MISSING_ATTRIBUTE, "is absent or empty: stored values are no HU"
-        return absent if ct and "ModalityLUTSequence" not in frame.header else None
+        absent = FindingCode.MISSING_ATTRIBUTE, "is absent or empty: nothing says what stored values stand for"
+        needed = ct or elsewhere or is_pet(frame.header)
+        return absent if needed and not has(frame.header, "ModalityLUTSequence") else None
     low, high = CT_LIMITS[keyword] if ct else (-LARGEST_RESCALE, LARGEST_RESCALE)
     if len(found) != 1 or not low <= found[0] <= high or not np.isfinite(found[0]):
         return FindingCode.INVALID_ATTRIBUTE, f"is not one number between {low:g} and {high:g}"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, BinaryIO, TypeAlias
 from pydicom.encaps import generate_frames
 
 from operators.core.dicom_file import Clamped, inflate, open_file, stamp_of
-from operators.core.errors import InputRefused
+from operators.core.errors import InputRefused, without_values
 from operators.core.findings import Finding, FindingCode
 from operators.core.header import PARSE_ERRORS, read_value
 
@@ -54,7 +54,12 @@ def read_frames(instance: Instance, wanted: Sequence[int]) -> Iterator[tuple[int
                 raise InputRefused([undecodable(instance, "the file changed while it was read")])
             yield from _frames_in(file, instance, wanted)
     except (*PARSE_ERRORS, RuntimeError) as error:
-        raise InputRefused([undecodable(instance, f"{type(error).__name__}: {error}")]) from error
+        raise InputRefused([undecodable(instance, explained(error))]) from error
+
+
+def explained(error: BaseException) -> str:
+    """A foreign error as text: its kind, and what it says without the values and paths that it quotes."""
+    return f"{type(error).__name__}: {without_values(str(error))}"
 
 
 def undecodable(instance: Instance, reason: str) -> Finding:

@@ -35,7 +35,7 @@ def check_input(folder: LoadedFolder) -> QualityReport:
     if not names:
         return QualityReport(())
     message = (
-        f"{len(names)} files could not be read and may be images of the series (the first: {names[0]}): the scan may "
-        "reach farther than what was measured."
+        f"{len(names)} files could not be read and may be images of the series: the scan may reach farther than what "
+        "was measured."
     )
     return QualityReport((QualityFinding("unreadable_files", message),))

@@ -25,6 +25,10 @@ ILIAC_CREST = "iliac_crest"
 THORAX = "thorax"
 
 
+AIR_HU = np.int16(-1024)
+"""What the engine sees where the scanner wrote padding."""
+
+
 @dataclass(frozen=True)
 class SegmentParameters:
     """Which engine, and how it is set.
@@ -89,9 +93,9 @@ def segment(volume: Volume, parameters: SegmentParameters, report: Callable[[flo
     turn = canonical(volume.affine_lps)
     if turn.order[0] != 0:
         raise GeometryError("the trunk engine needs axial slices; reformat the series or choose an axial one")
-    found = segment_trunk(
-        turn.apply(volume.array), turn.apply_spacing(volume.spacing_mm), parameters.trunk, progress=report
-    )
+    # Whatever number stands for "no data": the engine sees air there, and labels nothing.
+    values = volume.array if volume.padding is None else np.where(volume.padding, AIR_HU, volume.array)
+    found = segment_trunk(turn.apply(values), turn.apply_spacing(volume.spacing_mm), parameters.trunk, progress=report)
     last = volume.array.shape[0] - 1
     levels = {ILIAC_CREST: found.iliac_crest_slice, THORAX: found.thorax_slice}
     landmarks = {

@@ -20,7 +20,7 @@ from pydicom.sr.codedict import codes
 from pydicom.valuerep import DSfloat
 
 from operators.core import defaults
-from operators.core.header import read_value
+from operators.core.header import has, read_value
 from operators.core.identity import derived_uid
 
 if TYPE_CHECKING:
@@ -85,6 +85,9 @@ def _completed(header: Dataset, spacing_mm: float) -> Dataset:
             put(header, keyword, "")
     if not header.get("SliceThickness"):
         put(header, "SliceThickness", DSfloat(spacing_mm, auto_format=True))
+    if has(header, "SpacingBetweenSlices"):
+        # Some devices write the gap, or a sign; results say what the positions say.
+        put(header, "SpacingBetweenSlices", DSfloat(spacing_mm, auto_format=True))
     for keyword, valid in VALID_VALUES.items():
         if not valid.fullmatch(str(read_value(header, keyword) or "")):
             put(header, keyword, "")

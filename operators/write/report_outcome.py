@@ -107,7 +107,7 @@ def _selection(selection: Selection) -> tuple[SelectionRecord, ...]:
             series_instance_uid=candidate.series_instance_uid,
             description=candidate.description,
             volume=candidate.volume,
-            selected=candidate == selection.chosen,
+            selected=candidate is selection.chosen,
             score=candidate.score,
             reasons=candidate.reasons,
         )

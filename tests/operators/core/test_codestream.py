@@ -214,3 +214,11 @@ class TestCheck:
             except ValueError:
                 continue
             assert isinstance(found, ImageSize)
+
+
+def test_signed_image_under_a_header_without_signs_is_refused():
+    encoded = imagecodecs.jpeg2k_encode(np.full((8, 8), -1000, np.int16), level=0, codecformat="j2k", reversible=True)
+
+    with pytest.raises(ValueError, match="is signed, its Pixel Representation is not"):
+        check_codestream(encoded, JPEG2000Lossless, ImageSize(8, 8, 1, 16), 16)
+    check_codestream(encoded, JPEG2000Lossless, ImageSize(8, 8, 1, 16, signed=True), 16)

@@ -8,7 +8,7 @@ import pytest
 import SimpleITK
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from pydicom.uid import ComputedRadiographyImageStorage, EnhancedMRImageStorage, SegmentationStorage
+from pydicom.uid import ComputedRadiographyImageStorage, EnhancedMRImageStorage, MRImageStorage, SegmentationStorage
 
 from operators.core.findings import FindingCode
 from operators.core.geometry import examine
@@ -475,3 +475,44 @@ def test_time_grows_with_the_number_of_orientations_not_with_its_square():
     seconds(50)
 
     assert seconds(1600) <= 8 * seconds(400)
+
+
+@pytest.mark.parametrize(
+    ("keyword", "values"),
+    [("ConvolutionKernel", ("B30f", "B70f")), ("KVP", ("80", "140")), ("EchoTime", ("5", "10"))],
+)
+@pytest.mark.parametrize("interleaved", [True, False])
+def test_evenly_spaced_slices_that_were_made_differently_are_a_finding(keyword, values, interleaved):
+    def differ(header, index):
+        setattr(header, keyword, values[index % 2 if interleaved else index // 3])
+
+    geometry = examine(make_series(edit=differ))
+
+    assert [finding.code for finding in geometry.findings] == [FindingCode.MIXED_CONTENT]
+    assert len(geometry.findings[0].instances) == 3
+
+
+def test_one_slice_without_a_slope_that_the_others_have_is_found_in_every_modality():
+    def magnetic(header, index):
+        header.SOPClassUID, header.Modality = MRImageStorage, "MR"
+        header.RescaleSlope = "10"
+        if index == 2:
+            del header.RescaleSlope
+
+    series = make_series(edit=magnetic)
+    (finding,) = examine(series).findings
+
+    assert (finding.code, finding.instances) == (FindingCode.MISSING_ATTRIBUTE, (series.instances[2].uid,))
+
+
+@pytest.mark.parametrize(("keyword", "value"), [("PatientName", "B^B"), ("PatientBirthDate", "19700101")])
+def test_two_patients_with_one_identifier_are_found(keyword, value):
+    def change(header, index):
+        header.PatientName, header.PatientBirthDate = "A^A", "19600101"
+        if index == 4:
+            setattr(header, keyword, value)
+
+    (finding,) = examine(make_series(edit=change)).findings
+
+    assert finding.code is FindingCode.MIXED_PATIENT
+    assert value not in finding.sentence

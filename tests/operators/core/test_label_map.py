@@ -151,3 +151,10 @@ def test_slices_of_another_matrix_or_number_are_refused():
         require_grid_of_headers(volume, make_label_map(volume, labels))
     with pytest.raises(GeometryError, match="11 slices"):
         require_grid_of_headers(fewer, make_label_map(volume))
+
+
+@pytest.mark.parametrize("array", [np.zeros((2, 3, 4), np.int16), np.zeros((3, 4), np.uint8)])
+def test_labels_are_three_dimensional_bytes(array):
+    """An engine that gives other integers would make a SEG with other voxels."""
+    with pytest.raises(GeometryError, match="three dimensions of uint8"):
+        LabelMap(array, np.eye(4), (), ALGORITHM)

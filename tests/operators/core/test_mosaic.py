@@ -12,7 +12,7 @@ from pydicom.uid import ImplicitVRLittleEndian
 from operators.core.findings import FindingCode
 from operators.core.frames import UnreadableFrames, frames_of
 from operators.core.geometry import examine
-from operators.core.mosaic import is_mosaic
+from operators.core.mosaic import is_mosaic, read_mosaic
 from operators.core.pixels import read_volume
 from tests.builders import AXIAL, OBLIQUE, make_affine, make_header, make_mosaic, read_only_series
 
@@ -266,3 +266,14 @@ def test_mosaic_is_told_by_its_image_type(image_type, expected):
     header.ImageType = image_type
 
     assert is_mosaic(header) is expected
+
+
+@pytest.mark.parametrize("distance", ["-3", "0"])
+def test_mosaic_with_a_distance_that_is_none_has_no_slices(tmp_path, distance):
+    header = make_header(0, matrix=(8, 8))
+    header.ImageType = ["ORIGINAL", "PRIMARY", "M", "MOSAIC"]
+    header.AcquisitionMatrix = [4, 0, 0, 4]
+    header.SpacingBetweenSlices = distance
+
+    with pytest.raises(ValueError, match="SpacingBetweenSlices"):
+        list(read_mosaic(header))

@@ -12,7 +12,7 @@ from operators.core.volume import Volume
 from operators.segment.classical.parameters import TrunkParameters
 from operators.segment.segment import ILIAC_CREST, THORAX, SegmentParameters, segment
 from operators.segment.trunk_tissues import TRUNK_SEGMENTS
-from tests.builders import CORONAL, make_affine
+from tests.builders import CORONAL, make_affine, make_volume
 
 PARAMETERS = SegmentParameters(version="1.2.3")
 
@@ -108,3 +108,16 @@ def test_every_constant_of_the_engine_changes_the_digest(field):
 def test_another_version_is_another_algorithm():
     assert SegmentParameters(version="1.2.4").algorithm.digest != PARAMETERS.algorithm.digest
     assert SegmentParameters(version="1.2.3").algorithm == PARAMETERS.algorithm
+
+
+def test_padding_is_no_tissue_whatever_number_stands_for_it():
+    phantom = build_trunk_phantom()
+    padding = np.zeros(phantom.hu.shape, np.bool_)
+    padding[:, :, :20] = True
+    plain = make_volume(np.where(padding, np.int16(-1024), phantom.hu), phantom.affine_lps)
+    padded = dataclasses.replace(plain, array=np.where(padding, np.int16(0), phantom.hu), padding=padding)
+
+    expected, found = (segment(v, SegmentParameters(version="1"), lambda *_: None).array for v in (plain, padded))
+
+    assert not found[padding].any()
+    assert np.array_equal(found, expected)

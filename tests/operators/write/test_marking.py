@@ -7,7 +7,7 @@ from pydicom import Dataset, dcmread
 from pydicom.uid import UID
 
 from operators.core.identity import ResultIdentity
-from operators.write.marking import contributing_equipment, device_uid, save, series_description, stamp
+from operators.write.marking import contributing_equipment, device_uid, save, series_description, source_headers, stamp
 from operators.write.write_segmentation import build_segmentation
 from tests.builders import ALGORITHM, make_identity, make_label_map, make_volume
 
@@ -63,3 +63,10 @@ def test_saved_file_reads_back_equal(tmp_path):
     save(dataset, tmp_path / "seg.dcm")
 
     assert dcmread(tmp_path / "seg.dcm").to_json() == dataset.to_json()
+
+
+@pytest.mark.parametrize("written", ["7", "-3"])
+def test_distance_between_slices_is_that_of_the_positions(written):
+    volume = make_volume(edit=lambda header, _: setattr(header, "SpacingBetweenSlices", written))
+
+    assert {float(header.SpacingBetweenSlices) for header in source_headers(volume)} == {volume.spacing_mm[0]}
