@@ -148,6 +148,9 @@ def print_result(result: Result, target: Path) -> None:
         for m in result.measurements:
             add_row(table, m.segment, m.name, f"{m.value:.2f}", m.unit)
         print_table(table)
+    for derived in result.derived:
+        value = "not computed" if derived.value is None else f"{derived.value:.3f}"
+        print_line(f"{derived.label}: {value}")
     if result.quality:
         print_line(f"quality: {result.quality.verdict}")
         for finding in result.quality.findings:
