@@ -11,7 +11,7 @@ DEBIAN_PACKAGES := dciodvfy:dicom3tools storescu:dcmtk Orthanc:orthanc \
   $(ORTHANC_PLUGINS)/libOrthancGdcm.so:orthanc-gdcm pdftotext:poppler-utils \
   /usr/share/fonts/truetype/droid/DroidSansFallbackFull.ttf:fonts-droid-fallback
 
-.PHONY: demo up test dcmjs test-orthanc test-orthanc-1.12 bench bench-node fuzz check format lock clean
+.PHONY: demo up test dcmjs test-browser test-orthanc test-orthanc-1.12 bench bench-node fuzz check format lock clean
 .DEFAULT_GOAL := demo
 
 demo: $(VENV)/base.stamp ## run the app on a digital phantom, or on STUDY=FOLDER
@@ -22,10 +22,14 @@ up: $(VENV)/base.stamp ## run the node with mapnode.yaml until Ctrl-C
 
 test: $(VENV)/dev.stamp ## every test that this machine can run, and the checks
 	$(MAKE) --no-print-directory check
-	$(BIN)/python -m pytest -m "" -rs
+	$(BIN)/python -m pytest -m "not browser" -rs
 
 dcmjs: ## dcmjs, which reads our SR in the tests; needs Node
 	npm install --no-fund --no-audit --prefix build/dcmjs dcmjs@0.51.1
+
+test-browser: $(VENV)/dev.stamp ## results in OHIF, headless; needs Chromium and npm; pictures in build/ohif
+	scripts/debian-packages /usr/lib/chromium/chromium:chromium npm:npm
+	$(BIN)/python -m pytest -m browser -rs
 
 test-orthanc: $(VENV)/dev.stamp ## only the tests with a real Orthanc
 	$(BIN)/python -m pytest -m orthanc -rs

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from operators.core.findings import Finding, FindingCode
 from operators.core.frames import Frame, UnreadableFrames, frames_of
-from operators.core.header import attribute, read_value
+from operators.core.header import alike, attribute, read_value
 from operators.core.kinds import Kind
 from operators.core.placement import Placement, Unplaced, matrix_of, place
 from operators.core.series_checks import check_instances, check_values, is_colour
@@ -249,10 +249,13 @@ CONTENT = (
 
 def _check_content(frames: Sequence[Frame], checks: Checks) -> None:
     for keyword in CONTENT:
-        values = Counter(str(read_value(frame.header, keyword) or "") for frame in frames)
+        written = alike(frames, lambda frame: frame.header, keyword)
+        if len(written) == 1:
+            continue
+        values = {str(read_value(group[0].header, keyword) or "") for group in written.values()}
         if len(values) > 1:
-            most, _ = values.most_common(1)[0]
-            minority = [frame for frame in frames if str(read_value(frame.header, keyword) or "") != most]
+            most = max(written.values(), key=len)
+            minority = [frame for group in written.values() if group is not most for frame in group]
             checks.add(
                 FindingCode.MIXED_CONTENT,
                 f"{attribute(keyword)} differs inside the volume: {len(minority)} of {len(frames)} slices disagree",

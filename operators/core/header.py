@@ -7,7 +7,7 @@ import functools
 import re
 import struct
 import zlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from pydicom import Dataset
@@ -21,7 +21,7 @@ from pydicom.tag import Tag
 from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Callable, Collection, Hashable, Iterable
 
     from numpy.typing import NDArray
     from pydicom import DataElement
@@ -49,6 +49,7 @@ PARSE_ERRORS = (
 
 UNDEFINED_LENGTH = 0xFFFFFFFF
 """Length of sequences that end with a delimiter, and of encapsulated pixels (PS3.5 7.1, A.4)."""
+T = TypeVar("T")
 UID_FORM = re.compile(r"[0-9.]{1,64}")
 NO_NUMBER = np.array([np.nan])
 DECIMAL_STRINGS = frozenset({
@@ -98,6 +99,37 @@ def _plain(item: RawDataElement) -> str | int | list[str] | None:
     return parts[0] if len(parts) == 1 else parts
 
 
+def as_written(header: Dataset, keyword: str) -> Hashable:
+    """An attribute's value as it stands in the file, for comparing headers with each other; None where it is absent.
+
+    Slices of a series agree in nearly everything: what all share has to be looked at once.
+    """
+    try:
+        item = header.get_item(_tag(keyword))
+        value = item if item is None or isinstance(item, RawDataElement) else str(item.value)
+    except PARSE_ERRORS as error:
+        return type(error).__name__
+    return value.value if isinstance(value, RawDataElement) else value
+
+
+def alike(items: Iterable[T], header_of: Callable[[T], Dataset], *keywords: str) -> dict[Hashable, list[T]]:
+    """Items by what their headers say of some attributes, as written.
+
+    Args:
+        items: Instances or frames.
+        header_of: Gives the header of one.
+        keywords: The attributes.
+
+    Returns:
+        Groups of items that agree; the first item stands for its group.
+    """
+    groups: dict[Hashable, list[T]] = {}
+    for item in items:
+        header = header_of(item)
+        groups.setdefault(tuple(as_written(header, keyword) for keyword in keywords), []).append(item)
+    return groups
+
+
 def read_text(header: Dataset, keyword: str) -> str:
     """The attribute's only value where it is text, such as a UID; empty where it is absent or anything else."""
     value = read_value(header, keyword)
@@ -143,13 +175,21 @@ def _decimals(item: DataElement | RawDataElement) -> NDArray[np.float64] | None:
     if item.VR not in {"DS", None}:
         return NO_NUMBER
     if isinstance(item, RawDataElement):
-        parts = (item.value or b"").decode("ascii").rstrip(" \0").split("\\")
-    else:
-        values = item.value if isinstance(item.value, MultiValue) else [item.value]
-        parts = ["" if value is None else str(getattr(value, "original_string", value)) for value in values]
-    if not parts or parts == [""]:
+        return _parse_decimals((item.value or b"").decode("ascii"))
+    values = item.value if isinstance(item.value, MultiValue) else [item.value]
+    return _parse_decimals("\\".join("" if v is None else str(getattr(v, "original_string", v)) for v in values))
+
+
+@functools.lru_cache(maxsize=4096)
+def _parse_decimals(text: str) -> NDArray[np.float64] | None:
+    parts = text.rstrip(" \0").split("\\")
+    if parts == [""]:
         return None
-    return NO_NUMBER if any("_" in part for part in parts) else np.array([float(part) for part in parts])
+    if "_" in text:
+        return NO_NUMBER
+    found = np.array([float(part) for part in parts])
+    found.flags.writeable = False
+    return found
 
 
 def whole_number(header: Dataset, keyword: str, absent: int | None = None) -> int:

@@ -8,6 +8,7 @@ every file that we have.
 
 from __future__ import annotations
 
+import functools
 from struct import Struct
 from typing import TYPE_CHECKING
 
@@ -37,6 +38,7 @@ EXPLICIT = Struct("<HH2sH").unpack_from
 IMPLICIT = Struct("<HHI").unpack_from
 LENGTH = Struct("<I").unpack_from
 
+_tag = functools.lru_cache(maxsize=8192)(BaseTag)
 Elements = dict[BaseTag, RawDataElement]
 
 
@@ -102,7 +104,11 @@ def _walk(head: bytes, at: int, ends: Callable[[int], bool], *, implicit: bool) 
         if at > size or tag <= last or (vr is None and not implicit):
             raise NotPlain
         content = head[value:at] if length else empty_value_for_VR(vr, raw=True)
-        elements[BaseTag(tag)] = RawDataElement(BaseTag(tag), vr, length, content, value, implicit, True)  # type: ignore[arg-type]
+        named = _tag(tag)
+        # The tuple itself: a header has some hundred elements, and a named tuple's constructor takes them one by one.
+        elements[named] = tuple.__new__(
+            RawDataElement, (named, vr, length, content, value, implicit, True, True, False)
+        )
         last = tag
     raise NotPlain
 

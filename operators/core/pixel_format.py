@@ -5,15 +5,26 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from operators.core.header import attribute, read_value, transfer_syntax, whole_number
+from operators.core.header import as_written, attribute, read_value, transfer_syntax, whole_number
 
 if TYPE_CHECKING:
+    from collections.abc import Hashable
+
     from pydicom import Dataset
     from pydicom.uid import UID
 
 LARGEST_MATRIX = 2**14
 """Rows and columns at most; the largest detectors have some 5000."""
 MONOCHROME = ("MONOCHROME1", "MONOCHROME2")
+
+
+FORMAT_KEYWORDS = (
+    "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation", "Rows", "Columns", "SamplesPerPixel",
+    "PhotometricInterpretation", "PlanarConfiguration", "NumberOfFrames",
+)  # fmt: skip
+MOST_KNOWN = 256
+_known: dict[Hashable, PixelFormat] = {}
+"""Formats by what headers say: all slices of a series have one, and reading it takes a tenth of loading them."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +81,15 @@ def pixel_format(header: Dataset) -> PixelFormat:
         ValueError: If an attribute of Type 1 is missing or is no value that it may have: nobody may guess a sign.
         NotImplementedError: If the transfer syntax is not known.
     """
+    key = (transfer_syntax(header), *(as_written(header, keyword) for keyword in FORMAT_KEYWORDS))
+    if key not in _known:
+        if len(_known) >= MOST_KNOWN:
+            _known.clear()
+        _known[key] = _read_format(header)
+    return _known[key]
+
+
+def _read_format(header: Dataset) -> PixelFormat:
     bits = tuple(whole_number(header, keyword) for keyword in ("BitsAllocated", "BitsStored", "HighBit"))
     allocated, stored, high = bits
     if allocated not in {8, 16, 32} or not 1 <= stored <= allocated or not stored - 1 <= high < allocated:

@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from pydicom.uid import UID
 
 from operators.core.findings import Finding, FindingCode
-from operators.core.header import attribute, has, read_numbers, read_uid, read_value
+from operators.core.header import alike, attribute, has, read_numbers, read_uid, read_value
 from operators.core.kinds import Kind, is_ct, is_pet
 from operators.core.pixel_format import MONOCHROME
 from operators.core.reading import IDENTITY_KEYWORDS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from pydicom import Dataset
 
     from operators.core.frames import Frame
     from operators.core.reading import Instance, Series
 
 T = TypeVar("T")
 
+KIND_KEYWORDS = ("SamplesPerPixel", "PhotometricInterpretation", "SOPClassUID", "Modality", "RescaleType")
+"""What decides which values are asked of a frame."""
 RESCALE_KEYWORDS = ("RescaleSlope", "RescaleIntercept")
 CT_LIMITS = {"RescaleSlope": (1e-4, 100.0), "RescaleIntercept": (-100_000.0, 100_000.0)}
 """Stored values have at most 16 bits, HU at most some ten thousand (metal, extended scale)."""
@@ -55,11 +59,12 @@ def check_values(frames: Sequence[Frame]) -> Iterator[Finding]:
     Yields:
         Findings.
     """
-    colour = [frame for frame in frames if is_colour(frame)]
+    kinds = alike(frames, _header_of, *KIND_KEYWORDS)
+    colour = [frame for group in kinds.values() if is_colour(group[0]) for frame in group]
     if colour:
         yield _finding(FindingCode.COLOUR, "is in colour or has a palette: no scalar volume", colour)
-    gray_ct = [frame for frame in frames if is_ct(frame.header) and not is_colour(frame)]
-    other = [frame for frame in gray_ct if _unit(frame) not in HOUNSFIELD]
+    gray_ct = [group for group in kinds.values() if is_ct(group[0].header) and not is_colour(group[0])]
+    other = [frame for group in gray_ct for frame in group if _unit(frame) not in HOUNSFIELD]
     if other:
         yield _finding(
             FindingCode.NOT_HOUNSFIELD, f"{attribute('RescaleType')} or the Modality LUT's type is not HU", other
@@ -87,7 +92,8 @@ def _check_identity(series: Series) -> Iterator[Finding]:
     """Each instance says what it is and what it belongs to."""
     for keyword in (*IDENTITY_KEYWORDS, "FrameOfReferenceUID"):
         asked = [i for i in series.instances if keyword in IDENTITY_KEYWORDS or i.kind in PLACE_KINDS]
-        without = [i for i in asked if not read_uid(i.header, keyword)]
+        groups = alike(asked, _header_of, keyword).values()
+        without = [i for group in groups if not read_uid(group[0].header, keyword) for i in group]
         # A frame of reference that only some instances lack is a mixture (_check_one_source).
         if without and (keyword in IDENTITY_KEYWORDS or len(without) == len(asked)):
             yield _about(
@@ -126,7 +132,7 @@ def _check_one_source(series: Series) -> Iterator[Finding]:
         (FindingCode.MIXED_STUDY, "StudyInstanceUID"),
         (FindingCode.MIXED_FRAME_OF_REFERENCE, "FrameOfReferenceUID"),
     ):
-        minority = _minority(series.instances, lambda i, k=keyword: str(read_value(i.header, k) or "").strip().upper())  # type: ignore[misc]
+        minority = _minority(series.instances, keyword)
         if minority:
             yield _about(
                 code,
@@ -140,9 +146,10 @@ def _check_rescale(frames: Sequence[Frame], keyword: str) -> Iterator[Finding]:
     """Stored values of CT become HU by two attributes of Type 1 (PS3.3 C.8.2.1.1); elsewhere they may be absent."""
     problems: dict[tuple[FindingCode, str], list[Frame]] = {}
     some = any(has(frame.header, keyword) for frame in frames)
-    for frame in frames:
-        if (wrong := _rescale_problem(frame, keyword, elsewhere=some)) is not None:
-            problems.setdefault(wrong, []).append(frame)
+    groups = alike(frames, _header_of, keyword, "ModalityLUTSequence", *KIND_KEYWORDS)
+    for group in groups.values():
+        if (wrong := _rescale_problem(group[0], keyword, elsewhere=some)) is not None:
+            problems.setdefault(wrong, []).extend(group)
     for (code, problem), concerned in problems.items():
         yield _finding(code, f"{attribute(keyword)} {problem}", concerned)
 
@@ -178,8 +185,14 @@ def _named(instances: Sequence[Instance]) -> str:
     return f"{instances[0].name}{more}"
 
 
-def _minority(items: Sequence[T], key: Callable[[T], Hashable]) -> list[T]:
-    """The items that do not share the most common key."""
-    keys = [key(item) for item in items]
-    common, _ = Counter(keys).most_common(1)[0]
-    return [item for item, k in zip(items, keys, strict=True) if k != common]
+def _minority(instances: Sequence[Instance], keyword: str) -> list[Instance]:
+    """The instances that do not share the most common value, whatever its case."""
+    values: dict[str, list[Instance]] = defaultdict(list)
+    for group in alike(instances, _header_of, keyword).values():
+        values[str(read_value(group[0].header, keyword) or "").strip().upper()] += group
+    most = max(values.values(), key=len)
+    return [instance for found in values.values() if found is not most for instance in found]
+
+
+def _header_of(item: Instance | Frame) -> Dataset:
+    return item.header

@@ -58,6 +58,12 @@ NUMBER = re.compile(r"(?P<name>.+): (?P<value>-?\d+\.\d\d) (?P<unit>\S+)")
 """A line as OHIF writes it: two decimals, whatever the SR has."""
 
 
+SR_DOES_NOT_OPEN = pytest.mark.xfail(
+    strict=True,
+    reason="OHIF 3.13.2 fails on groups of Imaging Measurements without coordinates: volumes, ratio, remarks",
+)
+
+
 @pytest.fixture(scope="module")
 def source(tmp_path_factory):
     phantom = build_trunk_phantom()
@@ -176,6 +182,7 @@ def test_every_voxel_of_a_segment_opens_in_its_place(seg_page, judged):
             np.testing.assert_allclose([p[key] for p in theirs], [p[key] for p in ours], atol=1e-4, err_msg=label)
 
 
+@pytest.mark.xfail(strict=True, reason="OHIF 3.13.2 halves the volumes of segments that overlap: the body takes in all")
 def test_volumes_that_ohif_computes_from_the_seg_are_those_of_the_seg(seg_page, judged):
     shown = seg_page.volumes_mm3()
 
@@ -183,12 +190,14 @@ def test_volumes_that_ohif_computes_from_the_seg_are_those_of_the_seg(seg_page, 
     assert shown == pytest.approx(expected, rel=1e-6)
 
 
+@SR_DOES_NOT_OPEN
 def test_the_report_opens(sr_page):
     wait_for_report(sr_page)
 
     assert sr_page.errors == []
 
 
+@SR_DOES_NOT_OPEN
 def test_outlines_lie_where_the_report_has_them(sr_page, source, results):
     headers = {str(h.SOPInstanceUID): h for h in (dcmread(p, stop_before_pixels=True) for p in source.iterdir())}
     groups = planar_groups(results)
@@ -203,6 +212,7 @@ def test_outlines_lie_where_the_report_has_them(sr_page, source, results):
         np.testing.assert_allclose(drawn, expected, atol=1e-3, err_msg=group["tracking_uid"])
 
 
+@SR_DOES_NOT_OPEN
 def test_numbers_that_ohif_displays_are_those_of_the_report(sr_page, results):
     groups = planar_groups(results)
     wait_for_report(sr_page)
