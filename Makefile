@@ -54,7 +54,7 @@ check: $(VENV)/dev.stamp ## format, lint, types, spelling
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
 	$(BIN)/mypy
-	$(BIN)/codespell --skip="$(VENV),build,*.lock,.git" .
+	$(BIN)/codespell --skip="$(VENV),build,*.lock,.git" --ignore-words-list=nd,ot,siz .
 
 format: $(VENV)/dev.stamp
 	$(BIN)/ruff format
