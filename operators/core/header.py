@@ -112,7 +112,7 @@ def as_written(header: Dataset, keyword: str) -> Hashable:
     return value.value if isinstance(value, RawDataElement) else value
 
 
-def alike(items: Iterable[T], header_of: Callable[[T], Dataset], *keywords: str) -> dict[Hashable, list[T]]:
+def alike(items: Iterable[T], header_of: Callable[[T], Dataset], *keywords: str) -> dict[tuple[Hashable, ...], list[T]]:
     """Items by what their headers say of some attributes, as written.
 
     Args:
@@ -123,7 +123,7 @@ def alike(items: Iterable[T], header_of: Callable[[T], Dataset], *keywords: str)
     Returns:
         Groups of items that agree; the first item stands for its group.
     """
-    groups: dict[Hashable, list[T]] = {}
+    groups: dict[tuple[Hashable, ...], list[T]] = {}
     for item in items:
         header = header_of(item)
         groups.setdefault(tuple(as_written(header, keyword) for keyword in keywords), []).append(item)

@@ -15,7 +15,7 @@ from operators.core.pixel_format import MONOCHROME
 from operators.core.reading import IDENTITY_KEYWORDS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Hashable, Iterable, Iterator, Sequence
 
     from pydicom import Dataset
 
@@ -186,12 +186,21 @@ def _named(instances: Sequence[Instance]) -> str:
 
 
 def _minority(instances: Sequence[Instance], keyword: str) -> list[Instance]:
-    """The instances that do not share the most common value, whatever its case."""
-    values: dict[str, list[Instance]] = defaultdict(list)
-    for group in alike(instances, _header_of, keyword).values():
-        values[str(read_value(group[0].header, keyword) or "").strip().upper()] += group
+    """The instances that do not share the most common value, whatever its case and padding.
+
+    Values are compared as they are written: decoding a name could only lose letters.
+    """
+    values: dict[Hashable, list[Instance]] = defaultdict(list)
+    for (written,), group in alike(instances, _header_of, keyword).items():
+        values[_folded(written)] += group
     most = max(values.values(), key=len)
     return [instance for found in values.values() if found is not most for instance in found]
+
+
+def _folded(written: Hashable) -> Hashable:
+    if isinstance(written, str):
+        written = written.encode()
+    return written.strip(b" \0").upper() if isinstance(written, bytes) else b""
 
 
 def _header_of(item: Instance | Frame) -> Dataset:
