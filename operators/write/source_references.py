@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING
 
 from highdicom.sr import CodedConcept
 from pydicom import Dataset
 from pydicom.sr.codedict import codes
 
-from operators.core.kinds import MULTI_FRAME
+from operators.write.stand_ins import image_references
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from operators.core.volume import SourceSlice, Volume
+    from operators.core.volume import Volume
 
 SOURCE_IMAGE = codes.DCM.SourceImageForImageProcessingOperation
 
@@ -29,18 +30,11 @@ def source_image_items(volume: Volume, shown: Iterable[int], seg: Dataset) -> li
     Returns:
         One item an image or frame, with its purpose.
     """
-    items = [_image_item(volume.slices[index]) for index in shown] + [_instance_item(seg)]
+    images = (image_references([volume.slices[index]]) for index in shown)
+    items = [*itertools.chain.from_iterable(images), _instance_item(seg)]
     for item in items:
         item.PurposeOfReferenceCodeSequence = [CodedConcept.from_code(SOURCE_IMAGE)]
     return items
-
-
-def _image_item(source: SourceSlice) -> Dataset:
-    """The image; its frame too where it is one of an enhanced image (PS3.3 Table 10-3)."""
-    item = _instance_item(source.header)
-    if source.frame_number > 1 or source.header.SOPClassUID in MULTI_FRAME:
-        item.ReferencedFrameNumber = source.frame_number
-    return item
 
 
 def source_instance_items(volume: Volume, seg: Dataset) -> list[Dataset]:
