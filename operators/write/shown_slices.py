@@ -119,13 +119,12 @@ def _opposite(side: str) -> str:
     return "".join(pair[1 - pair.index(letter)] for letter in side for pair in LETTERS if letter in pair)
 
 
-def key_slice(label_map: LabelMap) -> int:
-    """The slice to show: the middle one of those in which most segments are found."""
-    return _richest(_presence(label_map))
-
-
 def key_slices(label_map: LabelMap) -> tuple[int, ...]:
-    """The slices to show: the key slice, then others with segments that no slice before shows, at most MOST_SLICES."""
+    """The slices to show, at most MOST_SLICES.
+
+    The first is the middle one of those in which most segments are found; each other shows segments that none before
+    it shows.
+    """
     presence = _presence(label_map)
     chosen = [_richest(presence)]
     while len(chosen) < MOST_SLICES:

@@ -13,7 +13,6 @@ from operators.write.shown_slices import (
     PICTURE_WIDTH,
     caption_of,
     draw_slice,
-    key_slice,
     key_slices,
     view_of,
 )
@@ -89,7 +88,7 @@ def test_pixels_are_square_in_mm():
 def test_key_slice_shows_the_most_segments():
     label_map = make_label_map(make_volume())
 
-    index = key_slice(label_map)
+    index, *_ = key_slices(label_map)
 
     present = [sum(label_map.mask(s)[i].any() for s in TISSUES) for i in range(12)]
     assert present[index] == max(present) == 3
@@ -102,7 +101,7 @@ def test_key_slice_is_the_middle_one_of_the_best():
     labels[:, 0, 0] = 1
     labels[3:10, 1, 1] = 2
 
-    assert key_slice(make_label_map(volume, labels)) == 6
+    assert key_slices(make_label_map(volume, labels))[0] == 6
 
 
 def at(directions, corner) -> tuple[Volume, LabelMap, int]:
