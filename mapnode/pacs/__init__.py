@@ -6,7 +6,7 @@ Imports mapnode.errors, mapnode.share and operators.core only.
 from mapnode.pacs.change_follower import ChangeFollower, FilePositionStore, FollowState, Poll, Position, PositionStore
 from mapnode.pacs.event_receiver import event_router
 from mapnode.pacs.events import ConflictEvent, EventBatch, InstanceEvent
-from mapnode.pacs.orthanc_client import OrthancClient
+from mapnode.pacs.orthanc_client import OrthancClient, attachment_path
 from mapnode.pacs.orthanc_configuration import Credentials, Modality, OrthancSettings, PluginSettings
 from mapnode.pacs.orthanc_process import OrthancProcess, free_port
 
@@ -26,6 +26,7 @@ __all__ = [
     "Poll",
     "Position",
     "PositionStore",
+    "attachment_path",
     "event_router",
     "free_port",
 ]

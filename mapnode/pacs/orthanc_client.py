@@ -6,6 +6,7 @@ Why not pyorthanc: it answers dictionaries, has one time limit for everything, a
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, Self, TypeVar
@@ -22,6 +23,7 @@ from mapnode.pacs.errors import (
     OrthancUnreachable,
     UnexpectedAnswer,
 )
+from mapnode.pacs.events import InstanceEvent
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -139,6 +141,14 @@ class InstanceMetadata(_Resource):
     transfer_syntax_uid: str = Field("", validation_alias="TransferSyntax")
     sop_class_uid: str = Field("", validation_alias="SopClassUid")
 
+    @property
+    def received_at(self) -> float:
+        """The reception date as seconds since 1970, UTC; 0 where Orthanc has none."""
+        try:
+            return datetime.strptime(self.reception_date, "%Y%m%dT%H%M%S").replace(tzinfo=UTC).timestamp()
+        except ValueError:
+            return 0.0
+
 
 class Attachment(_Resource):
     """The file behind an instance."""
@@ -151,9 +161,27 @@ class Attachment(_Resource):
     stored_md5: str = Field("", validation_alias="CompressedMD5")
     """Of the file in the storage area; the same where it is not compressed."""
 
+    @property
+    def is_compressed(self) -> bool:
+        """Whether the file in the storage area is not the DICOM file."""
+        return (self.size, self.md5) != (self.stored_size, self.stored_md5)
+
     def path(self, storage_root: Path) -> Path:
         """Where the storage area keeps it."""
-        return storage_root / self.uuid[:2] / self.uuid[2:4] / self.uuid
+        return attachment_path(self.uuid, storage_root)
+
+
+def attachment_path(file_uuid: str, storage_root: Path) -> Path:
+    """Where the storage area keeps a file.
+
+    Args:
+        file_uuid: Its UUID, `file_uuid` of an event.
+        storage_root: Orthanc's storage area.
+
+    Returns:
+        STORAGE/aa/bb/UUID.
+    """
+    return storage_root / file_uuid[:2] / file_uuid[2:4] / file_uuid
 
 
 class FoundResource(_Resource):
@@ -281,9 +309,32 @@ class OrthancClient:
             CompressedAttachment: If the file there is not the DICOM file.
         """
         attachment = self.attachment(instance_id)
-        if (attachment.size, attachment.md5) != (attachment.stored_size, attachment.stored_md5):
+        if attachment.is_compressed:
             raise CompressedAttachment(instance_id)
         return attachment.path(storage_root)
+
+    def arrival(self, instance_id: str) -> InstanceEvent:
+        """An instance as the plugin tells of it, in three questions: for instances found in the change log.
+
+        Args:
+            instance_id: Orthanc's identifier.
+
+        Returns:
+            The event; its time is the reception date, to the second.
+        """
+        instance, metadata = self.instance(instance_id), self.instance_metadata(instance_id)
+        attachment = self.attachment(instance_id)
+        return InstanceEvent(
+            id=instance_id,
+            at=metadata.received_at,
+            series_id=instance.series_id,
+            sop_instance_uid=instance.sop_instance_uid,
+            file_uuid="" if attachment.is_compressed else attachment.uuid,
+            md5=attachment.md5,
+            calling_aet=metadata.remote_aet,
+            called_aet=metadata.called_aet,
+            origin=metadata.origin,
+        )
 
     def series(self, series_id: str) -> Series:
         """A series: its main tags, instances and study."""

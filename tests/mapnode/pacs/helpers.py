@@ -5,6 +5,7 @@ import subprocess
 import threading
 import time
 
+import httpx
 import uvicorn
 from fastapi import FastAPI
 
@@ -41,8 +42,12 @@ class Received:
         self.times.append(time.time())
 
     @property
+    def instances(self):
+        return [event for batch in self.batches for event in batch.instances]
+
+    @property
     def instance_ids(self):
-        return [name for batch in self.batches for name in batch.instance_ids]
+        return [event.id for event in self.instances]
 
     @property
     def conflicts(self):
@@ -72,6 +77,18 @@ def run(*command):
     """Run a program of dcmtk; without TCP_NODELAY each message waits 40 ms."""
     environment = os.environ | {"TCP_NODELAY": "1"}
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=120)
+
+
+def upload(orthanc, path, content, headers=()):
+    """Store a DICOM file over REST or DICOMweb (STOW-RS, PS3.18 10.5)."""
+    user = orthanc.credentials
+    if path.endswith("/studies"):
+        head = b"--part\r\nContent-Type: application/dicom\r\n\r\n"
+        content, kind = head + content + b"\r\n--part--", 'multipart/related; type="application/dicom"; boundary=part'
+    else:
+        kind = "application/dicom"
+    headers = {"Content-Type": kind, **dict(headers)}
+    return httpx.post(f"{orthanc.url}{path}", content=content, headers=headers, auth=(user.user, user.password))
 
 
 def orthanc_settings(folder, **more):

@@ -1,5 +1,6 @@
 """A real Orthanc, real senders: who is let in, what the node hears of, what a resend does."""
 
+import hashlib
 import io
 import time
 
@@ -8,10 +9,10 @@ import pydicom
 import pytest
 from pynetdicom import AE
 
-from mapnode.pacs import ChangeFollower, FilePositionStore, OrthancProcess, PluginSettings, free_port
+from mapnode.pacs import ChangeFollower, FilePositionStore, OrthancProcess, PluginSettings, attachment_path, free_port
 from mapnode.pacs.errors import NotAuthorised, NotFound, OrthancRefused
 from mapnode.pacs.orthanc_client import OrthancClient, StoreStatus
-from tests.mapnode.pacs.helpers import TOKEN, eventually, orthanc_settings, run, storescu
+from tests.mapnode.pacs.helpers import TOKEN, eventually, orthanc_settings, run, storescu, upload
 
 pytestmark = pytest.mark.orthanc
 
@@ -135,6 +136,31 @@ def test_events_arrive_within_200_ms(orthanc, client, received, make_series):
     series = client.series(client.instance(found.id).series_id)
     assert eventually(lambda: set(series.instance_ids) <= set(received.instance_ids))
     assert received.times[-1] - sent < 0.2
+
+
+def test_an_event_says_what_the_client_would_have_asked_for(orthanc, client, received, make_series):
+    (file,) = make_series("complete event", slices=1)
+    storescu(orthanc.settings, file)
+    (found,) = client.lookup(pydicom.dcmread(file, stop_before_pixels=True).SOPInstanceUID)
+    event = eventually(lambda: next((e for e in received.instances if e.id == found.id), None))
+
+    asked = client.arrival(found.id)
+
+    assert (event.calling_aet, event.called_aet, event.origin) == ("SCANNER", "MAPNODE", "dicom")
+    assert event.model_copy(update={"at": asked.at}) == asked
+    assert abs(event.at - asked.at) < 2
+    content = attachment_path(event.file_uuid, orthanc.settings.storage).read_bytes()
+    assert hashlib.md5(content).hexdigest() == event.md5
+    assert client.series(event.series_id).instance_ids == (event.id,)
+
+
+@pytest.mark.parametrize(("path", "origin"), [("/instances", "rest"), ("/dicom-web/studies", "plugin")])
+def test_an_event_tells_rest_from_dicomweb(orthanc, received, make_series, path, origin):
+    content = make_series(f"origin {origin}", slices=1)[0].read_bytes()
+    uid = pydicom.dcmread(io.BytesIO(content), stop_before_pixels=True).SOPInstanceUID
+    upload(orthanc, path, content).raise_for_status()
+    event = eventually(lambda: next((e for e in received.instances if e.sop_instance_uid == uid), None))
+    assert (event.origin, event.calling_aet) == (origin, "")
 
 
 def test_an_equal_resend_is_no_conflict(orthanc, received, make_series):
