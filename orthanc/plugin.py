@@ -1,12 +1,12 @@
-"""Orthanc plugin: tells the node of new instances, and of instances that came again with other pixels.
+"""Orthanc plugin: tells the node of what is new, changed, deleted, or came again with other pixels.
 
 Runs inside Orthanc (PythonScript), in the Python that Orthanc was built with: standard library and Orthanc's own module
 only. It is the fast path and nothing more: the node reads Orthanc's change log anyway, so an event may get lost, and
 nothing here may ever hold up a C-STORE. Callbacks take note and return; two threads do the work.
 
-What the callbacks see (measured on 1.10.1): OnChange is called outside of C-STORE and only for what is new. OnStored is
-called before C-STORE answers, for what came again, too, which Orthanc keeps away from its change log. For such an
-instance it carries the metadata of the stored one: a reception date that is not now.
+What the callbacks see (measured on 1.10.1): OnChange is called outside of C-STORE, and never for what came again. It
+tells of deletions, which Orthanc's change log does not. OnStored is called before C-STORE answers, for what came again,
+too. For such an instance it carries the metadata of the stored one: a reception date that is not now.
 
 Settings: section "Mapnode" of Orthanc's configuration, with EventUrl (http) and Token. Without it the plugin is idle.
 The parts are in mapnode_plugin/: Orthanc puts the script's own folder on Python's path.
@@ -45,6 +45,10 @@ class Plugin:
             if name.isupper()
         }
 
+        kinds = api.ChangeType
+        self._updates = {kinds.UPDATED_ATTACHMENT: "attachment", kinds.UPDATED_METADATA: "metadata"}
+        self._levels = {value: name.lower() for name, value in vars(api.ResourceType).items() if name.isupper()}
+
     def register(self) -> None:
         """Ask Orthanc for its callbacks."""
         self._api.RegisterOnChangeCallback(self.on_change)
@@ -55,6 +59,10 @@ class Plugin:
         kinds = self._api.ChangeType
         if change == kinds.NEW_INSTANCE:
             self.outbox.add(make_event("instance", resource_id))
+        elif change == kinds.DELETED:
+            self.outbox.add(make_event("deleted", resource_id, level=self._levels[level]))
+        elif change in self._updates:
+            self.outbox.add(make_event("changed", resource_id, level=self._levels[level], what=self._updates[change]))
         elif change == kinds.ORTHANC_STARTED:
             self.sender.start()
             self.comparer.start()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
@@ -64,31 +64,63 @@ class ConflictEvent(_Event):
     origin: _Origin = ""
 
 
+Level = Literal["patient", "study", "series", "instance"]
+
+
+class DeletedEvent(_Event):
+    """Something was deleted; of a study that goes, its series and instances are told as well.
+
+    Orthanc's change log does not know deletions.
+    """
+
+    kind: Literal["deleted"] = "deleted"
+    id: _Identifier
+    """Orthanc's identifier of what is gone."""
+    at: float
+    """When, seconds since 1970, UTC."""
+    level: Level
+
+
+class ChangedEvent(_Event):
+    """Metadata or an attachment of something stored was replaced."""
+
+    kind: Literal["changed"] = "changed"
+    id: _Identifier
+    """Orthanc's identifier of what it belongs to."""
+    at: float
+    """When, seconds since 1970, UTC."""
+    level: Level
+    what: Literal["metadata", "attachment"]
+
+
+_AnyEvent = InstanceEvent | ConflictEvent | DeletedEvent | ChangedEvent
+_Kind = TypeVar("_Kind", bound=_Event)
+
+
 class EventBatch(_Event):
     """What gathered in a moment."""
 
-    events: list[Annotated[InstanceEvent | ConflictEvent, Field(discriminator="kind")]] = Field(max_length=20_000)
+    events: list[Annotated[_AnyEvent, Field(discriminator="kind")]] = Field(max_length=20_000)
     dropped: int = Field(0, ge=0)
-    """Instances since the last batch that are not told one by one: read the change log."""
+    """Instances and changes since the last batch that are not told one by one: read the change log."""
     unchecked: int = Field(0, ge=0)
     """Instances that came again and were not compared with what is stored, because there was no room or no way."""
     lost: int = Field(0, ge=0)
     """Events since the last batch that are not told and stand in no log: look at what is stored."""
 
-    @property
-    def instances(self) -> list[InstanceEvent]:
-        """The new instances."""
-        return [event for event in self.events if isinstance(event, InstanceEvent)]
+    def of(self, kind: type[_Kind]) -> list[_Kind]:
+        """The events of a kind, in their order."""
+        return [event for event in self.events if isinstance(event, kind)]
 
     @property
     def instance_ids(self) -> list[str]:
         """Orthanc's identifiers of the new instances."""
-        return [event.id for event in self.instances]
+        return [event.id for event in self.of(InstanceEvent)]
 
     @property
     def conflicts(self) -> list[ConflictEvent]:
         """The instances that came again with other pixels."""
-        return [event for event in self.events if isinstance(event, ConflictEvent)]
+        return self.of(ConflictEvent)
 
     @property
     def tells_of_instances(self) -> bool:

@@ -50,6 +50,14 @@ Tags = Annotated[dict[str, str], BeforeValidator(_texts)]
 """Main DICOM tags by keyword."""
 
 
+def seconds(date: str) -> float:
+    """One of Orthanc's dates, 20250102T101500, UTC, as seconds since 1970; 0 where there is none."""
+    try:
+        return datetime.strptime(date, "%Y%m%dT%H%M%S").replace(tzinfo=UTC).timestamp()
+    except ValueError:
+        return 0.0
+
+
 class SystemInformation(_Resource):
     """What Orthanc says of itself."""
 
@@ -68,6 +76,8 @@ class Change(_Resource):
     """NewInstance, NewSeries, StableStudy, ..."""
     resource_id: str = Field(validation_alias="ID")
     path: str = Field(validation_alias="Path")
+    level: str = Field(validation_alias="ResourceType")
+    """Patient, Study, Series or Instance."""
     date: str = Field(validation_alias="Date")
     """When, to the second, as Orthanc writes it."""
 
@@ -144,10 +154,7 @@ class InstanceMetadata(_Resource):
     @property
     def received_at(self) -> float:
         """The reception date as seconds since 1970, UTC; 0 where Orthanc has none."""
-        try:
-            return datetime.strptime(self.reception_date, "%Y%m%dT%H%M%S").replace(tzinfo=UTC).timestamp()
-        except ValueError:
-            return 0.0
+        return seconds(self.reception_date)
 
 
 class Attachment(_Resource):

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 BATCH_EVENTS = 1_000
 QUEUE_EVENTS = 50_000
 """Events of the change log that wait at most; those that stand nowhere else may be twice as many."""
-IN_CHANGE_LOG = ("instance",)
+IN_CHANGE_LOG = ("instance", "changed")
 """Kinds of events that the node finds in Orthanc's change log, too."""
 
 Event = dict[str, Any]

@@ -83,7 +83,16 @@ def dicom(**content):
 class FakeOrthanc(ModuleType):
     """Orthanc's module, as far as the plugin uses it."""
 
-    ChangeType = SimpleNamespace(NEW_INSTANCE=3, NEW_SERIES=5, ORTHANC_STARTED=10, ORTHANC_STOPPED=11)
+    ChangeType = SimpleNamespace(
+        DELETED=1,
+        NEW_INSTANCE=3,
+        NEW_SERIES=5,
+        ORTHANC_STARTED=10,
+        ORTHANC_STOPPED=11,
+        UPDATED_ATTACHMENT=12,
+        UPDATED_METADATA=13,
+    )
+    ResourceType = SimpleNamespace(PATIENT=0, STUDY=1, SERIES=2, INSTANCE=3, NONE=4)
     DicomToJsonFlags = SimpleNamespace(
         INCLUDE_BINARY=1, INCLUDE_PRIVATE_TAGS=2, INCLUDE_UNKNOWN_TAGS=4, INCLUDE_PIXEL_DATA=8
     )

@@ -86,6 +86,26 @@ def test_other_changes_are_nobodys_business(started, node):
     assert [event.id for event in node.events] == ["a"]
 
 
+def test_what_was_deleted_or_replaced_is_told_with_its_level(started, node):
+    fake, _ = started
+    kinds = fake.ChangeType
+    for change, level, name in (
+        (kinds.DELETED, 3, "a"),
+        (kinds.DELETED, 1, "b"),
+        (kinds.UPDATED_ATTACHMENT, 3, "c"),
+        (kinds.UPDATED_METADATA, 2, "d"),
+    ):
+        fake.callbacks["change"](change, level, name)
+    assert eventually(lambda: len(node.events) == 4)
+    assert [(event.kind, event.level, event.id) for event in node.events] == [
+        ("deleted", "instance", "a"),
+        ("deleted", "study", "b"),
+        ("changed", "instance", "c"),
+        ("changed", "series", "d"),
+    ]
+    assert [event.what for event in node.events[2:]] == ["attachment", "metadata"]
+
+
 def test_what_waits_at_the_end_is_still_posted(load, node, monkeypatch):
     fake, module = load({"Mapnode": {"EventUrl": node.url, "Token": TOKEN}})
     monkeypatch.setattr(sender, "BATCH_S", 30)

@@ -9,7 +9,7 @@ import httpx
 import uvicorn
 from fastapi import FastAPI
 
-from mapnode.pacs import Modality, OrthancSettings, event_router, free_port
+from mapnode.pacs import InstanceEvent, Modality, OrthancSettings, event_router, free_port
 from tests.node_under_test import ORTHANC
 
 TOKEN = "token of this test"
@@ -41,9 +41,12 @@ class Received:
         self.batches.append(batch)
         self.times.append(time.time())
 
+    def of(self, kind):
+        return [event for batch in self.batches for event in batch.of(kind)]
+
     @property
     def instances(self):
-        return [event for batch in self.batches for event in batch.instances]
+        return self.of(InstanceEvent)
 
     @property
     def instance_ids(self):

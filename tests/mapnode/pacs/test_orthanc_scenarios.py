@@ -9,7 +9,16 @@ import pydicom
 import pytest
 from pynetdicom import AE
 
-from mapnode.pacs import ChangeFollower, FilePositionStore, OrthancProcess, PluginSettings, attachment_path, free_port
+from mapnode.pacs import (
+    ChangedEvent,
+    ChangeFollower,
+    DeletedEvent,
+    FilePositionStore,
+    OrthancProcess,
+    PluginSettings,
+    attachment_path,
+    free_port,
+)
 from mapnode.pacs.errors import NotAuthorised, NotFound, OrthancRefused
 from mapnode.pacs.orthanc_client import OrthancClient, StoreStatus
 from tests.mapnode.pacs.helpers import TOKEN, eventually, orthanc_settings, run, storescu, upload
@@ -242,6 +251,61 @@ def test_an_object_without_pixels_conflicts_by_its_elements(client, received):
     client.store(report("another"))
     assert eventually(lambda: len(received.conflicts) == before[0] + 1)
     assert received.conflicts[-1].origin == "rest"
+
+
+def rest(orthanc, method, path, **more):
+    """Orthanc's REST as an administrator uses it."""
+    user = orthanc.credentials
+    answer = httpx.request(method, f"{orthanc.url}{path}", auth=(user.user, user.password), timeout=30, **more)
+    answer.raise_for_status()
+    return answer
+
+
+def stored_study(orthanc, client, files):
+    """Send a series; Orthanc's identifiers of its instances, the series and the study."""
+    assert storescu(orthanc.settings, *files).returncode == 0
+    (found,) = client.lookup(pydicom.dcmread(files[0], stop_before_pixels=True).SOPInstanceUID)
+    series = client.series(client.instance(found.id).series_id)
+    return set(series.instance_ids), series.id, series.study_id
+
+
+def test_a_deletion_is_told_at_every_level(orthanc, client, received, make_series):
+    instances, series, study = stored_study(orthanc, client, make_series("told when deleted", slices=3))
+    one = min(instances)
+    rest(orthanc, "DELETE", f"/instances/{one}")
+    assert eventually(lambda: [e.level for e in received.of(DeletedEvent) if e.id == one] == ["instance"])
+    rest(orthanc, "DELETE", f"/studies/{study}")
+    expected = {(name, "instance") for name in instances} | {(series, "series"), (study, "study")}
+    assert eventually(lambda: expected <= {(e.id, e.level) for e in received.of(DeletedEvent)})
+
+
+def test_a_replaced_attachment_is_told_by_the_plugin_and_by_the_log(orthanc, client, received, make_series, tmp_path):
+    instances, _, _ = stored_study(orthanc, client, make_series("replaced", slices=2))
+    assert eventually(lambda: instances <= set(received.instance_ids))
+    assert not [e for e in received.of(ChangedEvent) if e.id in instances], "an arrival is no replacement"
+    one = min(instances)
+    rest(orthanc, "PUT", f"/instances/{one}/attachments/1024", content=b"notes")
+    rest(orthanc, "PUT", f"/instances/{one}/metadata/1024", content=b"note")
+
+    told = eventually(lambda: [e for e in received.of(ChangedEvent) if e.id == one][1:] and received.of(ChangedEvent))
+    assert {(e.level, e.what) for e in told if e.id == one} == {("instance", "attachment"), ("instance", "metadata")}
+    changed = []
+    store = FilePositionStore(tmp_path / "position.json")
+    follower = ChangeFollower(client, store, lambda _: None, on_changed=changed.append)
+    while follower.poll_once().more:
+        pass
+    assert {(e.level, e.what) for e in changed if e.id == one} == {("instance", "attachment"), ("instance", "metadata")}
+
+
+def test_a_merge_is_told_as_new_instances_and_deletions(orthanc, client, received, make_series):
+    first, _, study = stored_study(orthanc, client, make_series("merged into", slices=2))
+    second, series, _ = stored_study(orthanc, client, make_series("merged away", slices=2))
+    rest(orthanc, "POST", f"/studies/{study}/merge", json={"Resources": [series]})
+    gone = second | {series}
+    assert eventually(lambda: gone <= {e.id for e in received.of(DeletedEvent)})
+    merged = {name for s in client.study(study).series_ids for name in client.series(s).instance_ids}
+    assert len(merged - first) == len(second)
+    assert eventually(lambda: merged <= set(received.instance_ids))
 
 
 def follow(client, folder):
