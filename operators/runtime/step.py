@@ -10,7 +10,7 @@ from operators.runtime.monitor import Monitor
 from operators.runtime.sdk import Operator, OperatorSpec, once
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Collection, Iterable
 
     from operators.runtime.sdk import Fragment
 
@@ -40,6 +40,7 @@ class Step(Operator):  # type: ignore[misc]
         *,
         name: str | None = None,
         more_inputs: Iterable[str] = (),
+        without: Collection[str] = (),
     ) -> None:
         """Bind the step to an application.
 
@@ -48,8 +49,9 @@ class Step(Operator):  # type: ignore[misc]
             parameters: The subclass's parameters.
             name: Name in the graph; the class's name where not given.
             more_inputs: Names of input ports that only this application has.
+            without: Names of input ports for which this application has no source; `process` has a default for them.
         """
-        self.ports = (*self.inputs, *more_inputs)
+        self.ports = (*(port for port in self.inputs if port not in without), *more_inputs)
         self.parameters = parameters
         self.monitor: Monitor = getattr(fragment, "monitor", None) or Monitor()
         self.step_name = name or type(self).__name__

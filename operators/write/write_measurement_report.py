@@ -96,11 +96,11 @@ class WriteMeasurementReport(Step):
         label_map: LabelMap that was measured.
         seg: WrittenFile with the SEG of that label map.
         measurements: tuple of SegmentMeasurements.
-        derived: tuple of DerivedValue.
-        key_slices: tuple of KeySlice.
         quality: QualityReport.
         selection: Selection.
         identity: ResultIdentity.
+        derived: tuple of DerivedValue; an app may have none.
+        key_slices: tuple of KeySlice; an app may have none.
 
     Named Output:
         sr: WrittenFile with Comprehensive 3D SR Storage 1.2.840.10008.5.1.4.1.1.88.34.
@@ -109,7 +109,7 @@ class WriteMeasurementReport(Step):
     """
 
     inputs: ClassVar[tuple[str, ...]] = (
-        "volume", "label_map", "seg", "measurements", "derived", "key_slices", "quality", "selection", "identity",
+        "volume", "label_map", "seg", "measurements", "quality", "selection", "identity", "derived", "key_slices",
     )  # fmt: skip
     output: ClassVar[str] = "sr"
     share: ClassVar[float] = 2.0
@@ -120,11 +120,11 @@ class WriteMeasurementReport(Step):
         label_map: LabelMap,
         seg: WrittenFile,
         measurements: tuple[SegmentMeasurements, ...],
-        derived: tuple[DerivedValue, ...],
-        key_slices: tuple[KeySlice, ...],
         quality: QualityReport,
         selection: Selection,
         identity: ResultIdentity,
+        derived: tuple[DerivedValue, ...] = (),
+        key_slices: tuple[KeySlice, ...] = (),
     ) -> WrittenFile:
         """Build and save."""
         parameters: ReportParameters = self.parameters
