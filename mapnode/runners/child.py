@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import subprocess
 import threading
 from typing import TYPE_CHECKING
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 WITH_STACK = ("/bin/sh", "-c", 'ulimit -s 32768 2>/dev/null; exec "$@"', "mapnode")
 """Holoscan warns below a stack of 32 MB; a shell sets it, since a node with threads must not run code after a fork."""
+WITH_THE_NODE = ("setpriv", "--pdeathsig", "KILL") if shutil.which("setpriv") else ()
+"""The kernel ends the child with the thread that started it, however that ends."""
 LOG_TAIL_LINES = 40
 
 
