@@ -11,6 +11,7 @@ from operators.runtime.sdk import Operator, OperatorSpec, once
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
+    from pathlib import Path
 
     from operators.runtime.sdk import Fragment
 
@@ -59,6 +60,14 @@ class Step(Operator):  # type: ignore[misc]
         super().__init__(fragment, *conditions, name=self.step_name)
         self.monitor.expect(self.step_name, self.share)
 
+    @classmethod
+    def prepare(cls, model: Path | None) -> None:
+        """Do once what every run needs, before the first one: a warm worker calls it for the steps of its app.
+
+        Args:
+            model: Folder with the app's models. An engine that loads one keeps it, in its module, by folder.
+        """
+
     def setup(self, spec: OperatorSpec) -> None:
         """Declare the ports."""
         for port in self.ports:
@@ -76,8 +85,8 @@ class Step(Operator):  # type: ignore[misc]
         if self.monitor.failure is not None:
             return
         started = time.perf_counter()
-        self.report(0.0)
         try:
+            self.report(0.0)
             result = self.process(**values)
         except OperatorError as error:
             self.monitor.failure = error
@@ -91,5 +100,10 @@ class Step(Operator):  # type: ignore[misc]
             op_output.emit(result, self.output)
 
     def report(self, fraction: float, message: str = "") -> None:
-        """Say how much of this step is done, between 0 and 1."""
+        """Say how much of this step is done, between 0 and 1: the more often, the sooner a cancelled run ends.
+
+        Raises:
+            RunCancelled: If the run is not wanted any more.
+        """
+        self.monitor.require_wanted()
         self.monitor.report(self.step_name, fraction, message)
