@@ -143,10 +143,11 @@ class WarmWorker:
                 child.log.clear()
                 order = WorkOrder(source=str(source.resolve()), target=str(target.resolve()), job=job)
                 code = self._ask(child, order, _Question(timeout_s, on_progress, is_cancelled))
-                self.runs += 1
             finally:
-                self.state = WorkerState.IDLE if self._child is not None else WorkerState.STOPPED
                 self.last_used = time.monotonic()
+                if self._child is not None:
+                    self.runs += 1
+                    self.state = WorkerState.IDLE
             return read_result(self.app, target, code, child.log)
 
     def warm_up(self) -> None:
