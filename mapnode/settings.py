@@ -6,14 +6,16 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from mapnode.errors import WrongUse
+from mapnode.intake.completeness import Patience
+from mapnode.jobs.hours import Hours
 from operators.core.contract import ObjectKind
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
 
 
 class ModalitySettings(_Part):
@@ -48,14 +50,49 @@ class Settings(_Part):
     orthanc: OrthancPart = OrthancPart()
     objects: dict[ObjectKind, bool | str] = Field(default_factory=dict)
     """Which objects apps make, for those that make them: `secondary_capture: true`, `seg: labelmap`."""
-    settle_s: float = Field(default=2.0, gt=0)
-    """A series counts as complete when nothing arrived for it for so long."""
+    settle_s: float = Field(default=0.5, gt=0)
+    """Shortest silence after which a job starts; a slow sender is given longer."""
+    publish_quiet_s: float = Field(default=5.0, gt=0)
+    """Results go out when nothing came for so long, or at once where somebody states that the series is complete."""
+    missing_wait_s: float = Field(default=60.0, gt=0)
+    """The same where the source says that it has more instances than came."""
+    study_quiet_s: float = Field(default=30.0, gt=0)
+    """Results of study rules go out when nothing came for the study for so long."""
+    ask_source: bool = True
+    """Ask the sender by C-FIND how many instances a series has."""
+    max_chain_depth: int = Field(default=3, ge=1)
+    """How many rules may lead from one to the next, by way of results."""
     poll_s: float = Field(default=0.5, gt=0)
     """How often Orthanc's change log is read."""
     workers: int = Field(default=1, ge=1)
     """Jobs that run at the same time."""
+    gpus: int = Field(default=0, ge=0)
+    """Of these, jobs that use a GPU."""
+    memory_mb: float | None = Field(default=None, gt=0)
+    """What the apps that run may take together, by their manifests; three quarters of the machine's where absent."""
+    research_hours: Hours | None = None
+    """When jobs of priority research may start: "19:00-06:00"; always where absent."""
     job_timeout_s: float = Field(default=1800.0, gt=0)
     """After this a worker is killed, and its job tried again."""
+    timeouts_s: dict[str, float] = Field(default_factory=dict)
+    """The same for single apps."""
+    min_free_mb: float = Field(default=1000.0, ge=0)
+    """Below so much room on the disk no study is taken and no job started, until there is room again."""
+    keep_jobs_days: float = Field(default=30.0, gt=0)
+    """Files of ended jobs are kept for so long; what became of them stays in the records."""
+    keep_quarantine_days: float = Field(default=365.0, gt=0)
+    """What is in quarantine is kept for so long."""
+
+    @field_validator("research_hours", mode="before")
+    @classmethod
+    def _hours(cls, value: object) -> object:
+        """HH:MM-HH:MM as hours."""
+        return Hours.parse(value) if isinstance(value, str) else value
+
+    @property
+    def patience(self) -> Patience:
+        """How long the intake waits for what."""
+        return Patience(self.settle_s, self.publish_quiet_s, self.missing_wait_s)
 
 
 def load_settings(path: Path | None) -> Settings:

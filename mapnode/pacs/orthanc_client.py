@@ -98,6 +98,8 @@ class Instance(_Resource):
     id: str = Field(validation_alias="ID")
     series_id: str = Field(validation_alias="ParentSeries")
     file_size: int = Field(validation_alias="FileSize")
+    file_uuid: str = Field("", validation_alias="FileUuid")
+    """Of the file in the storage area; another content gets another one."""
     tags: Tags = Field(validation_alias="MainDicomTags")
     """Orthanc's main DICOM tags of this level, by keyword."""
 

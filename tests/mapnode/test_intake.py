@@ -5,12 +5,12 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from mapnode.jobs.records import PendingSeries, Records
 from pydicom import dcmread
 
 from mapnode import intake as module
 from mapnode.app_catalogue import find_app
 from mapnode.intake import Intake
-from mapnode.jobs.records import PendingSeries, Records
 from mapnode.pacs.errors import NotFound, OrthancUnreachable
 from mapnode.pacs.orthanc_client import Attachment, Instance, InstanceMetadata, Series
 from mapnode.rules import RuleSet

@@ -3,7 +3,6 @@
 import sqlite3
 
 import pytest
-
 from mapnode.jobs.records import DecisionRecord, PendingSeries, Records
 
 

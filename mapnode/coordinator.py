@@ -1,0 +1,180 @@
+"""Coordinator: the one thread that takes what arrives, decides, starts, publishes, and does what commands ask."""
+
+from __future__ import annotations
+
+import logging
+import queue
+import time
+from typing import TYPE_CHECKING, TypeAlias
+
+from mapnode.errors import NodeError
+from mapnode.pacs.errors import OrthancUnreachable
+from mapnode.pacs.events import InstanceEvent
+from mapnode.records import JobState
+from mapnode.records.job_states import UNPUBLISHED
+from mapnode.records.requests import RequestKind
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Callable
+
+    from mapnode.intake import Intake
+    from mapnode.jobs.publisher import Publisher
+    from mapnode.jobs.scheduler import Scheduler
+    from mapnode.jobs.workflow import JobRunner
+    from mapnode.pacs.orthanc_client import OrthancClient
+    from mapnode.records import JobRecord, Records, Request
+
+Message: TypeAlias = "InstanceEvent | Callable[[Intake], None]"
+"""An instance that came, or anything else to tell the intake, in its own thread."""
+
+TICK_S = 0.05
+"""Longest pause between two looks while something is to be done."""
+BATCH = 2000
+"""Messages that are taken at once."""
+REQUESTS_S = 0.2
+HOUSEKEEPING_S = 60.0
+RECONCILE_S = 15.0
+
+_log = logging.getLogger(__name__)
+
+
+class Coordinator:
+    """Ties intake, scheduler and publisher together."""
+
+    def __init__(
+        self,
+        records: Records,
+        client: OrthancClient,
+        intake: Intake,
+        scheduler: Scheduler,
+        publisher: Publisher,
+        runner: JobRunner,
+        housekeeping: Callable[[], None],
+    ) -> None:
+        """Bind it to a node's parts.
+
+        Args:
+            records: Jobs and requests.
+            client: Orthanc.
+            intake: Decides series.
+            scheduler: Starts jobs.
+            publisher: Lets results go out.
+            runner: Runs jobs durably.
+            housekeeping: Called now and then.
+        """
+        self._records = records
+        self._client = client
+        self._intake = intake
+        self._scheduler = scheduler
+        self._publisher = publisher
+        self._runner = runner
+        self._housekeeping = housekeeping
+        self._messages: queue.SimpleQueue[Message] = queue.SimpleQueue()
+        self._due = {"requests": 0.0, "reconcile": 0.0, "housekeeping": time.monotonic() + HOUSEKEEPING_S}
+
+    def tell(self, message: Message) -> None:
+        """Say something from any thread."""
+        self._messages.put(message)
+
+    def run(self, stop: threading.Event) -> None:
+        """Look again and again, until told to stop."""
+        while not stop.is_set():
+            try:
+                self._look()
+            except OrthancUnreachable as error:
+                _log.debug("%s", error)
+            except Exception:  # noqa: BLE001 - the node's own loop
+                # The node's loop must outlive everything; what failed is tried again with the next look.
+                _log.exception("the coordinator's look failed; looking again")
+                stop.wait(1.0)
+
+    def _look(self) -> None:
+        self._take(TICK_S)
+        self._intake.decide_settled()
+        self._scheduler.tick()
+        self._publisher.tick()
+        if self._is_due("requests", REQUESTS_S):
+            for request in self._records.requests.all():
+                self._do(request)
+        if self._is_due("reconcile", RECONCILE_S):
+            self.reconcile()
+        if self._is_due("housekeeping", HOUSEKEEPING_S):
+            self._intake.forget()
+            self._housekeeping()
+
+    def _is_due(self, name: str, every_s: float) -> bool:
+        now = time.monotonic()
+        if now < self._due[name]:
+            return False
+        self._due[name] = now + every_s
+        return True
+
+    def _take(self, longest_s: float) -> None:
+        """Take what was told; wait for it as long as nothing else has to be done."""
+        events: list[InstanceEvent] = []
+        next_look_s = self._intake.next_look_s()
+        wait_s = longest_s if next_look_s is None else min(longest_s, next_look_s)
+        try:
+            message = self._messages.get(timeout=max(wait_s, 0.001))
+            for _ in range(BATCH):
+                if isinstance(message, InstanceEvent):
+                    events.append(message)
+                else:
+                    message(self._intake)
+                message = self._messages.get_nowait()
+        except queue.Empty:
+            pass
+        if events:
+            self._intake.take(events)
+
+    def reconcile(self) -> None:
+        """Bring the states of jobs and what DBOS does into agreement, after kills and restored databases."""
+        for job in self._records.jobs.in_states({JobState.RUNNING}):
+            if not self._runner.is_under_way(f"{job.id}.{job.tries}"):
+                # Between the last look and the question it may have ended.
+                self._back(job, JobState.RUNNING, JobState.QUEUED)
+        for job in self._records.jobs.in_states({JobState.PUBLISHING}):
+            if not self._runner.is_under_way(f"{job.id}.publish.{self._publisher.times_published(job.id)}"):
+                self._back(job, JobState.PUBLISHING, JobState.WAITING)
+
+    def _back(self, job: JobRecord, state: JobState, before: JobState) -> None:
+        if self._records.jobs.move(job.id, before, "interrupted; it is done again", only_from={state}):
+            _log.warning("job %s: was interrupted, and is done again", job.id)
+            self._scheduler.wake()
+
+    def _do(self, request: Request) -> None:
+        """Do what a command asks, once."""
+        try:
+            if request.kind is RequestKind.RERUN:
+                self._rerun(request)
+            else:
+                self._do_with_job(request.kind, str(request.argument["job"]))
+        except OrthancUnreachable:
+            return
+        except NodeError as error:
+            _log.error("request %s failed: %s", request.kind, error)
+        self._records.requests.done(request.id)
+
+    def _do_with_job(self, kind: RequestKind, job_id: str) -> None:
+        job = self._records.jobs.get(job_id)
+        if job is None:
+            return
+        if kind is RequestKind.CANCEL:
+            self._records.jobs.move(job.id, JobState.CANCELLED, "cancelled on demand", only_from=UNPUBLISHED)
+        elif kind is RequestKind.RETRY:
+            states = {JobState.FAILED, JobState.CANCELLED, JobState.QUARANTINED, JobState.RECALLED}
+            self._records.jobs.move(job.id, JobState.QUEUED, "tried again on demand", only_from=states, not_before=0.0)
+            self._scheduler.wake()
+        elif kind is RequestKind.RELEASE:
+            self._publisher.release(job, "released on demand")
+
+    def _rerun(self, request: Request) -> None:
+        """Decide the series of a study, or one series, again."""
+        for uid in request.argument["uids"]:
+            for found in self._client.lookup(uid):
+                if found.type == "Series":
+                    self._intake.force(found.id)
+                elif found.type == "Study":
+                    for series_id in self._client.study(found.id).series_ids:
+                        self._intake.force(series_id)
