@@ -77,6 +77,10 @@ class Coordinator:
         """Say something from any thread."""
         self._messages.put(message)
 
+    def wake(self) -> None:
+        """Look now: a workflow has ended."""
+        self._messages.put(lambda _: None)
+
     def run(self, stop: threading.Event) -> None:
         """Look again and again, until told to stop."""
         while not stop.is_set():
@@ -91,7 +95,8 @@ class Coordinator:
 
     def _look(self) -> None:
         self._take(TICK_S)
-        self._intake.decide_settled()
+        if self._intake.decide_settled():
+            self._scheduler.wake()
         self._scheduler.tick()
         self._publisher.tick()
         if self._is_due("requests", REQUESTS_S):

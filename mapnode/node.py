@@ -170,6 +170,7 @@ class Node:
             self.settings.job_timeout_s,
             self.settings.timeouts_s,
             stage_of=self._stager.folder,
+            on_end=lambda: self._coordinator.wake(),
         )
 
     def _coordinate(self, reader: SourceReader, records: Records, stack: contextlib.ExitStack) -> Coordinator:

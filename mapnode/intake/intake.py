@@ -128,13 +128,17 @@ class Intake:
         if known is not None and not known.pending:
             known.corroborations.append(said)
 
-    def decide_settled(self) -> None:
-        """Decide the series that have come to rest."""
+    def decide_settled(self) -> bool:
+        """Decide the series that have come to rest; whether there were any."""
         now = time.monotonic()
+        looked = False
         for known in [one for one in self.series.values() if one.pending and now >= one.not_before]:
             wait_s = settle_time_s(known.gaps_s, known.recalls, self._patience, has_hole=known.has_hole)
-            if (now - known.last >= wait_s or known.forced) and not self._try(known):
-                break
+            if now - known.last >= wait_s or known.forced:
+                looked = True
+                if not self._try(known):
+                    break
+        return looked
 
     def forget(self) -> None:
         """Drop from disk and memory what has been at rest for long and has no job to come."""

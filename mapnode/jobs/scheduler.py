@@ -1,7 +1,7 @@
 """Scheduler: which job starts next. Urgent ones first, sources in turn, as far as slots, memory and hours allow.
 
 Jobs wait in the records and not in DBOS's queue, so that what starts next can depend on what runs, on switches and on
-the time of day, and a late instance can call a job back that nobody has begun (decision 0014).
+the time of day, and a late instance can call a job back that nobody has begun (decision 0016).
 """
 
 from __future__ import annotations
@@ -80,6 +80,7 @@ class Scheduler:
         self._hours = research_hours
         self._last_start: dict[str, float] = {}
         self._next_look = 0.0
+        self._running: frozenset[str] = frozenset()
 
     def wake(self) -> None:
         """Something changed: look at once."""
@@ -87,6 +88,10 @@ class Scheduler:
 
     def tick(self) -> int:
         """Start what may start now; how many jobs that were."""
+        running = frozenset(job.id for job in self._records.jobs.in_states({JobState.RUNNING}))
+        if running != self._running:
+            self._running = running
+            self.wake()
         if time.monotonic() < self._next_look:
             return 0
         started = 0

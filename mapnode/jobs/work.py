@@ -52,6 +52,7 @@ class Workplace:
         timeouts_s: The same for single apps.
         require_lease: Raises where this process was given up and another one does its jobs.
         stage_of: Folder with slices of a series that were decoded beforehand, where there is one.
+        on_end: Called when a workflow ended: somebody may wait for that.
     """
 
     reader: SourceReader
@@ -62,6 +63,7 @@ class Workplace:
     timeouts_s: Mapping[str, float] = field(default_factory=dict)
     require_lease: Callable[[], None] = lambda: None
     stage_of: Callable[[str], Path | None] = lambda _: None
+    on_end: Callable[[], None] = lambda: None
 
     @property
     def client(self) -> OrthancClient:

@@ -1,7 +1,7 @@
 """Workflow: a job as two durable DBOS workflows, compute and publish; every stage is a checkpointed step.
 
 A step that ended is not run again, whatever dies; a step that was interrupted runs again and is harmless then. Between
-the two workflows a job takes no slot: it waits for its source to be complete (decision 0014).
+the two workflows a job takes no slot: it waits for its source to be complete (decision 0016).
 """
 
 from __future__ import annotations
@@ -119,6 +119,7 @@ def _define(place: Workplace) -> tuple[Callable[[str], None], Callable[[str], No
             raise
         except Exception as error:  # noqa: BLE001 - the job loop: every failure becomes a state with its reason
             give_up(job, error, JobState.RUNNING)
+        place.on_end()
 
     @DBOS.workflow(name="publish", max_recovery_attempts=MAX_RECOVERIES)
     def publish(job: str) -> None:
@@ -129,6 +130,7 @@ def _define(place: Workplace) -> tuple[Callable[[str], None], Callable[[str], No
             reject_replaced(job)
         except Exception as error:  # noqa: BLE001 - the job loop
             give_up(job, error, JobState.PUBLISHING)
+        place.on_end()
 
     @DBOS.workflow(name="withdraw", max_recovery_attempts=MAX_RECOVERIES)
     def withdraw(job: str, why: str) -> None:
