@@ -1,6 +1,8 @@
 """The engine end to end, with a real Orthanc: late instances, superseding, shadow mode, switches, studies, chains."""
 
 import io
+import json
+import shutil
 from pathlib import Path
 
 import httpx
@@ -281,3 +283,44 @@ def test_images_that_a_rejection_note_takes_out_of_use_are_no_input_any_more(sta
     used = {one.ReferencedSOPInstanceUID for study in reports[0].CurrentRequestedProcedureEvidenceSequence
             for series in study.ReferencedSeriesSequence for one in series.ReferencedSOPSequence}  # fmt: skip
     assert evidence[0].SOPInstanceUID not in used
+
+
+def test_an_upgrade_with_jobs_in_flight_loses_none(start_node, tmp_path, monkeypatch):
+    apps = tmp_path / "apps"
+    shutil.copytree(APPS / APP, apps / APP)
+    monkeypatch.setenv("MAPNODE_APPS", str(apps))
+    node = start_node()
+    node.command("pause")
+    studies = [make_study(tmp_path / f"study{n}", f"upgrade {n}", patient_id=f"P{n}") for n in range(20)]
+    for files in studies:
+        assert node.send(files) == 0
+    wait_for(lambda: len(node.jobs()) == 20, 60, "20 queued jobs")
+    node.command("resume")
+    wait_for(lambda: any(job["state"] == "running" for job in node.jobs()), 30, "a running job")
+    assert node.stop() == 0
+    manifest = apps / APP / "app.yaml"
+    manifest.write_text(manifest.read_text().replace("version: 1.0.0", "version: 1.1.0"))
+    node.start()
+
+    def all_done():
+        done = {job["series_instance_uid"] for job in node.jobs() if job["state"] == "done"}
+        return done == {str(dcmread(files[0]).SeriesInstanceUID) for files in studies}
+
+    wait_for(all_done, 240, "a result for each study")
+    assert not [job for job in node.jobs() if job["state"] in {"failed", "quarantined"}]
+
+
+def test_results_that_a_restored_orthanc_lacks_are_stored_again(start_node, tmp_path):
+    node = start_node()
+    assert node.send(make_study(tmp_path / "study")) == 0
+    (job,) = wait_for_states(node, "done")
+    (before,) = stored_objects(node, job["study_instance_uid"], "SEG")
+    node.kill()  # Orthanc goes on, and nobody hears of what it loses
+    with node.client() as client:
+        lost = client.lookup(before.SOPInstanceUID)
+    delete(node, f"/instances/{lost[0].id}")
+    position = node.var / "position.json"
+    position.write_text(json.dumps({**json.loads(position.read_text()), "seq": 1_000_000}))
+    node.start()
+    (after,) = wait_for(lambda: stored_objects(node, job["study_instance_uid"], "SEG"), 60, "the SEG to be back")
+    assert after.SOPInstanceUID == before.SOPInstanceUID

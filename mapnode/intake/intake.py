@@ -315,7 +315,20 @@ class Intake:
                 self.series.setdefault(series_id, SeriesArrivals(series_id, time.monotonic(), pending=False))
         else:
             _log.info("job %s is known: the same input does not run twice", spec.job_id)
+            self._restore(spec.job_id)
         return spec.job_id
+
+    def _restore(self, job_id: str) -> None:
+        """Bring back results that Orthanc lost, as a restored backup does: the same bytes, or made once more."""
+        job = self._records.jobs.get(job_id)
+        if job is None or job.state is not JobState.DONE:
+            return
+        lookup = self._reader.client.lookup
+        if all(lookup(one["sop_instance_uid"]) for one in job.stored):
+            return
+        self._records.jobs.move(
+            job_id, JobState.QUEUED, "its results are no longer in Orthanc; made again", only_from={JobState.DONE}
+        )
 
     def _recall_others(self, spec: JobSpec) -> None:
         """Call back unpublished jobs of the same rule on the same subject: they were about another input."""

@@ -94,12 +94,11 @@ class AppChanged(NodeError):
     """The app was upgraded since the job was made: another version would store under this one's identity."""
 
 
-def stage(place: Workplace, job: str) -> dict[str, Any]:
+def stage(place: Workplace, job: str) -> dict[str, int]:
     """Put the instances into the job's folder.
 
     Returns:
-        How many there are, how many are links, and the job's clock: a value that is stored with the job, so that a
-        replay gives identical bytes.
+        How many there are, and how many are links.
 
     Raises:
         SourceChanged: If the source is not what the job was made for.
@@ -109,11 +108,10 @@ def stage(place: Workplace, job: str) -> dict[str, Any]:
     return {
         "instances": sum(len(one.instances) for one in series),
         "linked": linked,
-        "clock": datetime.datetime.now().replace(microsecond=0).isoformat(),
     }
 
 
-def run(place: Workplace, job: str, staged: dict[str, Any]) -> dict[str, Any]:
+def run(place: Workplace, job: str) -> dict[str, Any]:
     """Run the app on the staged instances in its warm worker.
 
     Returns:
@@ -124,7 +122,8 @@ def run(place: Workplace, job: str, staged: dict[str, Any]) -> dict[str, Any]:
         AppChanged: If the app is another version than the job was made for.
         WorkerLost: If the worker died or took too long.
     """
-    spec = place.record(job).spec
+    record = place.record(job)
+    spec = record.spec
     app = find_app(spec.app)
     if app.manifest.application.version != spec.app_version:
         raise AppChanged(
@@ -137,7 +136,8 @@ def run(place: Workplace, job: str, staged: dict[str, Any]) -> dict[str, Any]:
     order = Job(
         identity=spec.identity,
         predecessor=spec.predecessor,
-        clock=staged["clock"],
+        # A value of the job: a replay, however late, gives identical bytes.
+        clock=datetime.datetime.fromtimestamp(record.created_at).replace(microsecond=0),
         parameters=spec.parameters,
         objects=spec.objects,
         staged=None if stage_folder is None else str(stage_folder),

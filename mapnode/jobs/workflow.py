@@ -113,8 +113,8 @@ def _define(place: Workplace) -> tuple[Callable[[str], None], Callable[[str], No
     def compute(job: str) -> None:
         stage, run, check = compute_steps
         try:
-            staged = stage(job)
-            check(job, run(job, staged))
+            stage(job)
+            check(job, run(job))
         except NodeStopping:
             raise
         except Exception as error:  # noqa: BLE001 - the job loop: every failure becomes a state with its reason
