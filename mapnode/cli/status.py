@@ -37,6 +37,8 @@ def status(
         print_line(f"worker   {worker['app']}  {'pid ' + str(worker['pid']) if worker['pid'] else 'not started'}")
     for queue in document["queues"]:
         print_line(f"queue    {queue['name']}  " + ", ".join(f"{n} {state}" for state, n in queue["jobs"].items()))
+    for name, reason in document.get("off", {}).items():
+        print_line(f"off      {name}  {reason}")
     print_line(f"disk     {document['disk']['free_bytes'] / 1e9:.1f} GB free in {document['disk']['folder']}")
 
 

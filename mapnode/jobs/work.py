@@ -238,7 +238,7 @@ def reject(place: Workplace, job: str, why: str) -> None:
     record = place.record(job)
     found = [resource for one in record.stored for resource in place.client.lookup(one["sop_instance_uid"])]
     if found:
-        files = (place.client.instance_file(resource.id) for resource in found)
+        files = [place.client.instance_file(resource.id) for resource in found]
         note = build_note(place.job_folder(job) / "rejection", files, record.spec, why)
         place.require_lease()
         place.records.jobs.made(job, [note.sop_instance_uid])
