@@ -2,13 +2,16 @@
 
 Runs inside Orthanc (PythonScript), in the Python that Orthanc was built with: standard library and Orthanc's own module
 only. It is the fast path and nothing more: the node reads Orthanc's change log anyway, so an event may get lost, and
-nothing here may ever hold up a C-STORE. Callbacks take note and return; two threads do the work.
+nothing here may ever hold up a C-STORE. Callbacks take note and return; threads do the work.
 
 What the callbacks see (measured on 1.10.1): OnChange is called outside of C-STORE, and never for what came again. It
 tells of deletions, which Orthanc's change log does not. OnStored is called before C-STORE answers, for what came again,
 too. For such an instance it carries the metadata of the stored one: a reception date that is not now.
 
-Settings: section "Mapnode" of Orthanc's configuration, with EventUrl (http) and Token. Without it the plugin is idle.
+Objects come in through a gate (mapnode_plugin/gate.py) that the node closes, and a disk that fills up does.
+
+Settings: section "Mapnode" of Orthanc's configuration, with EventUrl (http), Token, IntakeFreeBytes, ResultsFreeBytes.
+Without it the plugin is idle.
 The parts are in mapnode_plugin/: Orthanc puts the script's own folder on Python's path.
 """
 
@@ -19,6 +22,8 @@ import time
 from typing import Any
 
 from mapnode_plugin.comparer import Arrival, Comparer, ResendDetector
+from mapnode_plugin.doors import Doors
+from mapnode_plugin.gate import DiskWatch, Gate, Limits
 from mapnode_plugin.outbox import Outbox, make_event
 from mapnode_plugin.sender import Receiver, Sender
 
@@ -30,14 +35,19 @@ class Plugin:
 
     Args:
         api: Orthanc's module.
-        receiver: The node.
+        configuration: Orthanc's configuration, with the node's section.
     """
 
-    def __init__(self, api: Any, receiver: Receiver) -> None:  # noqa: ANN401 - Orthanc's module is untyped
+    def __init__(self, api: Any, configuration: dict[str, Any]) -> None:  # noqa: ANN401 - Orthanc's module is untyped
+        section = configuration["Mapnode"]
         self._api = api
         self.outbox = Outbox()
-        self.sender = Sender(api, self.outbox, receiver)
+        self.sender = Sender(api, self.outbox, Receiver(section["EventUrl"], section["Token"]))
         self.comparer = Comparer(api, self.outbox)
+        limits = Limits(section["IntakeFreeBytes"], section["ResultsFreeBytes"])
+        gate = Gate(configuration["StorageDirectory"], limits, api.LogWarning)
+        self.disk_watch = DiskWatch(gate)
+        self._doors = Doors(api, gate, section["Token"], configuration["DicomWeb"]["Root"])
         self._resends = ResendDetector()
         self._origins = {
             value: name.lower().removesuffix("_protocol").removesuffix("_api")
@@ -53,6 +63,7 @@ class Plugin:
         """Ask Orthanc for its callbacks."""
         self._api.RegisterOnChangeCallback(self.on_change)
         self._api.RegisterOnStoredInstanceCallback(self.on_stored)
+        self._doors.register()
 
     def on_change(self, change: int, level: int, resource_id: str) -> None:
         """Orthanc's OnChange: off the way of C-STORE."""
@@ -64,11 +75,11 @@ class Plugin:
         elif change in self._updates:
             self.outbox.add(make_event("changed", resource_id, level=self._levels[level], what=self._updates[change]))
         elif change == kinds.ORTHANC_STARTED:
-            self.sender.start()
-            self.comparer.start()
+            for thread in (self.sender, self.comparer, self.disk_watch):
+                thread.start()
         elif change == kinds.ORTHANC_STOPPED:
-            self.comparer.stop()
-            self.sender.stop()
+            for thread in (self.disk_watch, self.comparer, self.sender):
+                thread.stop()
 
     def on_stored(self, instance: Any, instance_id: str) -> None:  # noqa: ANN401 - Orthanc's own object
         """Orthanc's OnStoredInstance: C-STORE answers after this. What is new costs some microseconds."""
@@ -85,11 +96,11 @@ class Plugin:
 
 def start(api: Any) -> Plugin | None:  # noqa: ANN401 - Orthanc's module is untyped
     """Start the plugin, if Orthanc's configuration has a section for it."""
-    section = json.loads(api.GetConfiguration()).get("Mapnode")
-    if section is None:
+    configuration = json.loads(api.GetConfiguration())
+    if "Mapnode" not in configuration:
         api.LogWarning('mapnode: no section "Mapnode" in the configuration, no events')
         return None
-    plugin = Plugin(api, Receiver(section["EventUrl"], section["Token"]))
+    plugin = Plugin(api, configuration)
     plugin.register()
     return plugin
 

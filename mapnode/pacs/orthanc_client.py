@@ -17,13 +17,14 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter,
 
 from mapnode.pacs.errors import (
     CompressedAttachment,
+    IntakeClosed,
     NotAuthorised,
     NotFound,
     OrthancRefused,
     OrthancUnreachable,
     UnexpectedAnswer,
 )
-from mapnode.pacs.events import InstanceEvent
+from mapnode.pacs.events import TOKEN_HEADER, InstanceEvent
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -32,6 +33,9 @@ TIMEOUT = httpx.Timeout(connect=2.0, read=30.0, write=30.0, pool=5.0)
 """Seconds to connect, between two pieces of an answer, between two pieces of a request, for a free connection."""
 KEEPALIVE_S = 0.5
 """Orthanc closes idle connections after 1 s; one that may be closing is not used again."""
+
+FORBIDDEN = 403
+"""What Orthanc answers where its plugin's filter says no; wrong credentials get 401."""
 
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _Answer = TypeVar("_Answer")
@@ -241,14 +245,18 @@ class OrthancClient:
         url: Where Orthanc is, http://host:port.
         user: User name.
         password: Password.
+        token: The plugin's, so that what this client stores counts as the node's own (mapnode/pacs/gate.py).
         transport: Stands in for the network in tests.
     """
 
-    def __init__(self, url: str, user: str, password: str, *, transport: httpx.BaseTransport | None = None) -> None:
+    def __init__(
+        self, url: str, user: str, password: str, *, token: str = "", transport: httpx.BaseTransport | None = None
+    ) -> None:
         self.url = url.rstrip("/")
         self._http = httpx.Client(
             base_url=self.url,
             auth=(user, password),
+            headers={TOKEN_HEADER: token} if token else {},
             timeout=TIMEOUT,
             limits=httpx.Limits(keepalive_expiry=KEEPALIVE_S),
             transport=transport,
@@ -370,10 +378,45 @@ class OrthancClient:
 
         Returns:
             Whether it is new, and Orthanc's identifier.
+
+        Raises:
+            IntakeClosed: If Orthanc takes nothing at the moment.
+            NotAuthorised: If user or password are wrong.
         """
         headers = {"Content-Type": "application/dicom"}
-        answer = self._request("POST", "/instances", content=dicom_file, headers=headers)
+        try:
+            answer = self._request("POST", "/instances", content=dicom_file, headers=headers)
+        except NotAuthorised as error:
+            if error.status != FORBIDDEN:
+                raise
+            raise IntakeClosed("POST /instances", FORBIDDEN, "intake is closed, or the disk is nearly full") from error
         return _read(StoreOutcome, answer, "POST /instances")
+
+    def ask(
+        self,
+        kind: type[_Answer],
+        method: str,
+        path: str,
+        *,
+        json: object = None,
+        timeout_s: float | None = None,
+    ) -> _Answer:
+        """Ask one of Orthanc's less common questions; who asks it knows its route.
+
+        Args:
+            kind: What the answer is read as.
+            method: GET, POST, ...
+            path: The route; identifiers in it are escaped already.
+            json: The body.
+            timeout_s: How long Orthanc may think, where that is less than usual.
+
+        Returns:
+            The answer.
+        """
+        more: dict[str, Any] = {} if json is None else {"json": json}
+        if timeout_s is not None:
+            more["timeout"] = httpx.Timeout(timeout_s)
+        return _read(kind, self._request(method, path, **more), f"{method} {path}")
 
     def _get(self, path: str, kind: type[_Answer]) -> _Answer:
         return _read(kind, self._request("GET", path), f"GET {path}")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from mapnode_plugin import sender
 
-from tests.orthanc.fakes import TOKEN, FakeOrthanc, Node
+from tests.orthanc.fakes import FakeOrthanc, Node, configuration
 
 SCRIPT = Path(__file__).parents[2] / "orthanc" / "plugin.py"
 
@@ -24,8 +24,8 @@ def load(monkeypatch):
     """Loads the script as Orthanc does, on the fake module."""
     monkeypatch.setattr(sender, "RETRY_S", 0.05)
 
-    def load(configuration):
-        fake = FakeOrthanc(configuration)
+    def load(settings):
+        fake = FakeOrthanc(settings)
         monkeypatch.setitem(sys.modules, "orthanc", fake)
         specification = importlib.util.spec_from_file_location("plugin_under_test", SCRIPT)
         module = importlib.util.module_from_spec(specification)
@@ -36,9 +36,9 @@ def load(monkeypatch):
 
 
 @pytest.fixture
-def started(load, node):
+def started(load, node, tmp_path):
     """A plugin in an Orthanc that has started; stopped at the end."""
-    fake, module = load({"Mapnode": {"EventUrl": node.url, "Token": TOKEN}})
+    fake, module = load(configuration(node.url, tmp_path))
     fake.callbacks["change"](fake.ChangeType.ORTHANC_STARTED, 4, "")
     yield fake, module
     fake.callbacks["change"](fake.ChangeType.ORTHANC_STOPPED, 4, "")

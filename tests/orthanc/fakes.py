@@ -97,6 +97,7 @@ class FakeOrthanc(ModuleType):
         INCLUDE_BINARY=1, INCLUDE_PRIVATE_TAGS=2, INCLUDE_UNKNOWN_TAGS=4, INCLUDE_PIXEL_DATA=8
     )
     DicomToJsonFormat = SimpleNamespace(FULL=1)
+    HttpMethod = SimpleNamespace(GET=1, POST=2, PUT=3, DELETE=4)
     InstanceOrigin = SimpleNamespace(UNKNOWN=1, DICOM_PROTOCOL=2, REST_API=3, PLUGIN=4)
 
     def __init__(self, configuration):
@@ -115,6 +116,15 @@ class FakeOrthanc(ModuleType):
 
     def RegisterOnStoredInstanceCallback(self, function):  # noqa: N802
         self.callbacks["stored"] = function
+
+    def RegisterIncomingCStoreInstanceFilter(self, function):  # noqa: N802
+        self.callbacks["c-store"] = function
+
+    def RegisterIncomingHttpRequestFilter(self, function):  # noqa: N802
+        self.callbacks["http"] = function
+
+    def RegisterRestCallback(self, path, function):  # noqa: N802
+        self.callbacks[path] = function
 
     def GetDicomForInstance(self, name):  # noqa: N802
         return self.stored[name]
@@ -176,6 +186,12 @@ def eventually(condition, timeout_s=5.0):
     while not (value := condition()) and time.monotonic() < deadline:
         time.sleep(0.002)
     return value
+
+
+def configuration(url, storage, **more):
+    """What the plugin reads of Orthanc's configuration."""
+    section = {"EventUrl": url, "Token": TOKEN, "IntakeFreeBytes": 1000, "ResultsFreeBytes": 100, **more}
+    return {"StorageDirectory": str(storage), "DicomWeb": {"Root": "/dicom-web/"}, "Mapnode": section}
 
 
 def arrive(fake, name):

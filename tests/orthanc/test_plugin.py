@@ -6,7 +6,7 @@ import pytest
 from mapnode_plugin import outbox, sender
 
 from tests.orthanc.conftest import SCRIPT
-from tests.orthanc.fakes import TOKEN, UUID, arrive, eventually
+from tests.orthanc.fakes import TOKEN, UUID, arrive, configuration, eventually
 
 
 def test_without_a_section_it_is_idle(load):
@@ -16,9 +16,9 @@ def test_without_a_section_it_is_idle(load):
     assert "no section" in fake.log[0]
 
 
-def test_only_plain_http_is_taken(load):
+def test_only_plain_http_is_taken(load, tmp_path):
     with pytest.raises(ValueError, match="EventUrl"):
-        load({"Mapnode": {"EventUrl": "https://127.0.0.1/", "Token": TOKEN}})
+        load(configuration("https://127.0.0.1/", tmp_path))
 
 
 def test_new_instances_are_posted_with_the_token_on_one_connection(started, node):
@@ -106,8 +106,8 @@ def test_what_was_deleted_or_replaced_is_told_with_its_level(started, node):
     assert [event.what for event in node.events[2:]] == ["attachment", "metadata"]
 
 
-def test_what_waits_at_the_end_is_still_posted(load, node, monkeypatch):
-    fake, module = load({"Mapnode": {"EventUrl": node.url, "Token": TOKEN}})
+def test_what_waits_at_the_end_is_still_posted(load, node, monkeypatch, tmp_path):
+    fake, module = load(configuration(node.url, tmp_path))
     monkeypatch.setattr(sender, "BATCH_S", 30)
     fake.callbacks["change"](fake.ChangeType.ORTHANC_STARTED, 4, "")
     arrive(fake, "a")
@@ -134,8 +134,8 @@ def test_a_node_that_does_not_take_events_is_told_of_once_and_gets_their_number_
     assert eventually(lambda: any("takes events again" in line for line in fake.log))
 
 
-def test_a_dead_node_costs_a_callback_nothing(load):
-    fake, module = load({"Mapnode": {"EventUrl": "http://127.0.0.1:1/", "Token": TOKEN}})
+def test_a_dead_node_costs_a_callback_nothing(load, tmp_path):
+    fake, module = load(configuration("http://127.0.0.1:1/", tmp_path))
     fake.callbacks["change"](fake.ChangeType.ORTHANC_STARTED, 4, "")
     started = time.monotonic()
     for number in range(60_000):

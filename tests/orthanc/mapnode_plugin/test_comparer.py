@@ -3,7 +3,7 @@
 import pytest
 from mapnode_plugin.comparer import ResendDetector, same_content
 
-from tests.orthanc.fakes import TOKEN, Dicom, FakeOrthanc, dicom, eventually, new_date
+from tests.orthanc.fakes import Dicom, FakeOrthanc, configuration, dicom, eventually, new_date
 
 IMAGE = dicom(frames=["ab", "cd"])
 
@@ -70,8 +70,8 @@ def test_a_resend_that_cannot_be_compared_is_counted(started, node):
     assert any("was not compared" in line for line in fake.log)
 
 
-def test_a_resend_without_room_is_counted(load, node):
-    fake, module = load({"Mapnode": {"EventUrl": node.url, "Token": TOKEN}})
+def test_a_resend_without_room_is_counted(load, node, tmp_path):
+    fake, module = load(configuration(node.url, tmp_path))
     module.PLUGIN.comparer._limit_bytes = 1
     for _ in range(2):  # the first may wait alone, however large it is
         fake.callbacks["stored"](Dicom(IMAGE, date=None), "a")
