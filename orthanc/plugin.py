@@ -72,6 +72,8 @@ class Plugin:
             self.outbox.add(make_event("instance", resource_id))
         elif change == kinds.DELETED:
             self.outbox.add(make_event("deleted", resource_id, level=self._levels[level]))
+        elif change == kinds.JOB_SUBMITTED:
+            self.outbox.add(make_event("job", resource_id))
         elif change in self._updates:
             self.outbox.add(make_event("changed", resource_id, level=self._levels[level], what=self._updates[change]))
         elif change == kinds.ORTHANC_STARTED:

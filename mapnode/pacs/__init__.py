@@ -5,7 +5,7 @@ Imports mapnode.errors, mapnode.share and operators.core only.
 
 from mapnode.pacs.change_follower import ChangeFollower, FilePositionStore, FollowState, Poll, Position, PositionStore
 from mapnode.pacs.event_receiver import event_router
-from mapnode.pacs.events import ChangedEvent, ConflictEvent, DeletedEvent, EventBatch, InstanceEvent
+from mapnode.pacs.events import ChangedEvent, CommitmentEvent, ConflictEvent, DeletedEvent, EventBatch, InstanceEvent
 from mapnode.pacs.gate import Gate, GateState
 from mapnode.pacs.orthanc_client import OrthancClient, attachment_path
 from mapnode.pacs.orthanc_configuration import Credentials, Modality, OrthancSettings, PluginSettings
@@ -14,6 +14,7 @@ from mapnode.pacs.orthanc_process import OrthancProcess, free_port
 __all__ = [
     "ChangeFollower",
     "ChangedEvent",
+    "CommitmentEvent",
     "ConflictEvent",
     "Credentials",
     "DeletedEvent",

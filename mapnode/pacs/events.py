@@ -93,7 +93,24 @@ class ChangedEvent(_Event):
     what: Literal["metadata", "attachment"]
 
 
-_AnyEvent = InstanceEvent | ConflictEvent | DeletedEvent | ChangedEvent
+class CommitmentEvent(_Event):
+    """A sender asked whether the node keeps what it sent (storage commitment, PS3.4 J): it is done with sending that.
+
+    Orthanc answers the sender by itself. It does not tell of which instances it was asked.
+    """
+
+    kind: Literal["commitment"] = "commitment"
+    id: _Identifier
+    """Orthanc's identifier of its job."""
+    at: float
+    """When, seconds since 1970, UTC."""
+    calling_aet: _AeTitle
+    called_aet: _AeTitle = ""
+    transaction_uid: _Uid = ""
+    """Transaction UID (0008,1195)."""
+
+
+_AnyEvent = InstanceEvent | ConflictEvent | DeletedEvent | ChangedEvent | CommitmentEvent
 _Kind = TypeVar("_Kind", bound=_Event)
 
 

@@ -17,14 +17,37 @@ def read_json(api: Any, path: str) -> dict[str, Any]:  # noqa: ANN401 - Orthanc'
     return answer
 
 
-def complete(api: Any, event: Event) -> Event:  # noqa: ANN401 - Orthanc's module is untyped
-    """An event with what Orthanc knows; as it was, where Orthanc does not know (any more)."""
-    if event["kind"] != "instance":
-        return event
+def complete(api: Any, event: Event) -> Event | None:  # noqa: ANN401 - Orthanc's module is untyped
+    """An event with what Orthanc knows of it.
+
+    Args:
+        api: Orthanc's module.
+        event: As the callback noted it.
+
+    Returns:
+        The event, bare where Orthanc does not know (any more); None for a job that is nothing to the node.
+    """
     try:
-        return event | _instance(api, f"/instances/{event['id']}")
+        if event["kind"] == "instance":
+            return event | _instance(api, f"/instances/{event['id']}")
+        if event["kind"] == "job":
+            return _commitment(event, read_json(api, f"/jobs/{event['id']}"))
     except Exception:  # noqa: BLE001 - Orthanc's module raises its own kind; a bare event is better than none
-        return event
+        return event if event["kind"] == "instance" else None
+    return event
+
+
+def _commitment(event: Event, job: dict[str, Any]) -> Event | None:
+    """Who asked for storage commitment (N-ACTION, PS3.4 J.3.2). Of which instances, the job does not say."""
+    if job["Type"] != "StorageCommitmentScp":
+        return None
+    content = job["Content"]
+    return event | {
+        "kind": "commitment",
+        "calling_aet": content["RemoteAet"],
+        "called_aet": content["CalledAet"],
+        "transaction_uid": content["TransactionUid"],
+    }
 
 
 def _instance(api: Any, path: str) -> dict[str, str]:  # noqa: ANN401 - Orthanc's module is untyped

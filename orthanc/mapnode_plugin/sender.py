@@ -117,7 +117,10 @@ class Sender(threading.Thread):
         batch = self._outbox.take()
         if batch is None:
             return True
-        batch = batch._replace(events=[complete(self._api, event) for event in batch.events])
+        completed = [complete(self._api, event) for event in batch.events]
+        batch = batch._replace(events=[event for event in completed if event is not None])
+        if not any(batch):
+            return True
         try:
             self._receiver.post(batch.as_json())
         except OSError as error:

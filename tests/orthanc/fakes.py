@@ -91,6 +91,7 @@ class FakeOrthanc(ModuleType):
         ORTHANC_STOPPED=11,
         UPDATED_ATTACHMENT=12,
         UPDATED_METADATA=13,
+        JOB_SUBMITTED=16,
     )
     ResourceType = SimpleNamespace(PATIENT=0, STUDY=1, SERIES=2, INSTANCE=3, NONE=4)
     DicomToJsonFlags = SimpleNamespace(
@@ -103,7 +104,7 @@ class FakeOrthanc(ModuleType):
     def __init__(self, configuration):
         super().__init__("orthanc")
         self.configuration, self.log, self.callbacks, self.stored = configuration, [], {}, {}
-        self.gone, self.stored_md5 = set(), "d1"
+        self.gone, self.stored_md5, self.jobs = set(), "d1", {}
 
     def GetConfiguration(self):  # noqa: N802
         return json.dumps(self.configuration)
@@ -133,6 +134,8 @@ class FakeOrthanc(ModuleType):
         return Dicom(data)
 
     def RestApiGet(self, path):  # noqa: N802
+        if path.startswith("/jobs/"):
+            return json.dumps(self.jobs[path.removeprefix("/jobs/")]).encode() + b"\0"
         name, _, question = path.removeprefix("/instances/").partition("/")
         if name in self.gone:
             raise ValueError("no such resource")

@@ -106,6 +106,22 @@ def test_what_was_deleted_or_replaced_is_told_with_its_level(started, node):
     assert [event.what for event in node.events[2:]] == ["attachment", "metadata"]
 
 
+def test_a_request_for_storage_commitment_is_told_and_other_jobs_are_not(started, node):
+    fake, _ = started
+    content = {"RemoteAet": "CT", "CalledAet": "MAPNODE", "TransactionUid": "1.2.3"}
+    fake.jobs = {
+        "a": {"Type": "ResourceModification", "Content": {}},
+        "b": {"Type": "StorageCommitmentScp", "Content": content},
+    }
+    for name in ("a", "b", "forgotten"):
+        fake.callbacks["change"](fake.ChangeType.JOB_SUBMITTED, 4, name)
+    arrive(fake, "c")
+    assert eventually(lambda: len(node.events) == 2)
+    event = node.events[0]
+    assert (event.kind, event.id, event.calling_aet) == ("commitment", "b", "CT")
+    assert (event.called_aet, event.transaction_uid) == ("MAPNODE", "1.2.3")
+
+
 def test_what_waits_at_the_end_is_still_posted(load, node, monkeypatch, tmp_path):
     fake, module = load(configuration(node.url, tmp_path))
     monkeypatch.setattr(sender, "BATCH_S", 30)

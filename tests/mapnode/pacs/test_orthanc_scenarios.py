@@ -8,10 +8,12 @@ import httpx
 import pydicom
 import pytest
 from pynetdicom import AE
+from pynetdicom.sop_class import StorageCommitmentPushModel, StorageCommitmentPushModelInstance
 
 from mapnode.pacs import (
     ChangedEvent,
     ChangeFollower,
+    CommitmentEvent,
     DeletedEvent,
     FilePositionStore,
     OrthancProcess,
@@ -306,6 +308,34 @@ def test_a_merge_is_told_as_new_instances_and_deletions(orthanc, client, receive
     merged = {name for s in client.study(study).series_ids for name in client.series(s).instance_ids}
     assert len(merged - first) == len(second)
     assert eventually(lambda: merged <= set(received.instance_ids))
+
+
+def ask_for_commitment(settings, files):
+    """Storage commitment for files (N-ACTION, PS3.4 J.3.2), as their sender."""
+    wanted = pydicom.Dataset()
+    wanted.TransactionUID = pydicom.uid.generate_uid()
+    wanted.ReferencedSOPSequence = []
+    for header in (pydicom.dcmread(file, stop_before_pixels=True) for file in files):
+        item = pydicom.Dataset()
+        item.ReferencedSOPClassUID, item.ReferencedSOPInstanceUID = header.SOPClassUID, header.SOPInstanceUID
+        wanted.ReferencedSOPSequence.append(item)
+    sender = AE("SCANNER")
+    sender.add_requested_context(StorageCommitmentPushModel)
+    association = sender.associate("127.0.0.1", settings.dicom_port, ae_title=settings.aet)
+    status, _ = association.send_n_action(wanted, 1, StorageCommitmentPushModel, StorageCommitmentPushModelInstance)
+    association.release()
+    assert status.Status == 0x0000
+    return wanted.TransactionUID
+
+
+def test_a_request_for_storage_commitment_is_told_with_who_asked(orthanc, received, make_series):
+    files = make_series("committed")
+    storescu(orthanc.settings, *files)
+    asked = time.time()
+    transaction = ask_for_commitment(orthanc.settings, files)
+    event = eventually(lambda: next((e for e in received.of(CommitmentEvent)), None))
+    assert (event.calling_aet, event.called_aet, event.transaction_uid) == ("SCANNER", "MAPNODE", transaction)
+    assert abs(event.at - asked) < 2
 
 
 def follow(client, folder):
