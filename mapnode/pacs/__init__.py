@@ -4,6 +4,7 @@ Imports mapnode.errors, mapnode.share and operators.core only.
 """
 
 from mapnode.pacs.change_follower import ChangeFollower, FilePositionStore, FollowState, Poll, Position, PositionStore
+from mapnode.pacs.corroboration import SourceCounts
 from mapnode.pacs.event_receiver import event_router
 from mapnode.pacs.events import ChangedEvent, CommitmentEvent, ConflictEvent, DeletedEvent, EventBatch, InstanceEvent
 from mapnode.pacs.gate import Gate, GateState
@@ -32,6 +33,7 @@ __all__ = [
     "Poll",
     "Position",
     "PositionStore",
+    "SourceCounts",
     "attachment_path",
     "event_router",
     "free_port",
