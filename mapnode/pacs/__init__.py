@@ -11,6 +11,7 @@ from mapnode.pacs.gate import Gate, GateState
 from mapnode.pacs.orthanc_client import OrthancClient, attachment_path
 from mapnode.pacs.orthanc_configuration import Credentials, Modality, OrthancSettings, PluginSettings
 from mapnode.pacs.orthanc_process import OrthancProcess, free_port
+from mapnode.pacs.stated_count import stated_count
 
 __all__ = [
     "ChangeFollower",
@@ -37,4 +38,5 @@ __all__ = [
     "attachment_path",
     "event_router",
     "free_port",
+    "stated_count",
 ]
