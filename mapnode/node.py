@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import functools
 import json
 import logging
 import os
@@ -36,10 +37,13 @@ from mapnode.node_state import STATE_NAME
 from mapnode.pacs.change_follower import ChangeFollower, FilePositionStore, FollowState
 from mapnode.pacs.errors import PacsError
 from mapnode.pacs.event_receiver import EVENT_PATH, event_router
-from mapnode.pacs.events import ChangedEvent, DeletedEvent, InstanceEvent
+from mapnode.pacs.events import ChangedEvent, CommitmentEvent, DeletedEvent, InstanceEvent
+from mapnode.pacs.gate import Gate
 from mapnode.pacs.orthanc_configuration import Modality, OrthancSettings, PluginSettings, write_private
 from mapnode.pacs.orthanc_process import OrthancProcess
-from mapnode.records import Records, records_url
+from mapnode.records import JobState, Records, records_url
+from mapnode.records.job_states import ACTIVE
+from mapnode.records.switches import INTAKE, JOBS
 from mapnode.rules import load_rules
 from mapnode.runners.warm import WarmWorkers
 from mapnode.staging import Stager
@@ -94,6 +98,7 @@ class Node:
             while not self._stop.wait(WATCH_S):
                 self._watch_orthanc()
                 self._watch_change_log()
+                self._watch_gate()
             _log.info("stopping")
 
     def status(self) -> dict[str, Any]:
@@ -105,7 +110,7 @@ class Node:
                 "url": self.url,
                 "pid": os.getpid(),
                 "version": version("mapnode"),
-                "state": "running",
+                "state": self._state(),
                 "started_at": self._started,
                 "following": str(self._follower.state),
             },
@@ -124,6 +129,14 @@ class Node:
             "disk": {"folder": str(self.folder), "free_bytes": disk.f_bavail * disk.f_frsize},
         }
 
+    def _state(self) -> str:
+        """running; draining, and drained when all jobs have ended; or paused."""
+        switches = self._records.switches.all()
+        if INTAKE in switches:
+            counts = self._records.jobs.counts()
+            return "draining" if any(counts.get(state) for state in ACTIVE - {JobState.SHADOW}) else "drained"
+        return "paused" if JOBS in switches else "running"
+
     def _open(self, stack: contextlib.ExitStack) -> None:
         """Start all parts, in the order in which they need each other; the stack stops them the other way round."""
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -136,6 +149,7 @@ class Node:
         stack.callback(self._orthanc.stop)
         self._orthanc_version = self._orthanc.wait_until_ready().version
         client = stack.enter_context(self._orthanc.client())
+        self._gate = Gate(client)
         records = self._records = Records(records_url(self.folder))
         stack.callback(records.close)
         limit_mb = self.settings.memory_mb
@@ -226,7 +240,13 @@ class Node:
             dicom_port=part.dicom_port,
             http_port=part.http_port,
             modalities=tuple(Modality(m.aet, m.host, m.port) for m in part.modalities),
-            plugin=PluginSettings(self.url + EVENT_PATH, token) if part.plugin else None,
+            plugin=self._plugin_settings(token) if part.plugin else None,
+        )
+
+    def _plugin_settings(self, token: str) -> PluginSettings:
+        limit_bytes = int(self.settings.min_free_mb * 1e6)
+        return PluginSettings(
+            self.url + EVENT_PATH, token, intake_free_bytes=limit_bytes, results_free_bytes=limit_bytes // 4
         )
 
     def _serve(self, listener: socket.socket, token: str, feed: Feed, stack: contextlib.ExitStack) -> None:
@@ -251,9 +271,11 @@ class Node:
         replaced = [event.id for event in batch.of(ChangedEvent) if event.what == "attachment"]
         if ids := gone + replaced:
             self._coordinator.tell(lambda intake: intake.touched(ids, "instances were deleted or replaced"))
+        for asked in batch.of(CommitmentEvent):
+            self._coordinator.tell(functools.partial(Intake.committed, calling_aet=asked.calling_aet))
         for conflict in batch.conflicts:
             _log.warning(
-                "instance %s came again with other pixels from %s; the first one stays",
+                "instance %s came again from %s with other content",
                 conflict.sop_instance_uid,
                 conflict.calling_aet or conflict.origin or "somewhere",
             )
@@ -287,6 +309,22 @@ class Node:
             self._orthanc.wait_until_ready()
         except PacsError as error:
             _log.error("Orthanc does not start: %s; trying again", error)
+
+    def _watch_gate(self) -> None:
+        """Let studies in, or not, as `mapnode drain` and `resume` say; an Orthanc that restarted is told again."""
+        reason = self._records.switches.all().get(INTAKE)
+        if not self.settings.orthanc.plugin:
+            return
+        try:
+            state = self._gate.state()
+            if reason is not None and not state.by_node:
+                self._gate.close(reason)
+                _log.info("no study is taken any more: %s", reason)
+            elif reason is None and state.by_node:
+                self._gate.open()
+                _log.info("studies are taken again")
+        except PacsError as error:
+            _log.debug("the gate cannot be asked: %s", error)
 
     def _watch_change_log(self) -> None:
         """Read a change log that is not the one we followed from its beginning: what is known does not run twice."""

@@ -76,8 +76,9 @@ class Settings(_Part):
     """After this a worker is killed, and its job tried again."""
     timeouts_s: dict[str, float] = Field(default_factory=dict)
     """The same for single apps."""
-    min_free_mb: float = Field(default=1000.0, ge=0)
-    """Below so much room on the disk no study is taken and no job started, until there is room again."""
+    min_free_mb: float = Field(default=2000.0, ge=0)
+    """With less room on the disk no study is taken and no job started, until there is room again; a quarter of it is
+    kept for results."""
     keep_jobs_days: float = Field(default=30.0, gt=0)
     """Files of ended jobs are kept for so long; what became of them stays in the records."""
     keep_quarantine_days: float = Field(default=365.0, gt=0)

@@ -202,7 +202,7 @@ def test_a_rerun_supersedes_what_was_there(start_node, tmp_path):
 
 
 def test_a_cancelled_job_is_not_stored(start_node, tmp_path):
-    node = start_node(publish_quiet_s=30.0)
+    node = start_node(publish_quiet_s=300.0)
     assert node.send(make_study(tmp_path / "study")) == 0
     (job,) = wait_for_states(node, "waiting")
     assert node.command("jobs", "cancel", job["id"])["state"] == "cancelled"

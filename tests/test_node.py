@@ -211,19 +211,21 @@ def test_an_unknown_sender_and_a_wrong_called_title_are_refused(node, phantom_jo
     assert node.send(files, called="OTHER") != 0
 
 
-def test_other_pixels_under_a_known_uid_are_reported_and_change_nothing(node, phantom_job, tmp_path):
-    files, job = phantom_job
+def test_other_pixels_under_a_known_uid_replace_the_first_and_the_result(node, tmp_path):
+    files = make_study(tmp_path / "study", "other pixels")
+    assert node.send(files) == 0
+    job = node.ended_job(dcmread(files[0]).SeriesInstanceUID)
     dataset = dcmread(files[0])
     dataset.PixelData = bytes(len(dataset.PixelData))
     dataset.save_as(tmp_path / "other.dcm")
     node.send([tmp_path / "other.dcm"])
-    wait_for(lambda: "other pixels" in node.log, 10, "the report")
+    wait_for(lambda: "with other content" in node.log, 10, "the report")
     assert dataset.SOPInstanceUID in node.log
+    wait_for(lambda: node.command("jobs", "show", job["id"])["state"] == "superseded", 60, "the result to be rejected")
     with node.client() as client:
         (found,) = client.lookup(dataset.SOPInstanceUID)
         kept = dcmread(io.BytesIO(client.instance_file(found.id)))
-    assert kept.PixelData == dcmread(files[0]).PixelData
-    assert node.command("jobs", "show", job["id"])["state"] == "done"
+    assert kept.PixelData == dataset.PixelData
 
 
 def test_status_shows_the_node_and_its_parts(node, phantom_job):

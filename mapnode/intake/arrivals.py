@@ -30,6 +30,7 @@ class SeriesArrivals:
         looked: How many instances there were at the last look.
         study_id: Orthanc's identifier of its study; empty before the first look.
         corroborations: What is said of its completeness.
+        committed: Its sender asked for storage commitment since the last instance: it has sent all that it has.
         not_before: It is not looked at again before this.
         is_staged: Slices of it were decoded beforehand.
     """
@@ -45,6 +46,7 @@ class SeriesArrivals:
     looked: int = 0
     study_id: str = ""
     corroborations: list[Corroboration] = field(default_factory=list)
+    committed: bool = False
     not_before: float = 0.0
     is_staged: bool = False
 
@@ -69,3 +71,9 @@ class SeriesArrivals:
         self.pending = True
         self.has_hole = False
         self.corroborations.clear()
+        self.committed = False
+
+    @property
+    def calling_aet(self) -> str:
+        """AE title of its sender; empty where no event told of it."""
+        return next((event.calling_aet for event in self.instances.values() if event.calling_aet), "")

@@ -7,7 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from mapnode.intake.completeness import Corroboration
-from mapnode.pacs.corroboration import count_at_source, stated_count
+from mapnode.pacs.corroboration import SourceCounts
+from mapnode.pacs.stated_count import stated_count
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,9 +34,8 @@ class Corroborator:
             tell: Hears of a series, by Orthanc's identifier, and what is said of it.
             ask_source: Whether the source is asked at all.
         """
-        self._client = client
+        self._source = SourceCounts(client) if ask_source else None
         self._tell = tell
-        self._ask_source = ask_source
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="corroborate")
 
     def ask(self, known: Known, calling_aet: str) -> None:
@@ -43,18 +43,17 @@ class Corroborator:
         stated = stated_count(known.headers)
         if stated is not None:
             self._tell(known.source.id, Corroboration(stated, "its own header states that the series"))
-        if self._ask_source and calling_aet:
-            self._threads.submit(self._ask, known, calling_aet)
+        if self._source is not None and calling_aet:
+            self._threads.submit(self._ask, self._source, known, calling_aet)
 
     def stop(self) -> None:
         """Ask nothing more."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    def _ask(self, known: Known, calling_aet: str) -> None:
+    def _ask(self, source: SourceCounts, known: Known, calling_aet: str) -> None:
+        study, series = known.facts.study_instance_uid, known.facts.series_instance_uid
         try:
-            count = count_at_source(
-                self._client, calling_aet, known.facts.study_instance_uid, known.facts.series_instance_uid
-            )
+            count = source.count_at_source(calling_aet, study, series)
         except Exception as error:  # noqa: BLE001 - a thread of its own: nobody else would hear of it
             _log.warning("%s could not be asked about a series: %s", calling_aet, type(error).__name__)
             return

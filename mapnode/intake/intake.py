@@ -128,6 +128,12 @@ class Intake:
         if known is not None and not known.pending:
             known.corroborations.append(said)
 
+    def committed(self, calling_aet: str) -> None:
+        """A sender asked for storage commitment: it is done with what it sent so far."""
+        for known in self.series.values():
+            if calling_aet and known.calling_aet == calling_aet:
+                known.committed = True
+
     def decide_settled(self) -> bool:
         """Decide the series that have come to rest; whether there were any."""
         now = time.monotonic()

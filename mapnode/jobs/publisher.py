@@ -6,7 +6,7 @@ import logging
 import time
 from typing import TYPE_CHECKING
 
-from mapnode.intake.completeness import Verdict, may_publish
+from mapnode.intake.completeness import Corroboration, Verdict, may_publish
 from mapnode.records import JobState
 
 if TYPE_CHECKING:
@@ -94,7 +94,10 @@ class Publisher:
     def _series_verdict(self, series: SeriesArrivals) -> Verdict:
         if series.pending:
             return Verdict(now=False, reason="the series changed and is looked at again")
-        return may_publish(series.looked, time.monotonic() - series.last, series.corroborations, self._patience)
+        said = list(series.corroborations)
+        if series.committed:
+            said.append(Corroboration(series.looked, "its sender asked for storage commitment: the series"))
+        return may_publish(series.looked, time.monotonic() - series.last, said, self._patience)
 
     def _study_verdict(self, job: JobRecord, quiet_s: float) -> Verdict:
         """A study has no end of its own: nothing may have come for it for so long."""

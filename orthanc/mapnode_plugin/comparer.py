@@ -1,4 +1,8 @@
-"""Comparer: compares what came again under a known SOP Instance UID with what is stored."""
+"""Comparer: compares what came again under a known SOP Instance UID with what is stored.
+
+Images with other pixels, or of a patient whose identity was corrected, replace what is stored: who sends them again
+means it. What has no pixels stays as it is, and so does what mapnode itself made: a PACS changes reports on their way.
+"""
 
 from __future__ import annotations
 
@@ -8,13 +12,16 @@ import time
 from collections import OrderedDict, deque
 from typing import Any, NamedTuple
 
-from mapnode_plugin.details import read_json
 from mapnode_plugin.outbox import Outbox
+from mapnode_plugin.replacer import Replacer
 
 QUEUE_BYTES = 64 * 1024 * 1024
 """Instances that came again and wait to be compared."""
 FRESH_S = 2
 """A reception date so near to now is taken for now: it is written to the second."""
+IDENTITY = ("PatientName", "PatientBirthDate", "PatientSex", "AccessionNumber", "StudyID")
+"""What corrections of a study change; Patient ID is part of Orthanc's identifiers."""
+OWN_MANUFACTURER = "mapnode"
 STOP_S = 3.0
 """How long the end of the thread is waited for."""
 
@@ -35,13 +42,21 @@ class Comparer(threading.Thread):
     Args:
         api: Orthanc's module.
         outbox: Takes conflicts.
+        replacer: Replaces what is stored.
         limit_bytes: Instances that wait at most, together.
     """
 
-    def __init__(self, api: Any, outbox: Outbox, limit_bytes: int = QUEUE_BYTES) -> None:  # noqa: ANN401 - untyped
+    def __init__(
+        self,
+        api: Any,  # noqa: ANN401 - Orthanc's module is untyped
+        outbox: Outbox,
+        replacer: Replacer,
+        limit_bytes: int = QUEUE_BYTES,
+    ) -> None:
         super().__init__(name="mapnode comparer", daemon=True)
         self._api = api
         self._outbox = outbox
+        self._replacer = replacer
         self._limit_bytes = limit_bytes
         self._filled = threading.Condition()
         self._arrivals: deque[Arrival] = deque()
@@ -60,7 +75,8 @@ class Comparer(threading.Thread):
             self._filled.notify()
 
     def run(self) -> None:
-        """Compare until told to stop."""
+        """Compare until told to stop; what was interrupted by a kill is done first."""
+        self._replacer.finish()
         while True:
             with self._filled:
                 self._filled.wait_for(lambda: self._arrivals or self._stopping)
@@ -72,12 +88,19 @@ class Comparer(threading.Thread):
                 self._bytes -= len(arrival.data)
 
     def compare(self, arrival: Arrival) -> None:
-        """Compare one instance, and report it when its pixels are others."""
+        """Compare one instance, and report and replace it when it is another one."""
         try:
             stored = self._api.GetDicomForInstance(arrival.instance_id)
-            if same_content(self._api, arrival.data, stored):
+            tags = _tags(self._api, stored)
+            is_same = same_content(self._api, arrival.data, stored)
+            if is_same and same_identity(tags, _tags(self._api, arrival.data)):
                 return
-            uid = read_json(self._api, f"/instances/{arrival.instance_id}")["MainDicomTags"]["SOPInstanceUID"]
+            is_replaced = may_replace(self._api, tags, stored)
+            if is_replaced:
+                self._replacer.replace(arrival.instance_id, arrival.data)
+            elif is_same:
+                return
+            uid = tags["SOPInstanceUID"]
         except Exception as error:  # noqa: BLE001 - Orthanc's module raises its own kind; the thread has to live
             self._outbox.add_unchecked()
             self._api.LogWarning(f"mapnode: instance {arrival.instance_id} came again and was not compared ({error})")
@@ -92,7 +115,8 @@ class Comparer(threading.Thread):
         })
         self._api.LogWarning(
             f"mapnode: SOP Instance UID {uid} came again with other content from "
-            f"{arrival.calling_aet or arrival.origin}; the stored instance {arrival.instance_id} stays as it is"
+            f"{arrival.calling_aet or arrival.origin}; the stored instance {arrival.instance_id} "
+            f"{'is replaced' if is_replaced else 'stays as it is'}"
         )
 
     def stop(self) -> None:
@@ -125,6 +149,21 @@ def same_content(api: Any, received: bytes, stored: bytes) -> bool:  # noqa: ANN
         return True
     # Another transfer syntax, or another encoder: what the pixels say counts.
     return all(_decoded(ours, index) == _decoded(theirs, index) for index in range(frames))
+
+
+def same_identity(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    """Whether two headers name the same patient and request, in the same way."""
+    return all(str(one.get(name) or "").strip() == str(other.get(name) or "").strip() for name in IDENTITY)
+
+
+def may_replace(api: Any, tags: dict[str, Any], stored: bytes) -> bool:  # noqa: ANN401
+    """Whether what is stored may be replaced: it is an image, and none that mapnode made."""
+    return _has_pixels(api.CreateDicomInstance(stored)) and tags.get("Manufacturer") != OWN_MANUFACTURER
+
+
+def _tags(api: Any, data: bytes) -> dict[str, Any]:  # noqa: ANN401
+    found: dict[str, Any] = json.loads(api.CreateDicomInstance(data).GetInstanceSimplifiedJson())
+    return found
 
 
 def _has_pixels(instance: Any) -> bool:  # noqa: ANN401

@@ -1,5 +1,7 @@
 """Comparer: other pixels under a known UID are a conflict, another header or encoding is none."""
 
+from pathlib import Path
+
 import pytest
 from mapnode_plugin.comparer import ResendDetector, same_content
 
@@ -18,8 +20,18 @@ IMAGE = dicom(frames=["ab", "cd"])
         (dicom(frames=["ab", "cx"]), True),
         (dicom(frames=["ab"]), True),
         (dicom(elements={}), True),
+        (dicom(frames=["ab", "cd"], tags={"PatientName": "Corrected"}), True),
     ],
-    ids=["equal", "other header", "other syntax", "other encoder", "other pixels", "fewer frames", "no pixels"],
+    ids=[
+        "equal",
+        "other header",
+        "other syntax",
+        "other encoder",
+        "other pixels",
+        "fewer frames",
+        "no pixels",
+        "corrected",
+    ],
 )
 def test_a_resend_conflicts_when_its_pixels_are_others(started, node, again, conflict):
     fake, _ = started
@@ -32,6 +44,38 @@ def test_a_resend_conflicts_when_its_pixels_are_others(started, node, again, con
     assert len(found) == conflict
     if conflict:
         assert (found[0].sop_instance_uid, found[0].calling_aet, found[0].origin) == ("1.2.a", "CT", "dicom")
+
+
+def test_an_image_with_other_pixels_replaces_the_stored_one(started, tmp_path):
+    fake, _ = started
+    fake.stored["a"] = IMAGE
+    other = dicom(frames=["ab", "cx"])
+    fake.callbacks["stored"](Dicom(other, date="20200101T000000"), "a")
+    assert eventually(lambda: fake.posted == [other])
+    assert "a" not in fake.stored
+
+
+@pytest.mark.parametrize(
+    "stored", [dicom(elements=1), dicom(frames=["ab"], tags={"Manufacturer": "mapnode"})], ids=["no image", "our own"]
+)
+def test_what_is_no_image_and_what_mapnode_made_stays(started, node, stored):
+    fake, _ = started
+    fake.stored["a"] = stored
+    fake.callbacks["stored"](Dicom(dicom(frames=["zz"]), date="20200101T000000"), "a")
+    assert eventually(lambda: [event.kind for event in node.events] == ["conflict"])
+    assert (fake.posted, fake.stored) == ([], {"a": stored})
+
+
+def test_a_replacement_that_a_kill_interrupted_is_done_at_the_next_start(load, node, tmp_path):
+    settings = configuration(node.url, tmp_path)
+    folder = Path(settings["StorageDirectory"] + "-replacing")
+    folder.mkdir(parents=True)
+    (folder / "a.dcm").write_bytes(IMAGE)
+    fake, module = load(settings)
+    module.PLUGIN.comparer.start()
+    assert eventually(lambda: fake.posted == [IMAGE])
+    assert eventually(lambda: not list(folder.iterdir()))
+    module.PLUGIN.comparer.stop()
 
 
 def test_objects_without_pixels_conflict_by_their_elements():
