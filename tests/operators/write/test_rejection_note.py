@@ -7,7 +7,7 @@ import pytest
 from highdicom.ko import KeyObjectSelectionDocument
 from pydicom import dcmread
 
-from mapnode.validation import VALIDATOR
+from mapnode.judges import VALIDATOR
 from operators.core.errors import OperatorError
 from operators.core.object_checks import check_object
 from operators.core.quality import QualityReport

@@ -13,7 +13,7 @@ import pytest
 from pydicom import dcmread
 from pydicom.uid import EnhancedCTImageStorage
 
-from mapnode.validation import VALIDATOR
+from mapnode.judges import VALIDATOR
 from operators.core import codes
 from operators.core.contract import Result, Status
 from operators.core.errors import GeometryError
