@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from mapnode.app_catalogue import list_apps
 from mapnode.errors import WrongUse
 from mapnode.intake.completeness import Patience
 from mapnode.jobs.hours import Hours
 from operators.core.contract import ObjectKind
+from operators.core.objects import ObjectsNotMade, wanted_objects
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from operators.core.manifest import OutputPart
 
 
 class _Part(BaseModel):
@@ -106,7 +113,8 @@ def load_settings(path: Path | None) -> Settings:
         The settings.
 
     Raises:
-        WrongUse: If the file is absent, no YAML, or has a wrong key or value, naming it.
+        WrongUse: If the file is absent, no YAML, has a wrong key or value, or asks for objects that no app makes,
+            naming it.
     """
     if path is None:
         return Settings()
@@ -118,7 +126,39 @@ def load_settings(path: Path | None) -> Settings:
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise WrongUse(f"{path}: no YAML: {error}") from error
     except ValidationError as error:
-        wrong = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        # pydantic marks a wrong key by one more place.
+        wrong = "; ".join(f"{'.'.join(str(p) for p in e['loc'] if p != '[key]')}: {e['msg']}" for e in error.errors())
         raise WrongUse(f"{path}: {wrong}") from error
+    _require_made(settings.objects, path)
     base = path.resolve().parent
     return settings.model_copy(update={"var": base / settings.var, "rules": base / settings.rules})
+
+
+def _require_made(objects: Mapping[ObjectKind, bool | str], path: Path) -> None:
+    """Objects are asked for that some app makes, in a form that some app has, and that each app can make together.
+
+    Raises:
+        WrongUse: If not, with the key and what which app makes.
+    """
+    if not objects:
+        return
+    apps = {app.name: app.manifest.mapnode.outputs for app in list_apps()}
+    for kind, choice in objects.items():
+        parts = {name: part for name, made in apps.items() for part in made if part.kind == kind}
+        if not parts:
+            raise WrongUse(f"{path}: objects.{kind}: no app makes it; {_all_made(apps)}")
+        if isinstance(choice, str) and not any(choice in part.forms for part in parts.values()):
+            forms = "; ".join(
+                f"{name} makes it as {' or '.join(p.forms) or 'true or false'}" for name, p in parts.items()
+            )
+            raise WrongUse(f"{path}: objects.{kind}: no app makes it as {choice}: {forms}")
+    for name, made in apps.items():
+        kinds = {part.kind for part in made}
+        try:
+            wanted_objects(made, {kind: choice for kind, choice in objects.items() if kind in kinds})
+        except ObjectsNotMade as error:
+            raise WrongUse(f"{path}: objects: {name}: {error}") from error
+
+
+def _all_made(apps: Mapping[str, Iterable[OutputPart]]) -> str:
+    return "; ".join(f"{name} makes {', '.join(part.kind for part in made)}" for name, made in apps.items())
