@@ -5,6 +5,7 @@ The groups of the report are in operators/write/sr_groups.py; docs/conformance/m
 
 from __future__ import annotations
 
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -25,12 +26,13 @@ from operators.runtime.step import Step
 from operators.write.marking import (
     contributing_equipment,
     device_uid,
+    first_source_header,
     no_names_in_warnings,
     save,
     series_description,
-    source_headers,
     stamp,
 )
+from operators.write.rehearsal import IDENTITY, rehearsal_label_map, rehearsal_volume
 from operators.write.sr_groups import (
     Context,
     absent_group,
@@ -39,10 +41,12 @@ from operators.write.sr_groups import (
     remarks_group,
     volumetric_groups,
 )
+from operators.write.stand_ins import put_references_to
+from operators.write.write_segmentation import build_segmentation
 from operators.write.written import WrittenFile
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from operators.core.label_map import Algorithm
     from operators.write.sr_groups import Group
@@ -114,6 +118,16 @@ class WriteMeasurementReport(Step):
     output: ClassVar[str] = "sr"
     share: ClassVar[float] = 2.0
 
+    @classmethod
+    def prepare(cls, model: Path | None) -> None:
+        """Rehearse."""
+        volume = rehearsal_volume()
+        label_map = rehearsal_label_map(volume)
+        seg = build_segmentation(volume, label_map, IDENTITY)
+        findings = Findings((SegmentMeasurements(label_map.segments[0].name, 1, ()),), QualityReport(()))
+        with tempfile.TemporaryDirectory() as folder:
+            save(build_report(volume, label_map, seg, findings, IDENTITY), Path(folder) / FILE_NAME)
+
     def process(
         self,
         volume: Volume,
@@ -166,7 +180,7 @@ def build_report(
     algorithm = label_map.algorithm
     study_uid = volume.slices[0].header.StudyInstanceUID
     dataset = sr.Comprehensive3DSR(
-        evidence=[*source_headers(volume), seg],
+        evidence=[*_evidence(volume, findings.key_slices), seg],
         content=_content(volume, label_map, seg, findings, identity),
         series_instance_uid=identity.uid(SERIES_ROLE),
         series_number=defaults.SR_SERIES_NUMBER,
@@ -183,8 +197,26 @@ def build_report(
     dataset.SoftwareVersions = algorithm.version
     dataset.DeviceSerialNumber = algorithm.digest[:16]
     dataset.CodingSchemeIdentificationSequence = [_private_scheme()]
+    _put_evidence(dataset, volume)
     stamp(dataset, identity, series_description("SR", identity))
     return dataset
+
+
+def _evidence(volume: Volume, key_slices: Iterable[KeySlice]) -> list[Dataset]:
+    """As much evidence as highdicom needs: one header as a whole, one instance a series, and what is drawn on."""
+    first = first_source_header(volume)
+    one_a_series = {str(source.header.SeriesInstanceUID): source.header for source in reversed(volume.slices)}
+    drawn_on = (volume.slices[row.index].header for row in key_slices)
+    return [first, *reversed(one_a_series.values()), *drawn_on]
+
+
+def _put_evidence(dataset: Dataset, volume: Volume) -> None:
+    """List all instances of the source as evidence, in the order of the slices (PS3.3 C.17.2.3)."""
+    for study in dataset.CurrentRequestedProcedureEvidenceSequence:
+        for series in study.ReferencedSeriesSequence:
+            of_series = [s for s in volume.slices if s.header.SeriesInstanceUID == series.SeriesInstanceUID]
+            if of_series:
+                put_references_to(series, "ReferencedSOPSequence", of_series, frames=False)
 
 
 def _content(

@@ -35,6 +35,7 @@ from operators.write.marking import (
     series_description,
     stamp,
 )
+from operators.write.rehearsal import IDENTITY, rehearsal_label_map, rehearsal_volume
 from operators.write.seg_file import append_encapsulated, append_native, native_length
 from operators.write.seg_frames import (
     BinaryFrames,
@@ -46,7 +47,7 @@ from operators.write.seg_frames import (
 )
 from operators.write.seg_items import encode_items, with_segment_number
 from operators.write.seg_planes import describe_stack, plane_order, refer_to
-from operators.write.stand_ins import stand_ins
+from operators.write.stand_ins import first_stand_in
 from operators.write.written import WrittenFile
 
 if TYPE_CHECKING:
@@ -109,6 +110,12 @@ class WriteSegmentation(Step):
     inputs: ClassVar[tuple[str, ...]] = ("volume", "label_map", "identity")
     output: ClassVar[str] = "seg"
     share: ClassVar[float] = 4.0
+
+    @classmethod
+    def prepare(cls, model: Path | None) -> None:
+        """Rehearse."""
+        volume = rehearsal_volume()
+        build_segmentation(volume, rehearsal_label_map(volume), IDENTITY)
 
     def process(self, volume: Volume, label_map: LabelMap | ProbabilityMap, identity: ResultIdentity) -> WrittenFile:
         """Write, and read back what is not a frame."""
@@ -247,7 +254,7 @@ def _head(
     volume: Volume, frames: Frames, algorithm: Algorithm, identity: ResultIdentity, segmentation_type: SegmentationType
 ) -> tuple[Dataset, list[bytes], list[Frame]]:
     """All elements but those of frames, the encoded items of the frames, and the frames."""
-    headers = stand_ins(volume)
+    headers = [first_stand_in(volume), *(source.header for source in volume.slices[1:])]
     dataset = _skeleton(headers[0], frames, algorithm, identity, segmentation_type)
     (item,) = dataset.PerFrameFunctionalGroupsSequence
     del dataset.PerFrameFunctionalGroupsSequence, dataset.PixelData
