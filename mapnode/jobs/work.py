@@ -12,15 +12,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydicom import dcmread
-
 from mapnode.app_catalogue import find_app
 from mapnode.errors import NodeError
 from mapnode.jobs.inputs import current_input, place_input
 from mapnode.jobs.rejecting import build_note
 from mapnode.pacs.orthanc_client import StoreStatus
 from mapnode.records import JobState
-from mapnode.results.check import check_results, identity_of
+from mapnode.results.check import check_files, identity_of
 from operators.core.contract import Job, Result
 from operators.core.reading import read_folder
 
@@ -179,9 +177,9 @@ def check(place: Workplace, job: str, result: Result) -> list[str]:
     """
     found = read_folder(place.job_folder(job) / "input")
     headers = [instance.header for series in found.series for instance in series.instances]
-    output = place.job_folder(job) / "output"
-    objects = [dcmread(output / o.path) for o in result.outputs if o.sop_instance_uid is not None]
-    return check_results(objects, identity_of(headers))
+    made = find_app(place.record(job).spec.app).manifest.mapnode.outputs
+    dicom = [output for output in result.outputs if output.sop_instance_uid is not None]
+    return check_files(place.job_folder(job) / "output", dicom, made, identity_of(headers))
 
 
 def confirm(place: Workplace, job: str) -> None:
