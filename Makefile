@@ -8,7 +8,7 @@ ORTHANC_PLUGINS := /usr/share/orthanc/plugins
 # COMMAND_OR_FILE:PACKAGE, what results are checked with and what receives studies
 DEBIAN_PACKAGES := dciodvfy:dicom3tools storescu:dcmtk Orthanc:orthanc \
   $(ORTHANC_PLUGINS)/libOrthancPython.so:orthanc-python $(ORTHANC_PLUGINS)/libOrthancDicomWeb.so:orthanc-dicomweb \
-  $(ORTHANC_PLUGINS)/libOrthancGdcm.so:orthanc-gdcm pdftotext:poppler-utils \
+  $(ORTHANC_PLUGINS)/libOrthancGdcm.so:orthanc-gdcm pdftotext:poppler-utils /usr/lib/postgresql:postgresql \
   /usr/share/fonts/truetype/droid/DroidSansFallbackFull.ttf:fonts-droid-fallback
 
 .PHONY: demo up test dcmjs test-browser test-orthanc test-orthanc-1.12 bench bench-hot-path bench-node fuzz check format lock clean
