@@ -19,26 +19,23 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import psycopg
-from sqlalchemy import URL, MetaData, create_engine, event, make_url, text
+from sqlalchemy import URL, create_engine, event, make_url, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from mapnode.errors import NodeError, WrongUse
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-    from sqlalchemy import Connection, Engine, Table
-    from sqlalchemy.sql.dml import Insert
+    from sqlalchemy import Connection, Dialect, Engine, MetaData, Table
 
 RECORDS_FILE = "records.sqlite"
 JOBS_FILE = "jobs.sqlite"
 SCHEMA = "mapnode"
 BUSY_TIMEOUT_S = 10.0
 """How long SQLite waits for another writer before it gives up a statement; then we wait on."""
-START_PATIENCE_S = 30.0
-"""A database that starts together with the node is waited for so long."""
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.05, 2.0
 POSTGRES_CONNECTION = {
     "connect_timeout": 5,
@@ -50,9 +47,8 @@ POSTGRES_CONNECTION = {
 PASSING_SQLITE = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL}
 PASSING_POSTGRES = ("08", "53", "57P", "40")
 """Classes of SQLSTATE that pass: connection, resources (a full disk among them), restart, deadlock."""
-
-READS = "mapnode_reads"
-"""Option of a connection that only reads."""
+REFUSALS = ("authentication failed", "no password supplied", "does not exist", "no pg_hba.conf entry")
+"""What a server says to those whom it will not let in later either; there is no SQLSTATE before one is in."""
 
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
@@ -82,7 +78,7 @@ class Place:
 
     def __str__(self) -> str:
         """Its address, without what is secret in it."""
-        return str(self.records.set(query={}).render_as_string(hide_password=True))
+        return shown(self.records)
 
 
 def place_of(folder: Path, url: str | None = None) -> Place:
@@ -116,152 +112,131 @@ def place_of(folder: Path, url: str | None = None) -> Place:
     return Place(*(parsed.set(drivername=name) for name in ("postgresql+psycopg", "postgresql")))
 
 
-class Database:
-    """Our tables. Every call is a transaction of its own that waits while the database is away."""
+def open_database(url: URL | str, *, patience_s: float | None = None) -> Engine:
+    """An engine for a database; nothing is connected yet.
 
-    def __init__(self, place: Place, *, patience_s: float | None = None) -> None:
-        """Prepare it; the first call connects.
+    Its connections are tried before use, and a server that is away is waited for. Who is in the middle of a transaction
+    then gets an error of which `will_pass` is true.
 
-        Args:
-            place: Where it is.
-            patience_s: How long a call waits for a database that is away; None for ever, as a service must.
-        """
-        self.place = place
-        self._patience_s = patience_s
-        self._engine = _postgres_engine(place.records) if place.is_shared else _sqlite_engine(place.records)
+    Args:
+        url: SQLAlchemy's address of it (Place).
+        patience_s: How long to wait for a database that is away; None for ever, as a service must.
 
-    def create(self, tables: MetaData) -> None:
-        """Make the tables that are not there yet, while no other process does.
+    Returns:
+        The engine.
+    """
+    parsed = make_url(url)
+    if parsed.get_backend_name() == "sqlite":
+        engine = create_engine(parsed)
+        event.listen(engine, "connect", _set_pragmas)
+        return engine
+    defaults = {name: value for name, value in POSTGRES_CONNECTION.items() if name not in parsed.query}
+    engine = create_engine(parsed, pool_pre_ping=True, connect_args=defaults)
 
-        Raises:
-            NodeError: If the database is away or refuses us.
-        """
-        patience_s = START_PATIENCE_S if self._patience_s is None else self._patience_s
-        if not self.place.is_shared:
-            _keep_write_ahead_log(self.place.jobs)  # DBOS itself would leave readers waiting for writers
-        self._patiently(lambda: self._create(tables), patience_s)
+    @event.listens_for(engine, "do_connect")
+    def connect(dialect: Dialect, _: Any, arguments: list[Any], options: dict[str, Any]) -> Any:  # noqa: ANN401
+        return _patiently(lambda: dialect.connect(*arguments, **options), _is_away, parsed, patience_s)
 
-    def _create(self, tables: MetaData) -> None:
-        with self._engine.begin() as connection:
-            if self.place.is_shared:
-                connection.execute(text("SELECT pg_advisory_xact_lock(hashtext(:schema))"), {"schema": SCHEMA})
-                connection.execute(text(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}"))
-            tables.create_all(connection)
-
-    def transaction(self, work: Callable[[Connection], T]) -> T:
-        """Do something with the tables, all of it or nothing.
-
-        Args:
-            work: Gets the connection. It may run again when the connection breaks, in the rarest case after its
-                commit: what it writes must be the same the second time.
-
-        Returns:
-            What it gives.
-
-        Raises:
-            NodeError: If the database is away for longer than we wait, or refuses us.
-        """
-
-        def once() -> T:
-            with self._engine.begin() as connection:
-                return work(connection)
-
-        return self._patiently(once, self._patience_s)
-
-    def read(self, work: Callable[[Connection], T]) -> T:
-        """Look at the tables as they are at one moment; nobody waits for it.
-
-        Args:
-            work: Gets the connection; may run again when it breaks.
-
-        Returns:
-            What it gives.
-
-        Raises:
-            NodeError: If the database is away for longer than we wait, or refuses us.
-        """
-
-        def once() -> T:
-            with self._engine.connect().execution_options(**{READS: True}) as connection:
-                return work(connection)
-
-        return self._patiently(once, self._patience_s)
-
-    def upsert(self, table: Table, values: Mapping[str, Any]) -> Insert:
-        """The statement that inserts a row, or changes the one with its primary key."""
-        insert = (postgresql.insert if self.place.is_shared else sqlite.insert)(table).values(dict(values))
-        keys = [column.name for column in table.primary_key]
-        changed = {name: value for name, value in values.items() if name not in keys}
-        return insert.on_conflict_do_update(index_elements=keys, set_=changed)
-
-    def close(self) -> None:
-        """Close all connections."""
-        self._engine.dispose()
-
-    def _patiently(self, call: Callable[[], T], patience_s: float | None) -> T:
-        """What a call gives, once the database answers.
-
-        Raises:
-            NodeError: If it does not in time, or refuses us.
-        """
-        deadline = None if patience_s is None else time.monotonic() + patience_s
-        pause_s = FIRST_PAUSE_S
-        while True:
-            try:
-                return call()
-            except DBAPIError as error:
-                if not _will_pass(error) or (deadline is not None and time.monotonic() >= deadline):
-                    raise NodeError(f"the database {self.place} fails: {_first_line(error)}") from error
-                if pause_s == FIRST_PAUSE_S:
-                    _log.warning("waiting for the database %s: %s", self.place, _first_line(error))
-            time.sleep(pause_s)
-            pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
-
-
-def _will_pass(error: DBAPIError) -> bool:
-    """Whether an error is one that waiting heals: server away or starting, disk full, another writer."""
-    cause = error.orig
-    if isinstance(cause, sqlite3.Error):
-        # Extended codes keep the primary one in their low byte.
-        return getattr(cause, "sqlite_errorcode", 0) & 0xFF in PASSING_SQLITE
-    if isinstance(cause, psycopg.OperationalError) and cause.sqlstate is None:
-        return not any(
-            words in str(cause) for words in ("authentication failed", "does not exist", "no password supplied")
-        )
-    state = getattr(cause, "sqlstate", None) or ""
-    return error.connection_invalidated or state.startswith(PASSING_POSTGRES)
-
-
-def _first_line(error: DBAPIError) -> str:
-    """What the database says, without the statement and its values."""
-    return str(error.orig).strip().partition("\n")[0]
-
-
-def _postgres_engine(url: URL) -> Engine:
-    defaults = {name: value for name, value in POSTGRES_CONNECTION.items() if name not in url.query}
-    engine = create_engine(url, pool_pre_ping=True, connect_args=defaults)
     return engine.execution_options(schema_translate_map={None: SCHEMA})
 
 
-def _sqlite_engine(url: URL) -> Engine:
-    engine = create_engine(url)
-
-    @event.listens_for(engine, "connect")
-    def set_pragmas(connection: sqlite3.Connection, _: Any) -> None:  # noqa: ANN401 - SQLAlchemy's own record
-        connection.isolation_level = None  # SQLAlchemy begins transactions, not Python's driver
-        connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute("PRAGMA synchronous=FULL")
-        connection.execute(f"PRAGMA busy_timeout={int(BUSY_TIMEOUT_S * 1000)}")
-
-    @event.listens_for(engine, "begin")
-    def begin(connection: Connection) -> None:
-        # From the beginning: a reader that turns writer while another one commits would be refused at once.
-        connection.exec_driver_sql("BEGIN" if connection.get_execution_options().get(READS) else "BEGIN IMMEDIATE")
-
-    return engine
+def create_tables(engine: Engine, tables: MetaData) -> None:
+    """Make the tables that are not there yet, while no other process does."""
+    with engine.begin() as connection:
+        if engine.dialect.name == "postgresql":
+            connection.execute(text("SELECT pg_advisory_xact_lock(hashtext(:schema))"), {"schema": SCHEMA})
+            connection.execute(text(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}"))
+        else:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")  # the driver begins none for what makes tables
+        tables.create_all(connection)
 
 
-def _keep_write_ahead_log(url: URL) -> None:
-    """Set the mode of journal that SQLite keeps in the file itself."""
-    with contextlib.closing(sqlite3.connect(str(url.database), timeout=BUSY_TIMEOUT_S)) as connection:
-        connection.execute("PRAGMA journal_mode=WAL")
+def prepare_jobs(place: Place) -> None:
+    """Set what DBOS does not set on its file: a log by which readers and writers do not wait for each other."""
+    if not place.is_shared:
+        with contextlib.closing(sqlite3.connect(str(place.jobs.database), timeout=BUSY_TIMEOUT_S)) as connection:
+            connection.execute("PRAGMA journal_mode=WAL")
+
+
+def upsert(connection: Connection, table: Table, values: Mapping[str, Any], keys: Sequence[str]) -> None:
+    """Insert a row, or update the one with these keys."""
+    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    statement: Any = dialect.insert(table).values(**values)
+    changed = {name: value for name, value in values.items() if name not in keys}
+    if changed:
+        connection.execute(statement.on_conflict_do_update(index_elements=list(keys), set_=changed))
+    else:
+        connection.execute(statement.on_conflict_do_nothing(index_elements=list(keys)))
+
+
+def patiently(engine: Engine, work: Callable[[Connection], T]) -> T:
+    """Do a transaction again until it is through, however often the database goes away meanwhile.
+
+    Args:
+        engine: The database.
+        work: Gets the connection. In the rarest case it runs again after its commit: what it writes must be the same
+            the second time.
+
+    Returns:
+        What it gives.
+    """
+
+    def once() -> T:
+        with engine.begin() as connection:
+            return work(connection)
+
+    return _patiently(once, will_pass, engine.url, None)
+
+
+def will_pass(error: BaseException) -> bool:
+    """Whether waiting heals an error: the server is away or starts, the disk is full, another one writes."""
+    if not isinstance(error, DBAPIError):
+        return False
+    if isinstance(error.orig, sqlite3.Error):
+        # Extended codes keep the primary one in their low byte.
+        return getattr(error.orig, "sqlite_errorcode", 0) & 0xFF in PASSING_SQLITE
+    return error.connection_invalidated or (error.orig is not None and _is_away(error.orig))
+
+
+def _is_away(error: BaseException) -> bool:
+    """Whether an error of PostgreSQL's driver means that the server is away, and not that it refuses us."""
+    state = getattr(error, "sqlstate", None)
+    if state is None:
+        refused = any(words in str(error) for words in REFUSALS)
+        return isinstance(error, psycopg.OperationalError) and not refused
+    return str(state).startswith(PASSING_POSTGRES)
+
+
+def _patiently(call: Callable[[], T], passes: Callable[[BaseException], bool], url: URL, patience_s: float | None) -> T:
+    """What a call gives, once the database answers.
+
+    Raises:
+        NodeError: If the database is away for longer than we wait, or does not let us in.
+    """
+    deadline = None if patience_s is None else time.monotonic() + patience_s
+    pause_s = FIRST_PAUSE_S
+    while True:
+        try:
+            return call()
+        except (DBAPIError, psycopg.Error) as error:
+            said = str(getattr(error, "orig", error)).strip().partition("\n")[0]  # without the statement and its values
+            if not passes(error) or (deadline is not None and time.monotonic() >= deadline):
+                raise NodeError(f"the database {shown(url)} fails: {said}") from error
+            if pause_s == FIRST_PAUSE_S:
+                _log.warning("waiting for the database %s: %s", shown(url), said)
+        time.sleep(pause_s)
+        pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
+
+
+def shown(url: URL) -> str:
+    """An address without what is secret in it."""
+    return str(url.set(query={}).render_as_string(hide_password=True))
+
+
+def _set_pragmas(connection: sqlite3.Connection, _: Any) -> None:  # noqa: ANN401 - SQLAlchemy's own record
+    """A write-ahead log lets commands read while the node writes; every commit is on disk."""
+    # The lock from a transaction's first write on: one that came to it later would be refused, not kept waiting.
+    connection.isolation_level = "IMMEDIATE"
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute("PRAGMA synchronous=FULL")
+    connection.execute(f"PRAGMA busy_timeout={int(BUSY_TIMEOUT_S * 1000)}")

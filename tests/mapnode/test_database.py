@@ -1,5 +1,6 @@
 """Database: the same tables on SQLite and PostgreSQL; no password is shown; a database that is away is waited for."""
 
+import contextlib
 import re
 import secrets
 import sqlite3
@@ -7,9 +8,10 @@ import threading
 import time
 
 import pytest
-from sqlalchemy import Column, Float, Integer, MetaData, String, Table, make_url, select, text
+from sqlalchemy import Column, Float, Integer, MetaData, String, Table, make_url, select, text, update
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from mapnode.database import Database, place_of
+from mapnode.database import create_tables, open_database, patiently, place_of, prepare_jobs, upsert, will_pass
 from mapnode.errors import NodeError, WrongUse
 
 TABLES = MetaData()
@@ -29,152 +31,167 @@ def opened(place):
     """Opens the database, as often as asked; every connection is closed at the end."""
     made = []
 
-    def open_database(**how) -> Database:
-        made.append(Database(place, **how))
+    def open_it(**how):
+        made.append(open_database(place.records, **how))
         return made[-1]
 
-    yield open_database
-    for database in made:
-        database.close()
+    yield open_it
+    for engine in made:
+        engine.dispose()
 
 
-def rows(database):
-    return database.read(lambda c: [tuple(row) for row in c.execute(select(THINGS).order_by(THINGS.c.name))])
+@pytest.fixture
+def engine(opened):
+    engine = opened()
+    create_tables(engine, TABLES)
+    return engine
 
 
-def put(database, name, count, at=0.0):
-    values = {"name": name, "count": count, "at": at}
-    database.transaction(lambda c: c.execute(database.upsert(THINGS, values)))
+@pytest.fixture
+def on_postgres(postgres_url, tmp_path):
+    engine = open_database(place_of(tmp_path, postgres_url).records)
+    create_tables(engine, TABLES)
+    yield engine
+    engine.dispose()
 
 
-def test_what_was_committed_is_there_for_another_process(opened):
-    database = opened()
-    database.create(TABLES)
-    put(database, "one", 1, 0.5)
+def rows(engine):
+    with engine.connect() as connection:
+        return [tuple(row) for row in connection.execute(select(THINGS).order_by(THINGS.c.name))]
+
+
+def put(engine, name, count, at=0.0):
+    with engine.begin() as connection:
+        upsert(connection, THINGS, {"name": name, "count": count, "at": at}, ("name",))
+
+
+def test_what_was_committed_is_there_for_another_process(engine, opened):
+    put(engine, "one", 1, 0.5)
 
     assert rows(opened()) == [("one", 1, 0.5)]
 
 
-def test_making_the_tables_again_keeps_what_is_in_them(opened):
-    database = opened()
-    database.create(TABLES)
-    put(database, "one", 1)
+def test_making_the_tables_again_keeps_what_is_in_them(engine, opened):
+    put(engine, "one", 1)
     again = opened()
-    again.create(TABLES)
+    create_tables(again, TABLES)
 
     assert rows(again) == [("one", 1, 0.0)]
 
 
-def test_many_processes_may_make_the_tables_at_once(opened):
-    databases = [opened() for _ in range(6)]
+def in_threads(target, engines):
+    """Do the same on many connections at once; what failed."""
     failures = []
 
-    def create(database):
+    def work(engine):
         try:
-            database.create(TABLES)
-        except NodeError as error:
+            target(engine)
+        except (NodeError, DBAPIError) as error:
             failures.append(error)
 
-    threads = [threading.Thread(target=create, args=(database,)) for database in databases]
+    threads = [threading.Thread(target=work, args=(engine,)) for engine in engines]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-
-    assert failures == []
-
-
-def test_an_upsert_changes_the_row_with_its_key_and_no_other(opened):
-    database = opened()
-    database.create(TABLES)
-    put(database, "one", 1)
-    put(database, "two", 2)
-    put(database, "one", 3, 7.0)
-
-    assert rows(database) == [("one", 3, 7.0), ("two", 2, 0.0)]
+    return failures
 
 
-def test_a_transaction_that_fails_leaves_nothing(opened):
-    database = opened()
-    database.create(TABLES)
+def test_many_processes_may_make_the_tables_at_once(opened):
+    assert in_threads(lambda engine: create_tables(engine, TABLES), [opened() for _ in range(6)]) == []
 
-    def work(connection):
-        connection.execute(database.upsert(THINGS, {"name": "one", "count": 1, "at": 0.0}))
+
+def test_an_upsert_changes_the_row_with_its_key_and_no_other(engine):
+    put(engine, "one", 1)
+    put(engine, "two", 2)
+    put(engine, "one", 3, 7.0)
+
+    assert rows(engine) == [("one", 3, 7.0), ("two", 2, 0.0)]
+
+
+def test_a_transaction_that_fails_leaves_nothing(engine):
+    def fail(connection):
+        upsert(connection, THINGS, {"name": "one", "count": 1, "at": 0.0}, ("name",))
         raise KeyError("on purpose")
 
     with pytest.raises(KeyError):
-        database.transaction(work)
-    assert rows(database) == []
+        patiently(engine, fail)
+
+    assert rows(engine) == []
 
 
-def test_writers_at_the_same_time_lose_no_update(opened):
-    databases = [opened() for _ in range(4)]
-    databases[0].create(TABLES)
-    put(databases[0], "one", 0)
+def test_writers_at_the_same_time_lose_no_update(engine, opened):
+    put(engine, "one", 0)
 
-    def count_up(connection):
-        row = connection.execute(select(THINGS.c.count).where(THINGS.c.name == "one").with_for_update())
-        connection.execute(THINGS.update().values(count=row.scalar_one() + 1))
-
-    def work(database):
+    def count_up(engine):
         for _ in range(25):
-            database.transaction(count_up)
+            patiently(engine, lambda c: c.execute(update(THINGS).values(count=THINGS.c.count + 1)))
 
-    threads = [threading.Thread(target=work, args=(database,)) for database in databases]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    assert in_threads(count_up, [opened() for _ in range(4)]) == []
+    assert rows(engine) == [("one", 100, 0.0)]
 
-    assert rows(databases[0]) == [("one", 100, 0.0)]
+
+def test_an_error_that_waiting_does_not_heal_is_told_at_once(engine):
+    put(engine, "one", 1)
+
+    with pytest.raises(NodeError, match=r"fails: .*(UNIQUE|duplicate key)") as raised:
+        patiently(engine, lambda c: c.execute(THINGS.insert().values(name="one")))
+    assert isinstance(raised.value.__cause__, IntegrityError)
+    assert not will_pass(raised.value.__cause__)
 
 
 def test_readers_do_not_wait_for_a_writer(tmp_path):
-    database, other = Database(place_of(tmp_path)), Database(place_of(tmp_path))
-    database.create(TABLES)
+    place = place_of(tmp_path)
+    engine, other = open_database(place.records), open_database(place.records)
+    create_tables(engine, TABLES)
 
-    def look_from_elsewhere(connection):
-        connection.execute(database.upsert(THINGS, {"name": "one", "count": 1, "at": 0.0}))
-        return rows(other)
+    with engine.begin() as connection:
+        upsert(connection, THINGS, {"name": "one", "count": 1, "at": 0.0}, ("name",))
+        seen = rows(other)
 
-    assert database.transaction(look_from_elsewhere) == []
-    database.close()
-    other.close()
+    assert seen == []
+    engine.dispose()
+    other.dispose()
 
 
 def test_sqlite_files_are_as_safe_as_sqlite_can(tmp_path):
     place = place_of(tmp_path)
-    database = Database(place)
-    database.create(TABLES)
+    prepare_jobs(place)
+    engine = open_database(place.records)
+    with engine.connect() as connection:
+        found = [connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in ("journal_mode", "synchronous")]
+    engine.dispose()
 
-    for url in (place.records, place.jobs):
-        with sqlite3.connect(url.database) as connection:
-            assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
-        connection.close()
-    assert database.read(lambda c: c.exec_driver_sql("PRAGMA synchronous").scalar()) == 2
-    database.close()
+    with contextlib.closing(sqlite3.connect(place.jobs.database)) as connection:
+        assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    assert found == ["wal", 2]
+
+
+def test_a_full_disk_will_pass(tmp_path):
+    engine = open_database(place_of(tmp_path).records)
+    create_tables(engine, TABLES)
+    with engine.connect() as connection:
+        connection.exec_driver_sql("PRAGMA max_page_count=1")
+        with pytest.raises(DBAPIError, match="full") as raised:
+            connection.execute(THINGS.insert().values(name="x" * 100_000))
+    engine.dispose()
+
+    assert will_pass(raised.value)
 
 
 @pytest.mark.postgres
-def test_on_postgresql_our_tables_are_in_a_schema_of_their_own(postgres_url, tmp_path):
-    database = Database(place_of(tmp_path, postgres_url))
-    database.create(TABLES)
-
-    found = database.read(
-        lambda c: c.execute(text("SELECT schemaname FROM pg_tables WHERE tablename = 'things'")).scalars().all()
-    )
-    database.close()
-    assert found == ["mapnode"]
+def test_on_postgresql_our_tables_are_in_a_schema_of_their_own(on_postgres):
+    with on_postgres.connect() as connection:
+        query = text("SELECT schemaname FROM pg_tables WHERE tablename = 'things'")
+        assert connection.execute(query).scalars().all() == ["mapnode"]
 
 
 @pytest.mark.postgres
 @pytest.mark.parametrize("fate", ["stop", "kill"])
-def test_a_call_waits_for_a_postgresql_that_went_away_and_goes_on(postgres_server, postgres_url, tmp_path, fate):
-    database = Database(place_of(tmp_path, postgres_url))
-    database.create(TABLES)
-    put(database, "before", 1)
+def test_a_call_waits_for_a_postgresql_that_went_away_and_goes_on(postgres_server, on_postgres, fate):
+    put(on_postgres, "before", 1)
     getattr(postgres_server, fate)()
-    waiting = threading.Thread(target=put, args=(database, "meanwhile", 2), daemon=True)
+    waiting = threading.Thread(target=put, args=(on_postgres, "meanwhile", 2), daemon=True)
     waiting.start()
     waiting.join(0.5)
     was_waiting = waiting.is_alive()
@@ -182,22 +199,38 @@ def test_a_call_waits_for_a_postgresql_that_went_away_and_goes_on(postgres_serve
     waiting.join(30)
 
     assert was_waiting
-    assert rows(database) == [("before", 1, 0.0), ("meanwhile", 2, 0.0)]
-    database.close()
+    assert rows(on_postgres) == [("before", 1, 0.0), ("meanwhile", 2, 0.0)]
+
+
+@pytest.mark.postgres
+def test_a_transaction_that_postgresql_did_not_survive_is_done_again(postgres_server, on_postgres):
+    times = []
+
+    def work(connection):
+        upsert(connection, THINGS, {"name": "one", "count": len(times), "at": 0.0}, ("name",))
+        times.append(connection)
+        if len(times) == 1:
+            postgres_server.kill()
+            postgres_server.start()
+        upsert(connection, THINGS, {"name": "two", "count": len(times), "at": 0.0}, ("name",))
+
+    patiently(on_postgres, work)
+
+    assert rows(on_postgres) == [("one", 1, 0.0), ("two", 2, 0.0)]
 
 
 @pytest.mark.postgres
 def test_a_command_does_not_wait_for_ever(postgres_server, postgres_url, tmp_path):
-    database = Database(place_of(tmp_path, postgres_url), patience_s=0.2)
+    engine = open_database(place_of(tmp_path, postgres_url).records, patience_s=0.2)
     postgres_server.stop()
     begun = time.monotonic()
     try:
         with pytest.raises(NodeError, match=r"the database postgresql.*@127\.0\.0\.1:\d+/test_\w+ fails: .*refused"):
-            rows(database)
+            rows(engine)
     finally:
         postgres_server.start()
     assert time.monotonic() - begun < 10
-    database.close()
+    engine.dispose()
 
 
 @pytest.mark.postgres
@@ -206,12 +239,12 @@ def test_a_wrong_password_is_told_at_once_and_not_shown(postgres_url, tmp_path):
     (tmp_path / "pgpass").write_text(f"*:*:*:*:{secret}\n")
     (tmp_path / "pgpass").chmod(0o600)
     url = make_url(postgres_url).set(query={"passfile": str(tmp_path / "pgpass")})
-    database = Database(place_of(tmp_path, url.render_as_string()))
+    engine = open_database(place_of(tmp_path, url.render_as_string()).records)
 
     with pytest.raises(NodeError, match="password authentication failed") as raised:
-        database.create(TABLES)
+        create_tables(engine, TABLES)
     assert secret not in str(raised.value)
-    database.close()
+    engine.dispose()
 
 
 @pytest.mark.parametrize("url", ["mysql://host/x", "sqlite:///x", "nonsense", "", "postgresql+asyncpg//x"])
