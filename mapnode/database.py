@@ -16,6 +16,7 @@ import logging
 import sqlite3
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import psycopg
@@ -27,7 +28,6 @@ from mapnode.errors import NodeError, WrongUse
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from pathlib import Path
 
     from sqlalchemy import Connection, Dialect, Engine, MetaData, Table
 
@@ -70,6 +70,11 @@ class Place:
     def is_shared(self) -> bool:
         """Whether processes on other machines can reach it."""
         return self.records.get_backend_name() == "postgresql"
+
+    @property
+    def exists(self) -> bool:
+        """Whether there can be something: a server, or files."""
+        return self.is_shared or Path(str(self.records.database)).is_file()
 
     @property
     def jobs_url(self) -> str:

@@ -32,6 +32,7 @@ from pydicom.uid import (
 
 from mapnode.cli.printing import new_table, print_error, print_line, print_table
 from mapnode.cli.run import print_result
+from mapnode.database import place_of
 from mapnode.errors import NodeError, WrongUse
 from mapnode.jobs.ledger import Ledger
 from mapnode.node_state import STATE_NAME
@@ -39,7 +40,7 @@ from mapnode.pacs.orthanc_client import OrthancClient
 from mapnode.pacs.orthanc_configuration import load_credentials
 from mapnode.pacs.orthanc_process import free_port
 from mapnode.phantom import Phantom, build_trunk_phantom, write_ct_series
-from mapnode.records import Records, records_url
+from mapnode.records import Records
 from mapnode.records.job_states import ACTIVE
 from mapnode.share import import_root
 from operators.core.contract import EXIT_CODES, RESULT_NAME, ExitCode, Result, Status
@@ -220,7 +221,7 @@ def _follow(var: Path) -> list[dict[str, Any]]:
     Raises:
         NodeError: If no job ends in time.
     """
-    ledger, seen = Ledger(var), set[tuple[str, str]]()
+    ledger, seen = Ledger(place_of(var)), set[tuple[str, str]]()
     started = time.monotonic()
     try:
         while time.monotonic() - started < JOB_TIMEOUT_S:
@@ -285,7 +286,7 @@ def _collect(var: Path, jobs: list[dict[str, Any]], target: Path) -> tuple[int, 
 
 def _print_decisions(var: Path) -> None:
     """Why no rule matched any series."""
-    records = Records(records_url(var))
+    records = Records(place_of(var).records)
     for decision in records.decisions.all():
         clause = decision.clauses[-1]
         series = f"series ...{decision.series_instance_uid[-12:]}"

@@ -29,10 +29,12 @@ from mapnode.intake.corroborator import Corroborator
 from mapnode.intake.deciding import Decider
 from mapnode.intake.feed import Feed
 from mapnode.intake.source import SourceReader
+from mapnode.jobs.lease import require_lease
 from mapnode.jobs.publisher import Publisher
 from mapnode.jobs.scheduler import Capacity, Scheduler
+from mapnode.jobs.takeover import NODE, Presence
 from mapnode.jobs.work import Workplace
-from mapnode.jobs.workflow import JobRunner
+from mapnode.jobs.workflow import QUEUE, JobRunner
 from mapnode.node_state import STATE_NAME
 from mapnode.pacs.change_follower import ChangeFollower, FilePositionStore, FollowState
 from mapnode.pacs.errors import PacsError
@@ -41,7 +43,7 @@ from mapnode.pacs.events import ChangedEvent, CommitmentEvent, DeletedEvent, Ins
 from mapnode.pacs.gate import Gate
 from mapnode.pacs.orthanc_configuration import Modality, OrthancSettings, PluginSettings, write_private
 from mapnode.pacs.orthanc_process import OrthancProcess
-from mapnode.records import JobState, Records, records_url
+from mapnode.records import JobState, Records
 from mapnode.records.job_states import ACTIVE
 from mapnode.records.switches import INTAKE, JOBS
 from mapnode.rules import load_rules
@@ -150,7 +152,7 @@ class Node:
         self._orthanc_version = self._orthanc.wait_until_ready().version
         client = stack.enter_context(self._orthanc.client())
         self._gate = Gate(client)
-        records = self._records = Records(records_url(self.folder))
+        records = self._records = Records(self.settings.place.records)
         stack.callback(records.close)
         limit_mb = self.settings.memory_mb
         self._workers = WarmWorkers(memory_bytes=None if limit_mb is None else int(limit_mb * 1e6))
@@ -158,14 +160,16 @@ class Node:
         self._stager = Stager(self.folder / "stages")
         stack.callback(self._stager.stop)
         reader = SourceReader(client, self._orthanc.settings.storage)
-        self._runner = JobRunner(self._workplace(reader, records), workers=self.settings.workers)
+        presence = Presence(records.engine, NODE, [QUEUE])
+        self._roll = presence.roll
+        self._runner = JobRunner(self._workplace(reader, records), self.settings.place, presence)
         self._coordinator = self._coordinate(reader, records, stack)
         feed = Feed(client, self._coordinator.tell)
         self._follower = ChangeFollower(
             client, FilePositionStore(self.folder / "position.json"), feed.on_instance, poll_s=self.settings.poll_s
         )
         stack.callback(self._join)
-        self._runner.launch()
+        self._runner.launch(self.settings.workers)
         stack.callback(self._runner.stop)
         self._coordinator.reconcile()
         self._serve(listener, token, feed, stack)
@@ -183,6 +187,7 @@ class Node:
             self._workers,
             self.settings.job_timeout_s,
             self.settings.timeouts_s,
+            require_lease=require_lease,
             stage_of=self._stager.folder,
             on_end=lambda: self._coordinator.wake(),
         )
@@ -219,10 +224,13 @@ class Node:
         return coordinator
 
     def _capacity(self) -> Capacity:
-        """What may run at the same time; nothing where there is no room on the disk."""
+        """What all processes may run at the same time, on machines like this one; nothing without room on the disk."""
         if free_mb(self.folder) < self.settings.min_free_mb:
             return Capacity(0, 0, 0)
-        return Capacity(self.settings.workers, self.settings.gpus, self._workers.memory_bytes)
+        helping = self._roll.serving(QUEUE)
+        machines = len({one.machine for one in helping})
+        slots = sum(one.slots for one in helping)
+        return Capacity(slots, machines * self.settings.gpus, machines * self._workers.memory_bytes)
 
     def _study_quiet_s(self, rule_name: str) -> float | None:
         """The silence that a study rule asks for; None for rules about series, and for those that are gone."""

@@ -9,6 +9,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from mapnode.app_catalogue import list_apps
+from mapnode.database import Place, place_of
 from mapnode.errors import WrongUse
 from mapnode.intake.completeness import Patience
 from mapnode.jobs.hours import Hours
@@ -53,6 +54,8 @@ class Settings(_Part):
 
     var: Path = Path("var")
     """Everything that the node keeps: Orthanc's storage, databases, jobs, quarantine, logs."""
+    database: str | None = None
+    """`postgresql://user@host/database?passfile=FILE`, where workers on other machines help; SQLite in `var` else."""
     rules: Path = Path("rules.yaml")
     orthanc: OrthancPart = OrthancPart()
     objects: dict[ObjectKind, bool | str] = Field(default_factory=dict)
@@ -96,6 +99,15 @@ class Settings(_Part):
     def _hours(cls, value: object) -> object:
         """HH:MM-HH:MM as hours."""
         return Hours.parse(value) if isinstance(value, str) else value
+
+    @property
+    def place(self) -> Place:
+        """Where the database is.
+
+        Raises:
+            WrongUse: If it cannot be there.
+        """
+        return place_of(self.var.resolve(), self.database)
 
     @property
     def patience(self) -> Patience:

@@ -14,13 +14,14 @@ from typing import Any, TypeVar
 
 import yaml
 
+from mapnode.database import Place, place_of
 from mapnode.demo import storescu_command
 from mapnode.jobs.ledger import Ledger
 from mapnode.node_state import STATE_NAME
 from mapnode.pacs.orthanc_client import OrthancClient
 from mapnode.pacs.orthanc_configuration import load_credentials
 from mapnode.pacs.orthanc_process import free_port
-from mapnode.records import Records, records_url
+from mapnode.records import Records
 from mapnode.records.job_states import ACTIVE
 
 T = TypeVar("T")
@@ -45,6 +46,7 @@ class NodeUnderTest:
         self.dicom_port, self.http_port, self.receiver_port = free_port(), free_port(), free_port()
         self.process: subprocess.Popen[bytes] | None = None
         folder.mkdir(parents=True, exist_ok=True)
+        self.database = settings.get("database")
         document = {
             "var": "var",
             "settle_s": 0.5,
@@ -71,6 +73,10 @@ class NodeUnderTest:
     @property
     def var(self) -> Path:
         return self.folder / "var"
+
+    @property
+    def place(self) -> Place:
+        return place_of(self.var, self.database)
 
     @property
     def log(self) -> str:
@@ -128,7 +134,7 @@ class NodeUnderTest:
         return json.loads(done.stdout)
 
     def jobs(self) -> list[dict[str, Any]]:
-        ledger = Ledger(self.var)
+        ledger = Ledger(self.place)
         try:
             return ledger.newest()
         finally:
@@ -159,7 +165,7 @@ class NodeUnderTest:
 
     def decisions(self, series_instance_uid: str | None = None) -> list[Any]:
         """What the rules said, of one series or of all, once they said anything."""
-        records = Records(records_url(self.var))
+        records = Records(self.place.records)
         try:
             return wait_for(lambda: records.decisions.all(series_instance_uid), 30, "a decision")
         finally:

@@ -23,7 +23,7 @@ def open_ledger(config: Path | None) -> Iterator[Ledger]:
     """
     from mapnode.jobs.ledger import Ledger
 
-    ledger = Ledger(settings_of(config).var)
+    ledger = Ledger(settings_of(config).place)
     try:
         yield ledger
     finally:

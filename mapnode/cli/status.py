@@ -84,7 +84,7 @@ def _queues(settings: Settings) -> list[dict[str, Any]]:
     from mapnode.jobs.workflow import QUEUE
 
     try:
-        ledger = Ledger(settings.var)
+        ledger = Ledger(settings.place)
     except WrongUse:
         return []
     try:

@@ -55,7 +55,7 @@ class Executor:
         id: Its name to DBOS; a process that starts again has another one.
         kind: "node" or "worker".
         queues: Names of the queues that it serves, separated by commas.
-        slots: Jobs that it runs at the same time.
+        slots: Jobs that it runs at the same time; none until it is ready.
         host: Name of its machine, for people.
         machine: Start of the machine's system and namespace of its processes: where `pid` means something.
         pid: Its process.
@@ -88,14 +88,14 @@ class Executor:
         return self.machine == machine and _start_of(self.pid) != self.pid_started
 
 
-def this_process(kind: str, queues: Sequence[str], slots: int = 1) -> Executor:
+def this_process(kind: str, queues: Sequence[str]) -> Executor:
     """What this process says of itself when it starts."""
     host, pid, now = socket.gethostname(), os.getpid(), time.time()
     return Executor(
         id=f"{kind}-{host}-{pid}-{secrets.token_hex(4)}",
         kind=kind,
         queues=",".join(queues),
-        slots=slots,
+        slots=0,
         host=host,
         machine=this_machine(),
         pid=pid,
@@ -155,9 +155,9 @@ class Roll:
         query = select(EXECUTORS).order_by(EXECUTORS.c.started_at, EXECUTORS.c.id)
         return patiently(self._engine, lambda c: [Executor(**row._mapping) for row in c.execute(query)])
 
-    def slots(self, queue: str) -> int:
-        """How many jobs of a queue all processes together run at the same time."""
-        return sum(one.slots for one in self.all() if one.state == RUNNING and queue in one.queues.split(","))
+    def serving(self, queue: str) -> list[Executor]:
+        """The processes that take jobs of a queue."""
+        return [one for one in self.all() if one.state == RUNNING and queue in one.queues.split(",")]
 
     def bury(self, lost: Iterable[Executor]) -> None:
         """Declare processes dead, unless they moved since they were seen."""

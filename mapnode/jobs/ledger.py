@@ -8,42 +8,45 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy.exc import DatabaseError
 
 from mapnode.errors import NodeError, WrongUse
+from mapnode.jobs.executors import Roll
 from mapnode.jobs.workflow import STEPS
-from mapnode.records import ENDED, JobState, Records, records_url
+from mapnode.records import ENDED, JobState, Records
 from mapnode.records.requests import RequestKind
-from mapnode.records.store import RECORDS_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
+    from mapnode.database import Place
     from mapnode.records import JobRecord
     from mapnode.records.jobs import HistoryRecord
 
 ANSWER_S = 10.0
 """A running node takes a request within this."""
 LOOK_S = 0.02
+PATIENCE_S = 5.0
+"""A command does not wait longer for a database that is away."""
 
 
 class Ledger:
     """The jobs of a node, read from its records; what changes them is asked of the node."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, place: Place) -> None:
         """Open the records.
 
         Args:
-            folder: The node's folder (var).
+            place: Where they are.
 
         Raises:
             WrongUse: If there are none.
             NodeError: If they cannot be read.
         """
-        if not (folder / RECORDS_NAME).is_file():
-            raise WrongUse(f"there is no node in {folder}: `mapnode up` makes one")
+        if not place.exists:
+            raise WrongUse(f"there is no node's database {place}: `mapnode up` makes one")
         try:
-            self.records = Records(records_url(folder))
+            self.records = Records(place.records, patience_s=PATIENCE_S)
+            self.roll = Roll(self.records.engine)
         except DatabaseError as error:
-            raise NodeError(f"{folder / RECORDS_NAME} cannot be read: {error.orig}") from error
+            raise NodeError(f"{place} cannot be read: {error.orig}") from error
 
     def close(self) -> None:
         """Close the records."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dbos import DBOS
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
 BEAT_S = 1.0
+NODE, WORKER = "node", "worker"
 SILENT_LOOKS = 10
 """A process that does not move for so many looks of the others, a beat each, is given up."""
 
@@ -33,6 +35,9 @@ class Presence:
     """This process among the others: tells that it lives, and takes over from those that do not.
 
     `executor_id` is what DBOS has to be configured with; `enter` comes before DBOS is launched, `watch` after.
+
+    Attributes:
+        roll: All processes.
     """
 
     def __init__(
@@ -41,7 +46,6 @@ class Presence:
         kind: str,
         queues: Sequence[str],
         *,
-        slots: int = 1,
         beat_s: float = BEAT_S,
         silent_looks: int = SILENT_LOOKS,
     ) -> None:
@@ -51,14 +55,13 @@ class Presence:
             engine: Where the processes find each other.
             kind: "node" or "worker".
             queues: Queues that it serves.
-            slots: Jobs that it runs at the same time.
             beat_s: Time between heartbeats, and between looks at the others.
             silent_looks: See SILENT_LOOKS.
         """
-        self._me = this_process(kind, queues, slots)
+        self._me = this_process(kind, queues)
         self._state = RUNNING
         self._beat_s = beat_s
-        self._roll = Roll(engine)
+        self.roll = Roll(engine)
         self._watch = Watch(self._me.id, self._me.machine, silent_looks=silent_looks)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="presence", daemon=True)
@@ -68,13 +71,24 @@ class Presence:
         """The name of this process; another one at each start."""
         return self._me.id
 
+    @property
+    def is_node(self) -> bool:
+        """Whether it is the node's process, and no further worker's."""
+        return self._me.kind == NODE
+
     def enter(self) -> None:
         """Be there, before the first job is taken."""
-        self._roll.forget_old()
-        self._roll.beat(self._me)
+        self.roll.forget_old()
+        self.roll.beat(self._me)
 
-    def watch(self) -> None:
-        """Begin to count heartbeats and to look at the others; jobs of those that are gone are requeued first."""
+    def watch(self, slots: int) -> None:
+        """Begin to count heartbeats and to look at the others; jobs of those that are gone are requeued first.
+
+        Args:
+            slots: Jobs that this process runs at the same time.
+        """
+        self._me = replace(self._me, slots=slots)
+        self._beat()
         self._look()
         self._thread.start()
 
@@ -95,25 +109,26 @@ class Presence:
         while not self._stop.wait(self._beat_s):
             try:
                 self._beat()
-                self._look()
+                if self._state == RUNNING:
+                    self._look()
             except Exception as error:  # noqa: BLE001 - a heart must not stop because it stumbled
                 _log.error("heartbeat: %s", error)
 
     def _beat(self) -> None:
         self._me = beaten(self._me, self._state)
-        if self._roll.beat(self._me) == DEAD:
+        if self.roll.beat(self._me) == DEAD:
             _log.warning(
                 "%s was silent for too long; others took over its jobs, and it goes on with new ones", self._me.id
             )
 
     def _look(self) -> None:
-        lost = self._watch.look(self._roll.all())
+        lost = self._watch.look(self.roll.all())
         if lost:
-            self._roll.bury(lost)
+            self.roll.bury(lost)
             _log.warning("gone: %s; what they had begun is taken over", ", ".join(one.id for one in lost))
         # In this order: who has a job was on the roll before it.
         busy = _executors_with_jobs()
-        orphaned = sorted(busy - {one.id for one in self._roll.all() if one.is_living})
+        orphaned = sorted(busy - {one.id for one in self.roll.all() if one.is_living})
         if orphaned:
             for handle in DBOS._recover_pending_workflows(orphaned):
                 _log.warning("job %s is taken over from a process that is gone", handle.get_workflow_id())

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from dbos import DBOS, SetWorkflowID
 
+from mapnode.database import prepare_jobs, will_pass
 from mapnode.jobs import work
 from mapnode.jobs.failures import ending_of, is_ours
 from mapnode.pacs.errors import OrthancUnreachable
@@ -22,10 +23,11 @@ from operators.core.contract import Result, Status
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from dbos import DBOSConfig
 
+    from mapnode.database import Place
+    from mapnode.jobs.takeover import Presence
     from mapnode.jobs.work import Workplace
     from mapnode.records import JobRecord
 
@@ -44,36 +46,41 @@ STEPS = ("stage", "run", "check", "confirm", "store", "reject")
 _log = logging.getLogger(__name__)
 
 
-def database_url(folder: Path) -> str:
-    """Where DBOS keeps the steps of running jobs."""
-    return f"sqlite:///{folder / 'jobs.sqlite'}"
-
-
 class JobRunner:
     """Runs jobs durably. One a process."""
 
-    def __init__(self, place: Workplace, *, workers: int) -> None:
+    def __init__(self, place: Workplace, database: Place, presence: Presence) -> None:
         """Define the workflows; nothing runs yet.
 
         Args:
             place: What the stages work with.
-            workers: Jobs at the same time in this process.
+            database: Where the steps of running jobs are kept.
+            presence: This process among those that share the jobs.
         """
+        prepare_jobs(database)
         config: DBOSConfig = {
             "name": "mapnode",
-            "system_database_url": database_url(place.folder),
+            "system_database_url": database.jobs_url,
             "application_version": SCHEMA_VERSION,
-            "executor_id": "node",
+            "executor_id": presence.executor_id,
             "console_log_level": "CRITICAL",
         }
         DBOS(config=config)
-        self._workers = workers
+        self._presence = presence
         self._compute, self._publish, self._withdraw = _define(place)
 
-    def launch(self) -> None:
-        """Begin: what was interrupted goes on first."""
+    def launch(self, slots: int) -> None:
+        """Begin; what dead processes had begun is taken over.
+
+        Args:
+            slots: Jobs at the same time in each process. What the node says holds for all.
+        """
+        self._presence.enter()
         DBOS.launch()
-        DBOS.register_queue(QUEUE, worker_concurrency=self._workers, polling_interval_sec=POLLING_S)
+        conflict: Any = "always_update" if self._presence.is_node else "never_update"
+        DBOS.register_queue(QUEUE, worker_concurrency=slots, polling_interval_sec=POLLING_S, on_conflict=conflict)
+        queue = DBOS.retrieve_queue(QUEUE)
+        self._presence.watch((queue and queue.worker_concurrency) or slots)
 
     def compute(self, job: JobRecord) -> None:
         """Have a job's results made; nothing happens where that was begun already."""
@@ -99,9 +106,15 @@ class JobRunner:
         """Keep a workflow from going on."""
         DBOS.cancel_workflow(workflow)
 
-    def stop(self) -> None:
-        """End; what runs is run again at the next start."""
-        DBOS.destroy(workflow_completion_timeout_sec=0)
+    def stop(self, *, patience_s: int = 0) -> None:
+        """End: take no more jobs; what does not end in time is handed back and goes on in another process.
+
+        Args:
+            patience_s: How long to wait for jobs that are under way.
+        """
+        self._presence.drain()
+        DBOS.destroy(workflow_completion_timeout_sec=patience_s)
+        self._presence.leave()
 
 
 def _define(place: Workplace) -> tuple[Callable[[str], None], Callable[[str], None], Callable[[str, str], None]]:
@@ -156,7 +169,7 @@ def _compute_steps(place: Workplace) -> tuple[Callable[..., Any], ...]:
             _move(place, job, JobState.WAITING, "computed; waits until the source is complete")
         work.clean(place, job)
 
-    once = {"should_retry": lambda error: isinstance(error, WorkerLost), "interval_seconds": 0.2}
+    once = {"should_retry": lambda e: isinstance(e, WorkerLost) or will_pass(e), "interval_seconds": 0.2}
     return (
         _step(place, "stage", work.stage),
         _step(place, "run", work.run, retries_allowed=True, max_attempts=WORKER_ATTEMPTS, **once),
@@ -229,11 +242,11 @@ def _move(place: Workplace, job: str, state: JobState, reason: str) -> None:
 
 
 def _patient() -> dict[str, Any]:
-    """How a step waits for an Orthanc that does not answer."""
+    """How a step waits for an Orthanc that does not answer, and goes on after a database that broke off."""
     return {
         "retries_allowed": True,
         "max_attempts": ORTHANC_ATTEMPTS,
         "interval_seconds": 0.5,
         "backoff_rate": 2.0,
-        "should_retry": lambda error: isinstance(error, OrthancUnreachable),
+        "should_retry": lambda error: isinstance(error, OrthancUnreachable) or will_pass(error),
     }

@@ -5,7 +5,7 @@ from mapnode.records.job_states import ENDED, JobState
 from mapnode.records.jobs import JobRecord, Jobs
 from mapnode.records.pending import Pending, PendingSeries
 from mapnode.records.requests import Request, Requests
-from mapnode.records.store import Records, records_url
+from mapnode.records.store import Records
 from mapnode.records.switches import Switches
 
 __all__ = [
@@ -21,5 +21,4 @@ __all__ = [
     "Request",
     "Requests",
     "Switches",
-    "records_url",
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mapnode.database import open_database
+from mapnode.database import create_tables, open_database
 from mapnode.records.decisions import Decisions
 from mapnode.records.jobs import Jobs
 from mapnode.records.pending import Pending
@@ -14,20 +14,14 @@ from mapnode.records.switches import Switches
 from mapnode.records.tables import METADATA
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-RECORDS_NAME = "records.sqlite"
-
-
-def records_url(folder: Path) -> str:
-    """Where the records of a node without a database server are."""
-    return f"sqlite:///{folder / RECORDS_NAME}"
+    from sqlalchemy import URL
 
 
 class Records:
     """The tables, by what they are about.
 
     Attributes:
+        engine: The database.
         pending: Series that grew and were not decided since.
         decisions: What the rules said.
         jobs: Jobs, their states and their history.
@@ -36,21 +30,22 @@ class Records:
         requests: What commands ask for.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: URL, *, patience_s: float | None = None) -> None:
         """Open the database, and make the tables where they are missing.
 
         Args:
-            url: SQLAlchemy's form.
+            url: Where it is (mapnode.database.Place).
+            patience_s: How long to wait for a database that is away; None for ever.
         """
-        self._engine = open_database(url)
-        METADATA.create_all(self._engine)
-        self.pending = Pending(self._engine)
-        self.decisions = Decisions(self._engine)
-        self.jobs = Jobs(self._engine)
-        self.rejections = Rejections(self._engine)
-        self.switches = Switches(self._engine)
-        self.requests = Requests(self._engine)
+        self.engine = open_database(url, patience_s=patience_s)
+        create_tables(self.engine, METADATA)
+        self.pending = Pending(self.engine)
+        self.decisions = Decisions(self.engine)
+        self.jobs = Jobs(self.engine)
+        self.rejections = Rejections(self.engine)
+        self.switches = Switches(self.engine)
+        self.requests = Requests(self.engine)
 
     def close(self) -> None:
         """Close the database."""
-        self._engine.dispose()
+        self.engine.dispose()

@@ -73,7 +73,7 @@ def test_who_moved_since_it_was_seen_is_not_declared_dead(roll):
     assert roll.all()[0].is_living
 
 
-def test_slots_are_those_of_processes_that_take_jobs_of_the_queue(roll):
+def test_only_living_processes_that_do_not_drain_serve_a_queue(roll):
     for one in (
         remote("a", queues="jobs,research", slots=2),
         remote("b", queues="jobs", slots=3),
@@ -83,7 +83,8 @@ def test_slots_are_those_of_processes_that_take_jobs_of_the_queue(roll):
     ):
         roll.beat(one)
 
-    assert [roll.slots(queue) for queue in ("jobs", "research", "none")] == [5, 2, 0]
+    serving = {queue: [one.id for one in roll.serving(queue)] for queue in ("jobs", "research", "none")}
+    assert serving == {"jobs": ["a", "b"], "research": ["a"], "none": []}
 
 
 def test_processes_that_ended_long_ago_are_forgotten_and_living_ones_never(roll):

@@ -71,7 +71,7 @@ def main() -> None:
     )
     DBOS.launch()
     DBOS.register_queue(QUEUE, worker_concurrency=1, polling_interval_sec=0.02)
-    presence.watch()
+    presence.watch(1)
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     note("ready")
