@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import hashlib
 import json
 import logging
 import shutil
+import tempfile
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,7 +25,7 @@ from operators.core.contract import Job, Result
 from operators.core.reading import read_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from mapnode.intake.source import SourceReader
     from mapnode.pacs.orthanc_client import OrthancClient
@@ -102,7 +104,8 @@ def stage(place: Workplace, job: str) -> dict[str, int]:
         SourceChanged: If the source is not what the job was made for.
     """
     series = current_input(place.reader, place.records, place.record(job).spec)
-    linked = place_input(place.reader, series, place.job_folder(job) / "input")
+    with _renewed(place, job, "input") as folder:
+        linked = place_input(place.reader, series, folder)
     return {
         "instances": sum(len(one.instances) for one in series),
         "linked": linked,
@@ -127,9 +130,6 @@ def run(place: Workplace, job: str) -> dict[str, Any]:
         raise AppChanged(
             f"{spec.app} is {app.manifest.application.version} now, the job was made for {spec.app_version}"
         )
-    output = place.job_folder(job) / "output"
-    shutil.rmtree(output, ignore_errors=True)
-    output.mkdir(parents=True)
     stage_folder = place.stage_of(spec.series_ids[0]) if len(spec.series_ids) == 1 else None
     order = Job(
         identity=spec.identity,
@@ -140,16 +140,37 @@ def run(place: Workplace, job: str) -> dict[str, Any]:
         objects=spec.objects,
         staged=None if stage_folder is None else str(stage_folder),
     )
-    result = place.workers.of(app).run(
-        place.job_folder(job) / "input",
-        output,
-        order,
-        timeout_s=place.timeouts_s.get(spec.app, place.timeout_s),
-        on_progress=_Progress(place.records, job),
-        cancelled=lambda: place.records.jobs.state(job) is not JobState.RUNNING,
-    )
+    with _renewed(place, job, "output") as output:
+        result = place.workers.of(app).run(
+            place.job_folder(job) / "input",
+            output,
+            order,
+            timeout_s=place.timeouts_s.get(spec.app, place.timeout_s),
+            on_progress=_Progress(place.records, job),
+            cancelled=lambda: place.records.jobs.state(job) is not JobState.RUNNING,
+        )
     dumped: dict[str, Any] = result.model_dump(mode="json", by_alias=True)
     return dumped
+
+
+@contextlib.contextmanager
+def _renewed(place: Workplace, job: str, name: str) -> Iterator[Path]:
+    """A new folder that takes the place of a job's folder of that name once it is complete.
+
+    Another process that did this job, was given up and wakes up again meets no file of this one, and spoils none.
+    """
+    folder = place.job_folder(job)
+    folder.mkdir(parents=True, exist_ok=True)
+    for left in folder.glob(f"{name}.*"):
+        shutil.rmtree(left, ignore_errors=True)
+    fresh = Path(tempfile.mkdtemp(prefix=f"{name}.", dir=folder))
+    try:
+        yield fresh
+        place.require_lease()
+        shutil.rmtree(folder / name, ignore_errors=True)
+        fresh.rename(folder / name)
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
 
 
 class _Progress:
