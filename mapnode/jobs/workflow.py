@@ -22,7 +22,7 @@ from mapnode.runners.worker import WorkerLost
 from operators.core.contract import Result, Status
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from dbos import DBOSConfig
 
@@ -69,12 +69,14 @@ class JobRunner:
         self._presence = presence
         self._compute, self._publish, self._withdraw = _define(place)
 
-    def launch(self, slots: int) -> None:
+    def launch(self, slots: int, queues: Sequence[str] = (QUEUE,)) -> None:
         """Begin; what dead processes had begun is taken over.
 
         Args:
             slots: Jobs at the same time in each process. What the node says holds for all.
+            queues: Whose jobs are taken.
         """
+        DBOS.listen_queues(queues)
         self._presence.enter()
         DBOS.launch()
         conflict: Any = "always_update" if self._presence.is_node else "never_update"
