@@ -18,6 +18,8 @@ GAP_FACTOR = 5.0
 """A sender that pauses five times as long as it did before is taken to have ended, for the time being."""
 RECALL_FACTOR = 2.0
 """Each job that a late instance called back makes us wait longer before the next one."""
+COUNTED_RECALLS = 30
+"""More of them change nothing, and a float has an end."""
 NUMBERED_SHARE = 0.5
 """Instance numbers speak of holes only where they are dense: some scanners count by tens."""
 
@@ -74,7 +76,8 @@ def settle_time_s(gaps_s: Sequence[float], recalls: int, patience: Patience, *, 
     if has_hole:
         return longest
     usual = sorted(gaps_s)[math.ceil(0.9 * len(gaps_s)) - 1] if gaps_s else 0.0
-    return min(max(patience.settle_s, GAP_FACTOR * usual) * RECALL_FACTOR**recalls, longest)
+    recalled = RECALL_FACTOR ** min(recalls, COUNTED_RECALLS)
+    return min(max(patience.settle_s, GAP_FACTOR * usual) * recalled, longest)
 
 
 def has_hole(instance_numbers: Iterable[int | None]) -> bool:
@@ -103,9 +106,9 @@ def may_publish(instances: int, quiet_s: float, corroborations: Sequence[Corrobo
         The verdict with its reason.
     """
     agreeing = [c for c in corroborations if c.instances == instances]
-    if agreeing:
-        return Verdict(now=True, reason=f"complete: {agreeing[0].by} has {instances} instances, as we do")
     more = [c for c in corroborations if c.instances > instances]
+    if agreeing and not more:
+        return Verdict(now=True, reason=f"complete: {agreeing[0].by} has {instances} instances, as we do")
     limit_s = max(patience.missing_wait_s, patience.publish_quiet_s) if more else patience.publish_quiet_s
     known = f"{more[0].by} has {more[0].instances} instances, {instances} came" if more else "nobody states a number"
     if quiet_s >= limit_s:
