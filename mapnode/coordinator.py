@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import logging
 import queue
 import time
+from collections import deque
 from typing import TYPE_CHECKING, TypeAlias
+
+from sqlalchemy.exc import SQLAlchemyError
 
 from mapnode.errors import NodeError
 from mapnode.pacs.errors import OrthancUnreachable
 from mapnode.pacs.events import InstanceEvent
 from mapnode.records import JobState
-from mapnode.records.job_states import UNPUBLISHED
+from mapnode.records.job_states import ACTIVE, RETRIED, UNPUBLISHED
 from mapnode.records.requests import RequestKind
 
 if TYPE_CHECKING:
@@ -71,6 +76,7 @@ class Coordinator:
         self._runner = runner
         self._housekeeping = housekeeping
         self._messages: queue.SimpleQueue[Message] = queue.SimpleQueue()
+        self._taken: deque[Message] = deque()
         self._due = {"requests": 0.0, "reconcile": 0.0, "housekeeping": time.monotonic() + HOUSEKEEPING_S}
 
     def tell(self, message: Message) -> None:
@@ -116,35 +122,52 @@ class Coordinator:
         return True
 
     def _take(self, longest_s: float) -> None:
-        """Take what was told; wait for it as long as nothing else has to be done."""
-        events: list[InstanceEvent] = []
+        """Take what was told, in its order; wait for it as long as nothing else has to be done.
+
+        What cannot be stored now stays and is taken with the next look: who told it does so only once.
+        """
         next_look_s = self._intake.next_look_s()
         wait_s = longest_s if next_look_s is None else min(longest_s, next_look_s)
+        with contextlib.suppress(queue.Empty):
+            if not self._taken:
+                self._taken.append(self._messages.get(timeout=max(wait_s, 0.001)))
+            while len(self._taken) < BATCH:
+                self._taken.append(self._messages.get_nowait())
+        while self._taken:
+            self._take_next()
+
+    def _take_next(self) -> None:
+        """All instances up to the next message of another kind, or that message."""
+        events = list(itertools.takewhile(lambda one: isinstance(one, InstanceEvent), self._taken))
         try:
-            message = self._messages.get(timeout=max(wait_s, 0.001))
-            for _ in range(BATCH):
-                if isinstance(message, InstanceEvent):
-                    events.append(message)
-                else:
-                    message(self._intake)
-                message = self._messages.get_nowait()
-        except queue.Empty:
-            pass
-        if events:
-            self._intake.take(events)
+            if events:
+                self._intake.take(events)
+            else:
+                self._taken[0](self._intake)
+        except (OrthancUnreachable, SQLAlchemyError):
+            raise
+        except Exception:  # noqa: BLE001 - the node's own loop: what is wrong with one message must not stop the others
+            _log.exception("something that was told could not be taken")
+        for _ in range(max(len(events), 1)):
+            self._taken.popleft()
 
     def reconcile(self) -> None:
         """Bring the states of jobs and what DBOS does into agreement, after kills and restored databases."""
         for job in self._records.jobs.in_states({JobState.RUNNING}):
-            if not self._runner.is_under_way(f"{job.id}.{job.tries}"):
-                # Between the last look and the question it may have ended.
-                self._back(job, JobState.RUNNING, JobState.QUEUED)
+            self._back(job, f"{job.id}.{job.tries}", JobState.QUEUED)
         for job in self._records.jobs.in_states({JobState.PUBLISHING}):
-            if not self._runner.is_under_way(f"{job.id}.publish.{self._publisher.times_published(job.id)}"):
-                self._back(job, JobState.PUBLISHING, JobState.WAITING)
+            self._back(job, f"{job.id}.publish.{self._publisher.times_published(job.id)}", JobState.WAITING)
 
-    def _back(self, job: JobRecord, state: JobState, before: JobState) -> None:
-        if self._records.jobs.move(job.id, before, "interrupted; it is done again", only_from={state}):
+    def _back(self, job: JobRecord, workflow: str, before: JobState) -> None:
+        """Do a job again whose workflow is not, or never was, under way."""
+        if self._runner.is_under_way(workflow):
+            return
+        # Between the two questions it may have ended: only what is still in that state goes anywhere.
+        state = job.state
+        if self._runner.is_given_up(workflow):
+            reason = "the input ends the node's process: it was interrupted again and again"
+            self._records.jobs.move(job.id, JobState.QUARANTINED, reason, only_from={state})
+        elif self._records.jobs.move(job.id, before, "interrupted; it is done again", only_from={state}):
             _log.warning("job %s: was interrupted, and is done again", job.id)
             self._scheduler.wake()
 
@@ -153,12 +176,18 @@ class Coordinator:
         try:
             if request.kind is RequestKind.RERUN:
                 self._rerun(request)
+            elif request.kind is RequestKind.RETRY and self._still_runs(str(request.argument["job"])):
+                return
             else:
                 self._do_with_job(request.kind, str(request.argument["job"]))
         except OrthancUnreachable:
             return
+        except SQLAlchemyError:
+            raise
         except NodeError as error:
             _log.error("request %s failed: %s", request.kind, error)
+        except Exception:  # noqa: BLE001 - the node's own loop: requests behind this one wait for its end
+            _log.exception("request %s failed", request.kind)
         self._records.requests.done(request.id)
 
     def _do_with_job(self, kind: RequestKind, job_id: str) -> None:
@@ -168,11 +197,27 @@ class Coordinator:
         if kind is RequestKind.CANCEL:
             self._records.jobs.move(job.id, JobState.CANCELLED, "cancelled on demand", only_from=UNPUBLISHED)
         elif kind is RequestKind.RETRY:
-            states = {JobState.FAILED, JobState.CANCELLED, JobState.QUARANTINED, JobState.RECALLED}
-            self._records.jobs.move(job.id, JobState.QUEUED, "tried again on demand", only_from=states, not_before=0.0)
-            self._scheduler.wake()
+            self._retry(job)
         elif kind is RequestKind.RELEASE:
             self._publisher.release(job, "released on demand")
+
+    def _still_runs(self, job_id: str) -> bool:
+        """Whether a run of a cancelled job has not noticed yet: a second one would write into the same folder."""
+        job = self._records.jobs.get(job_id)
+        return job is not None and self._runner.is_under_way(f"{job.id}.{job.tries}")
+
+    def _retry(self, job: JobRecord) -> None:
+        """Begin a job anew, unless a later one took its place: both would publish.
+
+        Raises:
+            NodeError: If there is such a one.
+        """
+        others = self._records.jobs.of_subject(job.subject, ACTIVE | {JobState.DONE})
+        later = [one.id for one in others if one.spec.rule == job.spec.rule and one.seq > job.seq]
+        if later:
+            raise NodeError(f"job {job.id} is not tried again: job {later[-1]} took its place")
+        self._records.jobs.move(job.id, JobState.QUEUED, "tried again on demand", only_from=RETRIED, not_before=0.0)
+        self._scheduler.wake()
 
     def _rerun(self, request: Request) -> None:
         """Decide the series of a study, or one series, again."""

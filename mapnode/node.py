@@ -27,7 +27,7 @@ from mapnode.housekeeping import Housekeeping, free_mb
 from mapnode.intake import Corroboration, Intake
 from mapnode.intake.corroborator import Corroborator
 from mapnode.intake.deciding import Decider
-from mapnode.intake.feed import Feed
+from mapnode.intake.feed import Feed, PositionInTurn
 from mapnode.intake.source import SourceReader
 from mapnode.jobs.lease import require_lease
 from mapnode.jobs.publisher import Publisher
@@ -165,9 +165,8 @@ class Node:
         self._runner = JobRunner(self._workplace(reader, records), self.settings.place, presence)
         self._coordinator = self._coordinate(reader, records, stack)
         feed = Feed(client, self._coordinator.tell)
-        self._follower = ChangeFollower(
-            client, FilePositionStore(self.folder / "position.json"), feed.on_instance, poll_s=self.settings.poll_s
-        )
+        position = PositionInTurn(FilePositionStore(self.folder / "position.json"), self._coordinator.tell)
+        self._follower = ChangeFollower(client, position, feed.on_instance, poll_s=self.settings.poll_s)
         stack.callback(self._join)
         self._runner.launch(self.settings.workers)
         stack.callback(self._runner.stop)

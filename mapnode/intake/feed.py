@@ -16,6 +16,8 @@ from mapnode.pacs.errors import NotFound
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from mapnode.intake.intake import Intake
+    from mapnode.pacs.change_follower import Position, PositionStore
     from mapnode.pacs.events import InstanceEvent
     from mapnode.pacs.orthanc_client import OrthancClient
 
@@ -44,12 +46,13 @@ class Feed:
         for event in events:
             if not event.series_id:
                 continue
+            # Told first: the change log's position must not pass an instance that nobody was told of.
+            self._tell(event)
             with self._lock:
                 self._told[event.id] = now
                 self._told.move_to_end(event.id)
                 while self._told and next(iter(self._told.values())) < now - CREDIT_S:
                     self._told.popitem(last=False)
-            self._tell(event)
 
     def on_instance(self, instance_id: str) -> None:
         """The change log has an instance."""
@@ -62,3 +65,29 @@ class Feed:
         except NotFound:
             return  # deleted meanwhile
         self._tell(event)
+
+
+class PositionInTurn:
+    """Keeps the position in the change log once everything that was told before it is stored.
+
+    Instances are told to a queue in memory; a position that is saved before they are taken from it would lose them
+    with the process.
+    """
+
+    def __init__(self, store: PositionStore, tell: Callable[[Callable[[Intake], None]], None]) -> None:
+        """Bind it.
+
+        Args:
+            store: Keeps the position.
+            tell: Puts something behind all that was told; it is called in its turn.
+        """
+        self._store = store
+        self._tell = tell
+
+    def load(self) -> Position | None:
+        """The stored position; None where there is none yet."""
+        return self._store.load()
+
+    def save(self, position: Position) -> None:
+        """Keep a position in its turn."""
+        self._tell(lambda _: self._store.save(position))

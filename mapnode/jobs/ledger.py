@@ -11,6 +11,7 @@ from mapnode.errors import NodeError, WrongUse
 from mapnode.jobs.executors import Roll
 from mapnode.jobs.workflow import STEPS
 from mapnode.records import ENDED, JobState, Records
+from mapnode.records.job_states import RETRIED
 from mapnode.records.requests import RequestKind
 
 if TYPE_CHECKING:
@@ -70,8 +71,7 @@ class Ledger:
         Raises:
             WrongUse: If it is in another state.
         """
-        states = {JobState.FAILED, JobState.CANCELLED, JobState.QUARANTINED, JobState.RECALLED}
-        return self._ask(RequestKind.RETRY, job, states, "only jobs that ended without results are retried")
+        return self._ask(RequestKind.RETRY, job, set(RETRIED), "only jobs that ended without results are retried")
 
     def cancel(self, job: str) -> dict[str, Any]:
         """Keep a job from going on; nothing of it is stored.

@@ -104,9 +104,10 @@ class JobRunner:
         status = DBOS.get_workflow_status(workflow)
         return status is not None and status.status in {"ENQUEUED", "PENDING", "DELAYED"}
 
-    def cancel(self, workflow: str) -> None:
-        """Keep a workflow from going on."""
-        DBOS.cancel_workflow(workflow)
+    def is_given_up(self, workflow: str) -> bool:
+        """Whether DBOS began a workflow so often, after its process had died, that it does not any more."""
+        status = DBOS.get_workflow_status(workflow)
+        return status is not None and status.status == "MAX_RECOVERY_ATTEMPTS_EXCEEDED"
 
     def stop(self, *, patience_s: int = 0) -> None:
         """End: take no more jobs; what does not end in time is handed back and goes on in another process.

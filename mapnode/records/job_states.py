@@ -40,4 +40,6 @@ ACTIVE = frozenset({JobState.QUEUED, JobState.RUNNING, JobState.WAITING, JobStat
 """What is still to come."""
 UNPUBLISHED = ACTIVE - {JobState.PUBLISHING}
 """What can be called back without anybody outside having seen it."""
+RETRIED = frozenset({JobState.FAILED, JobState.CANCELLED, JobState.QUARANTINED, JobState.RECALLED})
+"""What ended without results, and is begun anew on demand."""
 ENDED = frozenset(JobState) - ACTIVE
