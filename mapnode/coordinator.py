@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 import logging
 import queue
 import time
@@ -137,13 +136,22 @@ class Coordinator:
             self._take_next()
 
     def _take_next(self) -> None:
-        """All instances up to the next message of another kind, or that message."""
-        events = list(itertools.takewhile(lambda one: isinstance(one, InstanceEvent), self._taken))
+        """All instances up to the next message of another kind, or that message.
+
+        Raises:
+            OrthancUnreachable: If Orthanc does not answer: it stays, and is taken later.
+            SQLAlchemyError: If the records cannot be written.
+        """
+        events: list[InstanceEvent] = []
+        for message in self._taken:
+            if not isinstance(message, InstanceEvent):
+                break
+            events.append(message)
         try:
-            if events:
+            if isinstance(message := self._taken[0], InstanceEvent):
                 self._intake.take(events)
             else:
-                self._taken[0](self._intake)
+                message(self._intake)
         except (OrthancUnreachable, SQLAlchemyError):
             raise
         except Exception:  # noqa: BLE001 - the node's own loop: what is wrong with one message must not stop the others
@@ -172,7 +180,11 @@ class Coordinator:
             self._scheduler.wake()
 
     def _do(self, request: Request) -> None:
-        """Do what a command asks, once."""
+        """Do what a command asks, once.
+
+        Raises:
+            SQLAlchemyError: If the records cannot be written: it is done later.
+        """
         try:
             if request.kind is RequestKind.RERUN:
                 self._rerun(request)
