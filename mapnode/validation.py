@@ -29,7 +29,14 @@ from mapnode.judges import (
     ask_dcmqi,
     find_program,
 )
-from mapnode.results.check import IDENTITY_KEYWORDS, READ_WHEN_ASKED_FOR, SourceIdentity, identity_of, unknown_segments
+from mapnode.results.check import (
+    IDENTITY_KEYWORDS,
+    READ_WHEN_ASKED_FOR,
+    SourceIdentity,
+    identity_of,
+    text_of,
+    unknown_segments,
+)
 from operators.core.header import PARSE_ERRORS, read_text, read_uid
 from operators.core.items import PlainObject
 from operators.core.object_checks import RESULT_KINDS, check_plain, listed_by_series, plain_references
@@ -218,7 +225,7 @@ def _references(file: _File) -> frozenset[str]:
 def _identity_problems(plain: PlainObject, source: SourceIdentity) -> Iterable[str]:
     """A result belongs to the patient and study of its images."""
     for keyword in IDENTITY_KEYWORDS:
-        if str(plain.dataset.get(keyword) or "").strip() != source.values[keyword]:
+        if text_of(plain.dataset, keyword) != source.values[keyword]:
             yield f"{keyword} is not that of the images that it refers to"
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from pydicom import dcmread, uid
 
 from operators.core.contract import ObjectKind
-from operators.core.header import PARSE_ERRORS, read_text, read_uid
+from operators.core.header import PARSE_ERRORS, read_text, read_uid, read_value
 from operators.core.items import PlainObject
 from operators.core.object_checks import check_plain, plain_references
 from operators.core.report_checks import REPORTS, content_references
@@ -67,7 +67,7 @@ class SourceIdentity:
 def identity_of(headers: Iterable[Dataset]) -> SourceIdentity:
     """The identity that the instances of one series share; the first one's where they differ."""
     headers = list(headers)
-    values = {keyword: _text(headers[0], keyword) for keyword in IDENTITY_KEYWORDS}
+    values = {keyword: text_of(headers[0], keyword) for keyword in IDENTITY_KEYWORDS}
     instances, series = (
         frozenset(read_uid(header, keyword) for header in headers)
         for keyword in ("SOPInstanceUID", "SeriesInstanceUID")
@@ -171,7 +171,7 @@ def _named_segments(plain: PlainObject) -> set[tuple[str, int]]:
 def _problems(plain: PlainObject, source: SourceIdentity, known: frozenset[str]) -> Iterable[str]:
     name = _name(plain.dataset)
     for keyword in IDENTITY_KEYWORDS:
-        if _text(plain.dataset, keyword) != source.values[keyword]:
+        if text_of(plain.dataset, keyword) != source.values[keyword]:
             yield f"{name}: {keyword} is not the source's"
     try:
         strangers = plain_references(plain) - known
@@ -233,5 +233,6 @@ def _name(dataset: Dataset) -> str:
     return uid.UID(value).name if value else "object without SOP Class"
 
 
-def _text(dataset: Dataset, keyword: str) -> str:
-    return str(dataset.get(keyword) or "").strip()
+def text_of(dataset: Dataset, keyword: str) -> str:
+    """An attribute as text, for comparing; empty where it is absent or no value."""
+    return str(read_value(dataset, keyword) or "").strip()

@@ -114,7 +114,7 @@ def check_object(dataset: Dataset, source: SourcePlanes | None = None) -> list[s
 def check_plain(plain: PlainObject, source: SourcePlanes | None = None) -> list[str]:
     """The same for an object whose sequences are read already."""
     problems = list(_identity_problems(plain.dataset))
-    kind = RESULT_KINDS.get(str(plain.dataset.get("SOPClassUID") or ""))
+    kind = RESULT_KINDS.get(read_text(plain.dataset, "SOPClassUID"))
     if problems or kind is None:
         return problems
     try:
@@ -154,7 +154,7 @@ def listed_by_series(plain: PlainObject) -> dict[str, set[str]]:
 
 
 def _lists_sources(dataset: Dataset) -> bool:
-    return str(dataset.get("SOPClassUID") or "") in SEGMENTATIONS | {PARAMETRIC_MAP}
+    return read_text(dataset, "SOPClassUID") in SEGMENTATIONS | {PARAMETRIC_MAP}
 
 
 def _collect(tag: int, items: list[Item], found: set[str]) -> None:

@@ -89,9 +89,28 @@ def test_validate_gives_a_verdict_a_file_and_exit_code_3_for_a_bad_one(study, tm
     assert mapnode("validate", good).returncode == 0
 
 
+def test_validate_takes_folders_and_leaves_out_what_is_no_dicom(study, tmp_path):
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "deep" / "image").write_bytes(sorted(study.iterdir())[0].read_bytes())
+    (tmp_path / "result.json").write_text("{}")
+
+    done = mapnode("validate", tmp_path, tmp_path / "deep" / "image", "--json")
+
+    assert [entry["path"] for entry in json.loads(done.stdout)] == [str(tmp_path / "deep" / "image")]
+    assert done.returncode == 0
+
+
+def test_validate_says_of_many_files_how_far_it_is_and_nothing_of_it_on_stdout(study):
+    done = mapnode("validate", study, "--json")
+
+    assert len(json.loads(done.stdout)) == 10
+    assert "% validate" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
+        (("validate", "."), "no DICOM file in the folder"),
         (("run", "no_such_app", ".", "out"), "there is no app 'no_such_app'"),
         (("run", "ct_body_composition", "no/such/folder", "out"), "the input folder no/such/folder does not exist"),
         (("series", "no/such/folder"), "the folder no/such/folder does not exist"),

@@ -4,6 +4,7 @@ import copy
 import os
 import shutil
 
+import numpy as np
 import pytest
 from pydicom import Dataset, dcmread
 
@@ -358,3 +359,18 @@ def test_what_is_no_dicom_is_refused(written, output, source, content):
     (problem,) = check_files(output, outputs_of(written), MADE, source)
 
     assert problem.startswith("seg.dcm: ")
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", ["seg.dcm", "sr.dcm"])
+def test_damaged_files_are_problems_and_no_crash(written, output, source, name):
+    """A step that crashes is tried again; a result that cannot be judged is refused at once."""
+    whole = (output / name).read_bytes()
+    random = np.random.default_rng(5)
+    for _ in range(60):
+        damaged = bytearray(whole)
+        for place in random.integers(132, len(whole), 5):
+            damaged[place] = random.integers(256)
+        (output / name).write_bytes(damaged)
+
+        assert isinstance(check_files(output, outputs_of(written), MADE, source), list)
