@@ -80,19 +80,35 @@ def delete(node, path):
 
 
 def test_every_start_wait_and_publication_stands_in_the_job_with_its_reason(start_node, tmp_path):
-    node = start_node(publish_quiet_s=10.0)
+    node = start_node()
     assert node.send(make_study(tmp_path / "study")) == 0
     (job,) = wait_for_states(node, "done")
     said = {line["event"]: line["detail"] for line in job["history"]}
     assert said["queued"] == "rule ct: all held"
     assert "a slot is free" in said["running"]
-    assert "waits until nothing came for 10 s" in said["wait"]
-    assert "nothing came for 10 s" in said["publishing"]
+    assert said["waiting"] == "computed; waits until the source is complete"
+    assert said["publishing"] == "nothing came for 1.5 s; nobody states a number"
+
+
+def state_their_number(files):
+    """Have the headers say how many images there are, as some archives do."""
+    for path in files:
+        dataset = dcmread(path)
+        dataset.NumberOfSeriesRelatedInstances = len(files)
+        dataset.save_as(path)
+    return files
+
+
+def test_a_series_that_states_its_number_is_published_at_once(start_node, tmp_path):
+    node = start_node(publish_quiet_s=600.0)
+    assert node.send(state_their_number(make_study(tmp_path / "study"))) == 0
+    (job,) = wait_for_states(node, "done")
+    assert job["reason"] == "complete: its own header states that the series has 12 instances, as we do"
 
 
 def test_a_late_instance_calls_the_job_back_and_one_result_is_published(start_node, tmp_path):
-    node = start_node(publish_quiet_s=10.0)
-    files = make_study(tmp_path / "study")
+    node = start_node(publish_quiet_s=600.0)
+    files = state_their_number(make_study(tmp_path / "study"))
     assert node.send(files[:-1]) == 0
     wait_for(lambda: [job for job in node.jobs() if job["state"] == "waiting"], 60, "the first job to be computed")
     assert node.send(files[-1:]) == 0
@@ -128,12 +144,13 @@ def test_an_instance_after_the_publication_gives_a_result_that_supersedes_the_fi
 
 
 def test_instances_that_come_again_unchanged_call_nothing_back(start_node, tmp_path):
-    node = start_node(publish_quiet_s=10.0)
+    node = start_node(publish_quiet_s=600.0)
     files = make_study(tmp_path / "study")
     assert node.send(files) == 0
-    wait_for(lambda: [job for job in node.jobs() if job["state"] == "waiting"], 60, "the job to be computed")
+    (job,) = wait_for_states(node, "waiting")
     assert node.send(files[:3]) == 0
-    (job,) = wait_for_states(node, "done")
+    node.command("rerun", "1.2.3")  # answered after all that was told before
+    (job,) = wait_for_states(node, "waiting")
     assert events(job).count("running") == 1
 
 
