@@ -19,7 +19,7 @@ REOPEN = 1.1
 STOP_S = 3.0
 """How long the end of the thread is waited for."""
 _STORES = re.compile(
-    r"/instances|/tools/(create-dicom|bulk-modify|bulk-anonymize)"
+    r"/instances|/modalities/[^/]+/get|/tools/(create-dicom|bulk-modify|bulk-anonymize)"
     r"|/(patients|studies|series|instances)/[^/]+/(modify|anonymize|merge|split)|/.+/attachments/[^/]+"
 )
 """Orthanc's routes that add to the storage."""
@@ -133,5 +133,5 @@ def stores(uri: str, dicomweb_root: str) -> bool:
     """
     path = uri.rstrip("/")
     if path.startswith(dicomweb_root):
-        return re.fullmatch(r"studies(/[^/]+)?", path.removeprefix(dicomweb_root)) is not None
+        return re.fullmatch(r"studies(/[^/]+)?|servers/[^/]+/retrieve", path.removeprefix(dicomweb_root)) is not None
     return _STORES.fullmatch(path) is not None
