@@ -14,7 +14,7 @@ from urllib.parse import quote
 import httpx
 from pydantic import BaseModel, Field
 
-from mapnode.pacs.errors import OrthancRefused, OrthancUnreachable, UnexpectedAnswer
+from mapnode.pacs.errors import OrthancUnreachable, PacsError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -71,8 +71,11 @@ class SourceCounts:
         series = {"StudyInstanceUID": study_instance_uid, "SeriesInstanceUID": series_instance_uid}
         try:
             name = question.modality(source)
+        except PacsError:
+            return None  # Orthanc starts, stops, or has too much to do
+        try:
             return None if name is None else question.count(name, series)
-        except (OrthancRefused, OrthancUnreachable, UnexpectedAnswer) as error:
+        except PacsError as error:
             if _is_the_sources_fault(error):
                 self._silent_until[source] = self._clock() + SILENCE_S
                 _log.info("%s does not tell how much it has, not asking for %g s: %s", source, SILENCE_S, error)
