@@ -35,18 +35,23 @@ def image_references(sources: Iterable[SourceSlice], *, frames: bool = True) -> 
     Returns:
         The items.
     """
-    numbers: dict[tuple[str, str], list[int]] = {}
+    by_instance: dict[str, list[SourceSlice]] = {}
     for source in sources:
-        key = str(source.header.SOPClassUID), str(source.header.SOPInstanceUID)
-        numbers.setdefault(key, []).append(source.frame_number)
+        by_instance.setdefault(str(source.header.SOPInstanceUID), []).append(source)
     items = []
-    for (class_uid, instance_uid), of_instance in numbers.items():
+    for uid, (first, *others) in by_instance.items():
         item = Dataset()
-        item.ReferencedSOPClassUID, item.ReferencedSOPInstanceUID = class_uid, instance_uid
-        if frames and class_uid in MULTI_FRAME:
-            item.ReferencedFrameNumber = of_instance if len(of_instance) > 1 else of_instance[0]
+        item.ReferencedSOPClassUID, item.ReferencedSOPInstanceUID = first.header.SOPClassUID, uid
+        if frames and _has_frames(first.header):
+            numbers = [source.frame_number for source in (first, *others)]
+            item.ReferencedFrameNumber = numbers if others else numbers[0]
         items.append(item)
     return items
+
+
+def _has_frames(header: Dataset) -> bool:
+    """Whether an image may have several frames; a header of one frame does not say how many there are."""
+    return header.SOPClassUID in MULTI_FRAME or int(header.get("NumberOfFrames") or 1) > 1
 
 
 def stand_ins(volume: Volume) -> list[Dataset]:

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from highdicom import sr
+from highdicom.sr import CodedConcept
+from highdicom.sr import RelationshipTypeValues as Relation
 from pydicom import Dataset
 from pydicom.sr.codedict import codes as dictionary
 from pydicom.uid import Comprehensive3DSRStorage
@@ -31,14 +33,8 @@ from operators.write.marking import (
     source_headers,
     stamp,
 )
-from operators.write.sr_groups import (
-    Context,
-    absent_group,
-    derived_group,
-    planar_groups,
-    remarks_group,
-    volumetric_groups,
-)
+from operators.write.sr_evaluations import absent_item, evaluations, not_computed_item, verdict_items
+from operators.write.sr_groups import Context, derived_groups, planar_groups, volumetric_groups
 from operators.write.written import WrittenFile
 
 if TYPE_CHECKING:
@@ -50,6 +46,16 @@ if TYPE_CHECKING:
 FILE_NAME = "sr.dcm"
 INSTANCE_ROLE, SERIES_ROLE = "sr/instance", "sr/series"
 """Roles that the report's UIDs derive from, its predecessor's too."""
+LANGUAGE = CodedConcept("en-US", "RFC5646", "English (United States)")
+PROCEDURES = {
+    "CT": codes.CT_PROCEDURE,
+    "MR": codes.MR_PROCEDURE,
+    "PT": codes.PET_PROCEDURE,
+    "NM": codes.NM_PROCEDURE,
+    "XA": codes.ANGIOGRAPHY,
+    **dict.fromkeys(("CR", "DX", "RF", "RG"), codes.XR_PROCEDURE),
+}
+"""Procedure Reported by Modality (0008,0060); CID 100 has "Imaging procedure" for all others."""
 
 
 @dataclass(frozen=True)
@@ -189,28 +195,41 @@ def build_report(
 
 def _content(
     volume: Volume, label_map: LabelMap, seg: Dataset, findings: Findings, identity: ResultIdentity
-) -> sr.MeasurementReport:
-    """The document's content (TID 1500)."""
-    return sr.MeasurementReport(
-        observation_context=sr.ObservationContext(observer_device_context=_observer(label_map.algorithm)),
-        procedure_reported=codes.COMPUTED_TOMOGRAPHY,
-        imaging_measurements=list(_groups(volume, label_map, seg, findings, identity)),
-        title=dictionary.DCM.ImagingMeasurementReport,
-    )
+) -> sr.ContainerContentItem:
+    """The document's content (TID 1500).
 
-
-def _groups(
-    volume: Volume, label_map: LabelMap, seg: Dataset, findings: Findings, identity: ResultIdentity
-) -> Iterator[Group]:
-    """The measurement groups, in the order in which they are read."""
+    highdicom's class for it knows no Qualitative Evaluations and no report without measurements.
+    """
     context = Context(label_map.algorithm, identity)
-    measurements = findings.measurements
-    series_uid = str(volume.slices[0].header.SeriesInstanceUID)
-    yield from volumetric_groups(label_map, seg, measurements, series_uid, context)
-    yield from (derived_group(value, context) for value in findings.derived)
-    yield from planar_groups(volume, label_map, measurements, findings.key_slices, context)
-    yield from (absent_group(label_map.segment(m.segment_name), context) for m in measurements if not m.voxels)
-    yield remarks_group(findings.quality, findings.comments, context)
+    procedure = PROCEDURES.get(str(volume.slices[0].header.get("Modality", "")), codes.IMAGING_PROCEDURE)
+    root = sr.ContainerContentItem(codes.IMAGING_MEASUREMENT_REPORT, template_id="1500")
+    root.ContentSequence = sr.ContentSequence([
+        *sr.LanguageOfContentItemAndDescendants(LANGUAGE),
+        *sr.ObservationContext(observer_device_context=_observer(label_map.algorithm)),
+        sr.CodeContentItem(codes.PROCEDURE_REPORTED, procedure, Relation.HAS_CONCEPT_MOD),
+    ])
+    if groups := list(_groups(volume, label_map, seg, findings, context)):
+        container = sr.ContainerContentItem(codes.IMAGING_MEASUREMENTS, relationship_type=Relation.CONTAINS)
+        container.ContentSequence = sr.ContentSequence()
+        for group in groups:
+            container.ContentSequence.extend(group)
+        root.ContentSequence.append(container)
+    root.ContentSequence.append(evaluations(_evaluations(label_map, findings), context.algorithm_id))
+    return root
+
+
+def _groups(volume: Volume, label_map: LabelMap, seg: Dataset, findings: Findings, context: Context) -> Iterator[Group]:
+    """The measurement groups, in the order in which they are read."""
+    yield from volumetric_groups(volume, label_map, seg, findings.measurements, context)
+    yield from derived_groups(volume, label_map, findings.derived, context)
+    yield from planar_groups(volume, label_map, findings.key_slices, context)
+
+
+def _evaluations(label_map: LabelMap, findings: Findings) -> Iterator[sr.CodeContentItem | sr.TextContentItem]:
+    """All that is no number, in the order in which it is read."""
+    yield from verdict_items(findings.quality, findings.comments)
+    yield from (absent_item(label_map.segment(m.segment_name)) for m in findings.measurements if not m.voxels)
+    yield from (not_computed_item(value) for value in findings.derived if value.value is None)
 
 
 def _observer(algorithm: Algorithm) -> sr.ObserverContext:
