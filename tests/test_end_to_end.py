@@ -18,7 +18,7 @@ from pydicom import dcmread
 from pydicom.uid import UID, ExplicitVRLittleEndian
 
 from mapnode.phantom import build_trunk_phantom, write_ct_series
-from tests.judges import dciodvfy_errors, dice, read_report, read_segments, volume_ml
+from tests.judges import dcentvfy_errors, dciodvfy_errors, dice, read_report, read_segments, volume_ml
 
 pytestmark = pytest.mark.slow
 
@@ -328,6 +328,16 @@ def test_every_object_that_the_app_can_make_is_valid(phantom_study, tmp_path):
     assert {path.name: dciodvfy_errors(path) for path in tmp_path.glob("*.dcm")} == {
         name: [] for name in written if name.endswith(".dcm")
     }
+    assert dcentvfy_errors([*phantom_study.iterdir(), *tmp_path.glob("*.dcm")]) == []
+
+
+def test_object_of_another_patient_is_found_by_the_judge(phantom_study, phantom_result, tmp_path):
+    target, _ = phantom_result
+    seg = dcmread(target / "seg.dcm")
+    seg.PatientSex = "F" if seg.PatientSex == "M" else "M"
+    seg.save_as(tmp_path / "seg.dcm")
+
+    assert dcentvfy_errors([*phantom_study.iterdir(), tmp_path / "seg.dcm"])
 
 
 def test_objects_that_are_not_wanted_are_not_made(phantom_study, tmp_path):
