@@ -1,4 +1,4 @@
-"""Tally: counts and sums of a label map, slice by slice, so that memory stays at one slice."""
+"""Tally: sums of a volume's values by label, slice by slice, so that memory stays at one slice."""
 
 from __future__ import annotations
 
@@ -6,18 +6,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from operators.core.label_map import LABELS
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from operators.core.label_map import LabelMap
     from operators.core.volume import Volume
-
-LABELS = 256
-
-
-def count_labels(label_map: LabelMap) -> NDArray[np.int64]:
-    """Number of voxels by slice and label, `(slices, 256)`."""
-    return np.stack([np.bincount(labels.ravel(), minlength=LABELS) for labels in label_map.array])
 
 
 def sum_labels(volume: Volume, label_map: LabelMap) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -9,8 +9,8 @@ from highdicom import sr
 from highdicom.sr import RelationshipTypeValues as Relation
 
 from operators.core import codes, defaults
+from operators.core.found_segments import found_segments, plane_of
 from operators.core.mosaic import is_mosaic
-from operators.write.planes import found_with_pixels, plane_of
 from operators.write.sr_places import location_of, region_of
 from operators.write.write_segmentation import tracking_id, tracking_uid
 
@@ -80,7 +80,7 @@ def volumetric_groups(
     """One TID 1411 group for each segment that is in the SEG."""
     by_name = {measured.segment_name: measured for measured in measurements}
     series_uid = str(volume.slices[0].header.SeriesInstanceUID)
-    for found in found_with_pixels(label_map):
+    for found in found_segments(label_map):
         segment = found.segment
         group = sr.VolumetricROIMeasurementsAndQualitativeEvaluations(
             tracking_identifier=context.tracking_of(segment),
@@ -145,7 +145,7 @@ def derived_groups(
 
     Its approximate spatial location is in the middle slice of the first segment that it is computed from.
     """
-    found = {each.segment.name: each for each in found_with_pixels(label_map)}
+    found = {each.segment.name: each for each in found_segments(label_map)}
     for each in derived:
         if each.value is None:
             continue

@@ -15,10 +15,9 @@ from operators.core import defaults
 from operators.core.codes import TISSUE
 from operators.core.errors import GeometryError, OperatorError
 from operators.core.identity import ResultIdentity
-from operators.core.volume import Volume
+from operators.core.volume import Volume, require_frame_of_reference
 from operators.runtime.step import Step
 from operators.write.marking import contributing_equipment, no_names_in_warnings, save, series_description, stamp
-from operators.write.planes import require_frame_of_reference
 from operators.write.stand_ins import put_references, stand_ins
 from operators.write.written import WrittenFile
 

@@ -24,7 +24,7 @@ from operators.write.marking import DATE, contributing_equipment, save, series_d
 from operators.write.pdf_fonts import CANNOT_SHOW, PdfFonts
 from operators.write.picture import shown_number
 from operators.write.report_page import MOST_COLUMNS, PageContent, Remark, Table, draw_page
-from operators.write.shown_slices import draw_key_slices
+from operators.write.shown_slices import draw_slices
 from operators.write.source_references import source_instance_items
 from operators.write.written import WrittenFile
 
@@ -98,7 +98,7 @@ class WriteReportPdf(Step):
         parameters: ReportPdfParameters = self.parameters
         assert seg.dataset is not None
         fonts = PdfFonts(parameters.fonts)
-        slices = draw_key_slices(volume, label_map)
+        slices = draw_slices(volume, label_map)
         header = volume.slices[0].header
         content = PageContent(
             patient=patient_facts(header, fonts),

@@ -8,7 +8,6 @@ time: seg_planes.py, seg_items.py, seg_frames.py, seg_file.py. The file is the o
 from __future__ import annotations
 
 import math
-import tempfile
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -39,10 +38,8 @@ from operators.write.seg_file import append_encapsulated, append_native, native_
 from operators.write.seg_frames import (
     BinaryFrames,
     FractionalFrames,
-    LabelExtents,
     LabelmapFrames,
     RleLabelmapFrames,
-    found_in,
 )
 from operators.write.seg_items import encode_items, with_segment_number
 from operators.write.seg_planes import describe_stack, plane_order, refer_to
@@ -152,34 +149,6 @@ def write_segmentation(
         append_encapsulated(path, items, frames.pixels(order))
     else:
         append_native(path, items, frames.pixels(order), length)
-
-
-def build_segmentation(
-    volume: Volume,
-    label_map: LabelMap | ProbabilityMap,
-    identity: ResultIdentity,
-    segmentation_type: SegmentationType = SegmentationType.BINARY,
-) -> Dataset:
-    """The same as a data set in memory, frames included.
-
-    Args:
-        volume: The source; its slices are referenced.
-        label_map: Labels or probabilities on the same grid.
-        identity: UIDs and clock derive from it.
-        segmentation_type: Form of the SEG.
-
-    Returns:
-        The data set.
-    """
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / FILE_NAME
-        write_segmentation(path, volume, label_map, identity, segmentation_type)
-        return dcmread(path)
-
-
-def found_segments(label_map: LabelMap) -> tuple[Segment, ...]:
-    """The segments that have at least one voxel; their Segment Number in the SEG is their place here, from 1."""
-    return found_in(label_map, LabelExtents(label_map.array))
 
 
 def tracking_uid(segment: Segment, identity: ResultIdentity) -> str:

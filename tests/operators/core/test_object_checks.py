@@ -7,15 +7,22 @@ from pydicom import Dataset
 
 from operators.core.object_checks import check_object, referenced_instances
 from operators.write.write_measurement_report import Findings, build_report
-from operators.write.write_segmentation import build_segmentation
-from tests.builders import make_header, make_identity, make_label_map, make_measurements, make_quality, make_volume
+from tests.builders import (
+    make_header,
+    make_identity,
+    make_label_map,
+    make_measurements,
+    make_quality,
+    make_segmentation,
+    make_volume,
+)
 
 
 @pytest.fixture(scope="module")
 def written():
     volume = make_volume()
     label_map, identity = make_label_map(volume), make_identity()
-    seg = build_segmentation(volume, label_map, identity)
+    seg = make_segmentation(volume, label_map, identity)
     found = Findings(make_measurements(label_map), make_quality(), comments=("Research.",))
     report = build_report(volume, label_map, seg, found, identity)
     return {"seg": seg, "sr": report}

@@ -15,6 +15,7 @@ from pydicom import dcmread
 from pydicom.sr.codedict import codes as dictionary
 
 from operators.core.errors import GeometryError, SegmentationError
+from operators.core.found_segments import found_segments
 from operators.core.label_map import LabelMap
 from operators.core.object_checks import check_object
 from operators.core.probability_map import ProbabilityMap
@@ -25,8 +26,6 @@ from operators.write.write_segmentation import (
     SegmentationType,
     WriteParameters,
     WriteSegmentation,
-    build_segmentation,
-    found_segments,
     save,
     tracking_id,
     tracking_uid,
@@ -42,6 +41,7 @@ from tests.builders import (
     make_hu,
     make_identity,
     make_label_map,
+    make_segmentation,
     make_volume,
 )
 from tests.enhanced import make_enhanced_volume
@@ -77,7 +77,7 @@ def make_odd(directions=AXIAL):
 
 def write(tmp_path, volume, label_map, identity=None):
     path = tmp_path / "seg.dcm"
-    save(build_segmentation(volume, label_map, identity or make_identity()), path)
+    save(make_segmentation(volume, label_map, identity or make_identity()), path)
     return path
 
 
@@ -166,7 +166,7 @@ def test_empty_segments_are_left_out_and_the_numbers_close(tmp_path):
     label_map = make_label_map(volume, labels)
     dataset = dcmread(write(tmp_path, volume, label_map))
 
-    assert [segment.name for segment in found_segments(label_map)] == ["body", "fat"]
+    assert [found.segment.name for found in found_segments(label_map)] == ["body", "fat"]
     described = [(item.SegmentNumber, item.SegmentLabel) for item in dataset.SegmentSequence]
     assert described == [(1, "Body"), (2, "Fat")]
     assert np.array_equal(raw_masks(tmp_path / "seg.dcm", label_map)[2], labels == 3)
@@ -293,14 +293,14 @@ def test_map_without_segments_is_refused():
     volume = make_volume()
 
     with pytest.raises(SegmentationError):
-        build_segmentation(volume, make_label_map(volume, np.zeros(volume.array.shape, np.uint8)), make_identity())
+        make_segmentation(volume, make_label_map(volume, np.zeros(volume.array.shape, np.uint8)), make_identity())
 
 
 def test_map_on_another_grid_is_refused():
     volume = make_volume()
 
     with pytest.raises(GeometryError):
-        build_segmentation(volume, make_label_map(make_volume(volume.array[1:])), make_identity())
+        make_segmentation(volume, make_label_map(make_volume(volume.array[1:])), make_identity())
 
 
 @pytest.mark.skipif(shutil.which("dciodvfy") is None, reason="dicom3tools is not installed")
