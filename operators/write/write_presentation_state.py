@@ -20,7 +20,15 @@ from operators.core.measurements import SegmentMeasurements
 from operators.core.volume import Volume
 from operators.runtime.step import Step
 from operators.write.contours import closed, outlines, simplified
-from operators.write.marking import contributing_equipment, no_names_in_warnings, put, save, series_description, stamp
+from operators.write.marking import (
+    contributing_equipment,
+    equipment,
+    no_names_in_warnings,
+    put,
+    save,
+    series_description,
+    stamp,
+)
 from operators.write.stand_ins import put_references, stand_ins
 from operators.write.write_segmentation import WriteParameters, tracking_id, tracking_uid
 from operators.write.written import WrittenFile
@@ -203,10 +211,7 @@ def _presentation_state(
         series_number=defaults.PRESENTATION_STATE_SERIES_NUMBER,
         sop_instance_uid=identity.uid("presentation_state/instance"),
         instance_number=1,
-        manufacturer=defaults.MANUFACTURER,
-        manufacturer_model_name=algorithm.name,
-        software_versions=algorithm.version,
-        device_serial_number=algorithm.digest[:16],
+        **equipment(algorithm),
         content_label="SEGMENTATION",
         content_description=defaults.RESEARCH_STATUS,
         graphic_annotations=annotations,

@@ -23,6 +23,7 @@ from operators.runtime.step import Step
 from operators.write.contours import keyhole, outlines, to_lps
 from operators.write.marking import (
     contributing_equipment,
+    equipment,
     no_names_in_warnings,
     save,
     series_description,
@@ -128,11 +129,8 @@ def _frame(volume: Volume, label_map: LabelMap, identity: ResultIdentity) -> hd.
         sop_class_uid=RTStructureSetStorage,
         instance_number=1,
         modality="RTSTRUCT",
-        manufacturer=defaults.MANUFACTURER,
         transfer_syntax_uid=ImplicitVRLittleEndian,
-        manufacturer_model_name=algorithm.name,
-        software_versions=algorithm.version,
-        device_serial_number=algorithm.digest[:16],
+        **equipment(algorithm),
         specific_character_set=source.get("SpecificCharacterSet"),
     )
     dataset.copy_patient_and_study_information(source)

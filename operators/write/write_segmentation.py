@@ -27,6 +27,7 @@ from operators.core.volume import Volume
 from operators.runtime.step import Step
 from operators.write.marking import (
     contributing_equipment,
+    equipment,
     no_names_in_warnings,
     own_copy,
     put,
@@ -248,10 +249,7 @@ def _skeleton(
         series_number=defaults.SEG_SERIES_NUMBER,
         sop_instance_uid=identity.uid("seg/instance"),
         instance_number=1,
-        manufacturer=defaults.MANUFACTURER,
-        manufacturer_model_name=algorithm.name,
-        software_versions=algorithm.version,
-        device_serial_number=algorithm.digest[:16],
+        **equipment(algorithm),
         content_label="SEGMENTATION",
         content_description=algorithm.name,
         contributing_equipment=[contributing_equipment(algorithm, identity)],
