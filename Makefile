@@ -8,10 +8,10 @@ ORTHANC_PLUGINS := /usr/share/orthanc/plugins
 # COMMAND_OR_FILE:PACKAGE, what results are checked with and what receives studies
 DEBIAN_PACKAGES := dciodvfy:dicom3tools storescu:dcmtk Orthanc:orthanc \
   $(ORTHANC_PLUGINS)/libOrthancPython.so:orthanc-python $(ORTHANC_PLUGINS)/libOrthancDicomWeb.so:orthanc-dicomweb \
-  $(ORTHANC_PLUGINS)/libOrthancGdcm.so:orthanc-gdcm pdftotext:poppler-utils \
+  $(ORTHANC_PLUGINS)/libOrthancGdcm.so:orthanc-gdcm pdftotext:poppler-utils /usr/lib/postgresql:postgresql \
   /usr/share/fonts/truetype/droid/DroidSansFallbackFull.ttf:fonts-droid-fallback
 
-.PHONY: demo up test dcmjs test-browser test-orthanc test-orthanc-1.12 bench bench-node fuzz check format lock clean
+.PHONY: demo up test dcmjs test-browser test-orthanc test-orthanc-1.12 bench bench-hot-path bench-node fuzz check format lock clean
 .DEFAULT_GOAL := demo
 
 demo: $(VENV)/base.stamp ## run the app on a digital phantom, or on STUDY=FOLDER
@@ -42,6 +42,10 @@ bench: $(VENV)/dev.stamp ## loading and SEG writing: ours against the SDK, Simpl
 	@mkdir -p build
 	$(BIN)/python -m benchmarks.load
 	$(BIN)/python -m benchmarks.segmentation
+
+bench-hot-path: $(VENV)/dev.stamp ## what a run in a warm worker costs besides its segmentation, operator by operator
+	@mkdir -p build
+	$(BIN)/python -m benchmarks.hot_path
 
 bench-node: $(VENV)/dev.stamp ## intake and turnaround of the node
 	@mkdir -p build

@@ -73,7 +73,7 @@ def measure_intake(folder: Path) -> float:
 
 def measure_turnaround(folder: Path) -> None:
     """From the last C-STORE response to SEG and SR in Orthanc, with the stages of the job."""
-    node = NodeUnderTest(folder / "turnaround", settle_s=SETTLE_S)
+    node = NodeUnderTest(folder / "turnaround", settle_s=SETTLE_S, publish_quiet_s=SETTLE_S)
     node.start()
     totals, stages = [], []
     with node.client() as client:

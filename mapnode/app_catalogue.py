@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mapnode.errors import WrongUse
-from mapnode.share import shared_folder
+from mapnode.share import app_folders
 from operators.core.manifest import MANIFEST_NAME, Manifest, ManifestError, read_manifest
 
 if TYPE_CHECKING:
@@ -27,16 +27,33 @@ class App:
 
 
 def list_apps() -> list[App]:
-    """All apps, by name.
+    """All apps: ours by name, then those of each folder of MAPNODE_APPS.
 
     Raises:
-        WrongUse: If a manifest is not what the schema says.
+        WrongUse: If a manifest is not what the schema says, or two apps have one name.
     """
-    folders = sorted(path.parent for path in shared_folder("apps").glob(f"*/{MANIFEST_NAME}"))
+    folders = [path.parent for parent in app_folders() for path in sorted(parent.glob(f"*/{MANIFEST_NAME}"))]
     try:
-        return [App(folder, read_manifest(folder / MANIFEST_NAME)) for folder in folders]
+        apps = [App(folder, read_manifest(folder / MANIFEST_NAME)) for folder in folders]
     except ManifestError as error:
         raise WrongUse(str(error)) from error
+    _require_own_names(apps)
+    return apps
+
+
+def _require_own_names(apps: list[App]) -> None:
+    """A job names its app by its title: two of one title would be one app with two kinds of results.
+
+    Raises:
+        WrongUse: If two apps have the same name.
+    """
+    first: dict[str, App] = {}
+    for app in apps:
+        other = first.setdefault(app.name, app)
+        if other is not app:
+            raise WrongUse(
+                f"{app.folder} and {other.folder} are both called {app.name}: rename one (application.title)"
+            )
 
 
 def find_app(name: str) -> App:

@@ -32,14 +32,16 @@ from pydicom.uid import (
 
 from mapnode.cli.printing import new_table, print_error, print_line, print_table
 from mapnode.cli.run import print_result
+from mapnode.database import place_of
 from mapnode.errors import NodeError, WrongUse
 from mapnode.jobs.ledger import Ledger
-from mapnode.jobs.records import Records
 from mapnode.node_state import STATE_NAME
 from mapnode.pacs.orthanc_client import OrthancClient
 from mapnode.pacs.orthanc_configuration import load_credentials
 from mapnode.pacs.orthanc_process import free_port
 from mapnode.phantom import Phantom, build_trunk_phantom, write_ct_series
+from mapnode.records import Records
+from mapnode.records.job_states import ACTIVE
 from mapnode.share import import_root
 from operators.core.contract import EXIT_CODES, RESULT_NAME, ExitCode, Result, Status
 from operators.core.errors import InputRefused
@@ -219,14 +221,14 @@ def _follow(var: Path) -> list[dict[str, Any]]:
     Raises:
         NodeError: If no job ends in time.
     """
-    ledger, seen = Ledger(var), set[tuple[str, str]]()
+    ledger, seen = Ledger(place_of(var)), set[tuple[str, str]]()
     started = time.monotonic()
     try:
         while time.monotonic() - started < JOB_TIMEOUT_S:
-            jobs = ledger.list()
+            jobs = ledger.newest()
             for job in jobs:
                 _print_new_stages(job, seen, time.monotonic() - started)
-            if jobs and all(job["state"] not in {"queued", "running"} for job in jobs):
+            if jobs and all(job["state"] not in ACTIVE for job in jobs):
                 return jobs
             if not jobs and time.monotonic() - started > QUIET_S:
                 return []
@@ -240,7 +242,7 @@ def _print_new_stages(job: dict[str, Any], seen: set[tuple[str, str]], elapsed_s
     for name, words in [
         ("job", f"{job['app']} on series ...{job['series_instance_uid'][-12:]}"),
         *((step["name"], f"{step['seconds']:.2f} s") for step in job["steps"] if step["seconds"] is not None),
-        *([("end", f"{job['state']} {job['reason']}".strip())] if job["state"] not in {"queued", "running"} else []),
+        *([("end", f"{job['state']} {job['reason']}".strip())] if job["state"] not in ACTIVE else []),
     ]:
         if (job["id"], name) not in seen:
             seen.add((job["id"], name))
@@ -276,7 +278,7 @@ def _collect(var: Path, jobs: list[dict[str, Any]], target: Path) -> tuple[int, 
     shutil.copytree(source, target)
     result = Result.model_validate_json((target / RESULT_NAME).read_text(encoding="utf-8"))
     print_result(result, target)
-    if chosen["reason"]:
+    if chosen["state"] != Status.DONE:
         print_error(chosen["reason"])
     known = chosen["state"] in {status.value for status in EXIT_CODES}
     return (result.exit_code if known else ExitCode.DEFECT), result
@@ -284,8 +286,8 @@ def _collect(var: Path, jobs: list[dict[str, Any]], target: Path) -> tuple[int, 
 
 def _print_decisions(var: Path) -> None:
     """Why no rule matched any series."""
-    records = Records(var / "records.sqlite")
-    for decision in records.decisions():
+    records = Records(place_of(var).records)
+    for decision in records.decisions.all():
         clause = decision.clauses[-1]
         series = f"series ...{decision.series_instance_uid[-12:]}"
         print_error(f"not applicable: {series}: rule {decision.rule}: {clause['text']}, met {clause['met']}")

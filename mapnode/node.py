@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import functools
 import json
 import logging
 import os
@@ -20,19 +21,34 @@ import uvicorn
 from fastapi import FastAPI
 
 from mapnode.app_catalogue import list_apps
+from mapnode.coordinator import Coordinator
 from mapnode.errors import WrongUse
-from mapnode.intake import Intake
-from mapnode.jobs.records import Records
+from mapnode.housekeeping import Housekeeping, free_mb
+from mapnode.intake import Corroboration, Intake
+from mapnode.intake.corroborator import Corroborator
+from mapnode.intake.deciding import Decider
+from mapnode.intake.feed import Feed, PositionInTurn
+from mapnode.intake.source import SourceReader
+from mapnode.jobs.lease import require_lease
+from mapnode.jobs.publisher import Publisher
+from mapnode.jobs.scheduler import Capacity, Scheduler
+from mapnode.jobs.takeover import NODE, Presence
 from mapnode.jobs.work import Workplace
-from mapnode.jobs.workflow import JobQueue
+from mapnode.jobs.workflow import QUEUE, JobRunner
 from mapnode.node_state import STATE_NAME
 from mapnode.pacs.change_follower import ChangeFollower, FilePositionStore, FollowState
 from mapnode.pacs.errors import PacsError
 from mapnode.pacs.event_receiver import EVENT_PATH, event_router
+from mapnode.pacs.events import ChangedEvent, CommitmentEvent, DeletedEvent, InstanceEvent
+from mapnode.pacs.gate import Gate
 from mapnode.pacs.orthanc_configuration import Modality, OrthancSettings, PluginSettings, write_private
 from mapnode.pacs.orthanc_process import OrthancProcess
+from mapnode.records import JobState, Records
+from mapnode.records.job_states import ACTIVE
+from mapnode.records.switches import INTAKE, JOBS
 from mapnode.rules import load_rules
 from mapnode.runners.warm import WarmWorkers
+from mapnode.staging import Stager
 from operators.core.header import keep_values_out_of_warnings
 
 if TYPE_CHECKING:
@@ -84,6 +100,7 @@ class Node:
             while not self._stop.wait(WATCH_S):
                 self._watch_orthanc()
                 self._watch_change_log()
+                self._watch_gate()
             _log.info("stopping")
 
     def status(self) -> dict[str, Any]:
@@ -95,7 +112,7 @@ class Node:
                 "url": self.url,
                 "pid": os.getpid(),
                 "version": version("mapnode"),
-                "state": "running",
+                "state": self._state(),
                 "started_at": self._started,
                 "following": str(self._follower.state),
             },
@@ -107,10 +124,20 @@ class Node:
                 "state": "running" if self._orthanc.is_running() else "stopped",
                 "plugin": part.plugin,
             },
-            "workers": [{"app": app, "pid": pid} for app, pid in self._workers.pids().items()],
+            "workers": self._workers.describe(),
+            "staging": self._stager.describe(),
+            "off": self._records.switches.all(),
             "destinations": [],
             "disk": {"folder": str(self.folder), "free_bytes": disk.f_bavail * disk.f_frsize},
         }
+
+    def _state(self) -> str:
+        """running; draining, and drained when all jobs have ended; or paused."""
+        switches = self._records.switches.all()
+        if INTAKE in switches:
+            counts = self._records.jobs.counts()
+            return "draining" if any(counts.get(state) for state in ACTIVE - {JobState.SHADOW}) else "drained"
+        return "paused" if JOBS in switches else "running"
 
     def _open(self, stack: contextlib.ExitStack) -> None:
         """Start all parts, in the order in which they need each other; the stack stops them the other way round."""
@@ -124,29 +151,92 @@ class Node:
         stack.callback(self._orthanc.stop)
         self._orthanc_version = self._orthanc.wait_until_ready().version
         client = stack.enter_context(self._orthanc.client())
-        records = Records(self.folder / "records.sqlite")
+        self._gate = Gate(client)
+        records = self._records = Records(self.settings.place.records)
         stack.callback(records.close)
-        self._workers = WarmWorkers()
+        limit_mb = self.settings.memory_mb
+        self._workers = WarmWorkers(memory_bytes=None if limit_mb is None else int(limit_mb * 1e6))
         stack.callback(self._workers.stop)
-        storage = self._orthanc.settings.storage
-        place = Workplace(client, storage, self.folder, self._workers, self.settings.job_timeout_s)
-        jobs = JobQueue(place, workers=self.settings.workers)
-        intake = Intake(client, storage, records, self._rules, self.settings.settle_s, jobs.add, self.settings.objects)
-        self._follower = ChangeFollower(
-            client,
-            FilePositionStore(self.folder / "position.json"),
-            intake.on_instance,
-            poll_s=self.settings.poll_s,
-        )
+        self._stager = Stager(self.folder / "stages")
+        stack.callback(self._stager.stop)
+        reader = SourceReader(client, self._orthanc.settings.storage)
+        presence = Presence(records.engine, NODE, [QUEUE])
+        self._roll = presence.roll
+        self._runner = JobRunner(self._workplace(reader, records), self.settings.place, presence)
+        self._coordinator = self._coordinate(reader, records, stack)
+        feed = Feed(client, self._coordinator.tell)
+        position = PositionInTurn(FilePositionStore(self.folder / "position.json"), self._coordinator.tell)
+        self._follower = ChangeFollower(client, position, feed.on_instance, poll_s=self.settings.poll_s)
         stack.callback(self._join)
-        jobs.launch()
-        stack.callback(jobs.stop)
-        self._serve(listener, token, stack)
+        self._runner.launch(self.settings.workers)
+        stack.callback(self._runner.stop)
+        self._coordinator.reconcile()
+        self._serve(listener, token, feed, stack)
         self._begin("follow", self._follower.run)
-        self._begin("intake", intake.run)
+        self._begin("coordinate", self._coordinator.run)
         self._begin("warm up", self._warm_up)
         (self.folder / STATE_NAME).write_text(json.dumps({"url": self.url, "pid": os.getpid()}), encoding="utf-8")
         stack.callback((self.folder / STATE_NAME).unlink, missing_ok=True)
+
+    def _workplace(self, reader: SourceReader, records: Records) -> Workplace:
+        return Workplace(
+            reader,
+            records,
+            self.folder,
+            self._workers,
+            self.settings.job_timeout_s,
+            self.settings.timeouts_s,
+            require_lease=require_lease,
+            stage_of=self._stager.folder,
+            on_end=lambda: self._coordinator.wake(),
+        )
+
+    def _coordinate(self, reader: SourceReader, records: Records, stack: contextlib.ExitStack) -> Coordinator:
+        """Intake, scheduler and publisher, and the thread that ties them together."""
+        settings, patience = self.settings, self.settings.patience
+
+        def heard(series_id: str, said: Corroboration) -> None:
+            coordinator.tell(lambda intake: intake.corroborate(series_id, said))
+
+        corroborator = Corroborator(reader.client, heard, ask_source=settings.ask_source)
+        stack.callback(corroborator.stop)
+        intake = Intake(
+            reader,
+            records,
+            Decider(reader, records, self._rules, settings.objects, settings.max_chain_depth),
+            patience,
+            on_jobs=corroborator.ask,
+            on_withdrawn=self._runner.withdraw,
+            stager=self._stager,
+        )
+        self._stager.sweep(intake.series)
+        scheduler = Scheduler(records, self._capacity, self._runner.compute, settings.research_hours)
+        publisher = Publisher(records, intake.series, patience, self._study_quiet_s, self._runner.publish)
+        keep = Housekeeping(
+            self.folder,
+            records,
+            jobs_days=settings.keep_jobs_days,
+            quarantine_days=settings.keep_quarantine_days,
+            min_free_mb=settings.min_free_mb,
+        )
+        coordinator = Coordinator(records, reader.client, intake, scheduler, publisher, self._runner, keep)
+        return coordinator
+
+    def _capacity(self) -> Capacity:
+        """What all processes may run at the same time, on machines like this one; nothing without room on the disk."""
+        if free_mb(self.folder) < self.settings.min_free_mb:
+            return Capacity(0, 0, 0)
+        helping = self._roll.serving(QUEUE)
+        machines = len({one.machine for one in helping})
+        slots = sum(one.slots for one in helping)
+        return Capacity(slots, machines * self.settings.gpus, machines * self._workers.memory_bytes)
+
+    def _study_quiet_s(self, rule_name: str) -> float | None:
+        """The silence that a study rule asks for; None for rules about series, and for those that are gone."""
+        rule = next((rule for rule in self._rules.rules if rule.name == rule_name), None)
+        if rule is None or rule.study is None:
+            return None
+        return rule.study.quiet_s or self.settings.study_quiet_s
 
     def _orthanc_settings(self, token: str) -> OrthancSettings:
         part = self.settings.orthanc
@@ -157,13 +247,19 @@ class Node:
             dicom_port=part.dicom_port,
             http_port=part.http_port,
             modalities=tuple(Modality(m.aet, m.host, m.port) for m in part.modalities),
-            plugin=PluginSettings(self.url + EVENT_PATH, token) if part.plugin else None,
+            plugin=self._plugin_settings(token) if part.plugin else None,
         )
 
-    def _serve(self, listener: socket.socket, token: str, stack: contextlib.ExitStack) -> None:
+    def _plugin_settings(self, token: str) -> PluginSettings:
+        limit_bytes = int(self.settings.min_free_mb * 1e6)
+        return PluginSettings(
+            self.url + EVENT_PATH, token, intake_free_bytes=limit_bytes, results_free_bytes=limit_bytes // 4
+        )
+
+    def _serve(self, listener: socket.socket, token: str, feed: Feed, stack: contextlib.ExitStack) -> None:
         """The node's own loopback HTTP: events in, status out."""
         api = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
-        api.include_router(event_router(token, self._on_events))
+        api.include_router(event_router(token, lambda batch: self._on_events(batch, feed)))
         api.add_api_route("/status", self.status)
         server = uvicorn.Server(uvicorn.Config(api, log_level="warning", lifespan="off"))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="http", daemon=True)
@@ -176,10 +272,17 @@ class Node:
 
         stack.callback(stop)
 
-    def _on_events(self, batch: EventBatch) -> None:
+    def _on_events(self, batch: EventBatch, feed: Feed) -> None:
+        feed.on_events(batch.of(InstanceEvent))
+        gone = [event.id for event in batch.of(DeletedEvent) if event.level in {"series", "instance"}]
+        replaced = [event.id for event in batch.of(ChangedEvent) if event.what == "attachment"]
+        if ids := gone + replaced:
+            self._coordinator.tell(lambda intake: intake.touched(ids, "instances were deleted or replaced"))
+        for asked in batch.of(CommitmentEvent):
+            self._coordinator.tell(functools.partial(Intake.committed, calling_aet=asked.calling_aet))
         for conflict in batch.conflicts:
             _log.warning(
-                "instance %s came again with other pixels from %s; the first one stays",
+                "instance %s came again from %s with other content",
                 conflict.sop_instance_uid,
                 conflict.calling_aet or conflict.origin or "somewhere",
             )
@@ -213,6 +316,22 @@ class Node:
             self._orthanc.wait_until_ready()
         except PacsError as error:
             _log.error("Orthanc does not start: %s; trying again", error)
+
+    def _watch_gate(self) -> None:
+        """Let studies in, or not, as `mapnode drain` and `resume` say; an Orthanc that restarted is told again."""
+        reason = self._records.switches.all().get(INTAKE)
+        if not self.settings.orthanc.plugin:
+            return
+        try:
+            state = self._gate.state()
+            if reason is not None and not state.by_node:
+                self._gate.close(reason)
+                _log.info("no study is taken any more: %s", reason)
+            elif reason is None and state.by_node:
+                self._gate.open()
+                _log.info("studies are taken again")
+        except PacsError as error:
+            _log.debug("the gate cannot be asked: %s", error)
 
     def _watch_change_log(self) -> None:
         """Read a change log that is not the one we followed from its beginning: what is known does not run twice."""

@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from mapnode.app_catalogue import list_apps
+from mapnode.database import Place, place_of
 from mapnode.errors import WrongUse
+from mapnode.intake.completeness import Patience
+from mapnode.jobs.hours import Hours
 from operators.core.contract import ObjectKind
+from operators.core.objects import ObjectsNotMade, wanted_objects
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from operators.core.manifest import OutputPart
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
 
 
 class ModalitySettings(_Part):
@@ -44,18 +54,65 @@ class Settings(_Part):
 
     var: Path = Path("var")
     """Everything that the node keeps: Orthanc's storage, databases, jobs, quarantine, logs."""
+    database: str | None = None
+    """`postgresql://user@host/database?passfile=FILE`, where workers on other machines help; SQLite in `var` else."""
     rules: Path = Path("rules.yaml")
     orthanc: OrthancPart = OrthancPart()
     objects: dict[ObjectKind, bool | str] = Field(default_factory=dict)
     """Which objects apps make, for those that make them: `secondary_capture: true`, `seg: labelmap`."""
-    settle_s: float = Field(default=2.0, gt=0)
-    """A series counts as complete when nothing arrived for it for so long."""
+    settle_s: float = Field(default=0.5, gt=0)
+    """Shortest silence after which a job starts; a slow sender is given longer."""
+    publish_quiet_s: float = Field(default=5.0, gt=0)
+    """Results go out when nothing came for so long, or at once where somebody states that the series is complete."""
+    missing_wait_s: float = Field(default=60.0, gt=0)
+    """The same where the source says that it has more instances than came."""
+    study_quiet_s: float = Field(default=30.0, gt=0)
+    """Results of study rules go out when nothing came for the study for so long."""
+    ask_source: bool = True
+    """Ask the sender by C-FIND how many instances a series has."""
+    max_chain_depth: int = Field(default=3, ge=1)
+    """How many rules may lead from one to the next, by way of results."""
     poll_s: float = Field(default=0.5, gt=0)
     """How often Orthanc's change log is read."""
     workers: int = Field(default=1, ge=1)
     """Jobs that run at the same time."""
+    gpus: int = Field(default=0, ge=0)
+    """Of these, jobs that use a GPU."""
+    memory_mb: float | None = Field(default=None, gt=0)
+    """What the apps that run may take together, by their manifests; three quarters of the machine's where absent."""
+    research_hours: Hours | None = None
+    """When jobs of priority research may start: "19:00-06:00"; always where absent."""
     job_timeout_s: float = Field(default=1800.0, gt=0)
     """After this a worker is killed, and its job tried again."""
+    timeouts_s: dict[str, float] = Field(default_factory=dict)
+    """The same for single apps."""
+    min_free_mb: float = Field(default=2000.0, ge=0)
+    """With less room on the disk no study is taken and no job started, until there is room again; a quarter of it is
+    kept for results."""
+    keep_jobs_days: float = Field(default=30.0, gt=0)
+    """Files of ended jobs are kept for so long; what became of them stays in the records."""
+    keep_quarantine_days: float = Field(default=365.0, gt=0)
+    """What is in quarantine is kept for so long."""
+
+    @field_validator("research_hours", mode="before")
+    @classmethod
+    def _hours(cls, value: object) -> object:
+        """HH:MM-HH:MM as hours."""
+        return Hours.parse(value) if isinstance(value, str) else value
+
+    @property
+    def place(self) -> Place:
+        """Where the database is.
+
+        Raises:
+            WrongUse: If it cannot be there.
+        """
+        return place_of(self.var.resolve(), self.database)
+
+    @property
+    def patience(self) -> Patience:
+        """How long the intake waits for what."""
+        return Patience(self.settle_s, self.publish_quiet_s, self.missing_wait_s)
 
 
 def load_settings(path: Path | None) -> Settings:
@@ -68,7 +125,8 @@ def load_settings(path: Path | None) -> Settings:
         The settings.
 
     Raises:
-        WrongUse: If the file is absent, no YAML, or has a wrong key or value, naming it.
+        WrongUse: If the file is absent, no YAML, has a wrong key or value, or asks for objects that no app makes,
+            naming it.
     """
     if path is None:
         return Settings()
@@ -80,7 +138,39 @@ def load_settings(path: Path | None) -> Settings:
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise WrongUse(f"{path}: no YAML: {error}") from error
     except ValidationError as error:
-        wrong = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        # pydantic marks a wrong key by one more place.
+        wrong = "; ".join(f"{'.'.join(str(p) for p in e['loc'] if p != '[key]')}: {e['msg']}" for e in error.errors())
         raise WrongUse(f"{path}: {wrong}") from error
+    _require_made(settings.objects, path)
     base = path.resolve().parent
     return settings.model_copy(update={"var": base / settings.var, "rules": base / settings.rules})
+
+
+def _require_made(objects: Mapping[ObjectKind, bool | str], path: Path) -> None:
+    """Objects are asked for that some app makes, in a form that some app has, and that each app can make together.
+
+    Raises:
+        WrongUse: If not, with the key and what which app makes.
+    """
+    if not objects:
+        return
+    apps = {app.name: app.manifest.mapnode.outputs for app in list_apps()}
+    for kind, choice in objects.items():
+        parts = {name: part for name, made in apps.items() for part in made if part.kind == kind}
+        if not parts:
+            raise WrongUse(f"{path}: objects.{kind}: no app makes it; {_all_made(apps)}")
+        if isinstance(choice, str) and not any(choice in part.forms for part in parts.values()):
+            forms = "; ".join(
+                f"{name} makes it as {' or '.join(p.forms) or 'true or false'}" for name, p in parts.items()
+            )
+            raise WrongUse(f"{path}: objects.{kind}: no app makes it as {choice}: {forms}")
+    for name, made in apps.items():
+        kinds = {part.kind for part in made}
+        try:
+            wanted_objects(made, {kind: choice for kind, choice in objects.items() if kind in kinds})
+        except ObjectsNotMade as error:
+            raise WrongUse(f"{path}: objects: {name}: {error}") from error
+
+
+def _all_made(apps: Mapping[str, Iterable[OutputPart]]) -> str:
+    return "; ".join(f"{name} makes {', '.join(part.kind for part in made)}" for name, made in apps.items())

@@ -29,14 +29,12 @@ from operators.core.geometry import SeriesGeometry, VolumeGeometry
 from operators.core.identity import ResultIdentity, derived_uid
 from operators.core.label_map import Algorithm, LabelMap, Segment
 from operators.core.measurements import Measurement, SegmentMeasurements, SliceAreas
-from operators.core.probability_map import ProbabilityMap
 from operators.core.quality import QualityFinding, QualityReport
 from operators.core.reading import Instance, Series, SkippedFile, read_folder
 from operators.core.volume import SourceSlice, Volume
 from operators.load.load_series import LoadedFolder
 from operators.measure.measure_segments import MEAN_HU, SD_HU, VOLUME
 from operators.select.select_series import Candidate, Selection
-from operators.write.write_segmentation import SegmentationType, write_segmentation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -347,16 +345,6 @@ def make_label_map(volume: Volume, labels: np.ndarray | None = None, *, segments
         labels[3:-3, 2:4, 2:4] = 2
         labels[4:-2, 4:, 1:3] = 3
     return LabelMap(labels.copy(), volume.affine_lps.copy(), segments, ALGORITHM, dict(landmarks or {}))
-
-
-def make_segmentation(
-    volume: Volume, label_map: LabelMap | ProbabilityMap, identity: ResultIdentity, kind=SegmentationType.BINARY
-) -> Dataset:
-    """A SEG as an archive gives it, frames included."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "seg.dcm"
-        write_segmentation(path, volume, label_map, identity, kind)
-        return dcmread(path)
 
 
 def make_identity(sha256="ab" * 32, clock=datetime(2025, 1, 2, 10, 15, 30)) -> ResultIdentity:

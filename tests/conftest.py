@@ -6,6 +6,10 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from tests.postgres_under_test import postgres_server, postgres_url
+
+__all__ = ["postgres_server", "postgres_url"]
+
 STACK_BYTES = 32 * 1024 * 1024
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import SimpleITK
 
-from mapnode.validation import VALIDATOR
+from mapnode.judges import VALIDATOR
 
 
 def dciodvfy_errors(path: Path) -> list[str]:

@@ -14,13 +14,15 @@ from typing import Any, TypeVar
 
 import yaml
 
+from mapnode.database import Place, place_of
 from mapnode.demo import storescu_command
 from mapnode.jobs.ledger import Ledger
-from mapnode.jobs.records import Records
 from mapnode.node_state import STATE_NAME
 from mapnode.pacs.orthanc_client import OrthancClient
 from mapnode.pacs.orthanc_configuration import load_credentials
 from mapnode.pacs.orthanc_process import free_port
+from mapnode.records import Records
+from mapnode.records.job_states import ACTIVE
 
 T = TypeVar("T")
 ORTHANC = os.environ.get("MAPNODE_TEST_ORTHANC", "Orthanc")
@@ -39,14 +41,17 @@ RULES = {
 class NodeUnderTest:
     """Start, kill, ask."""
 
-    def __init__(self, folder: Path, *, plugin: bool = True, settle_s: float = 1.0) -> None:
+    def __init__(self, folder: Path, *, plugin: bool = True, rules: Any = RULES, **settings: Any) -> None:
         self.folder = folder
         self.dicom_port, self.http_port, self.receiver_port = free_port(), free_port(), free_port()
         self.process: subprocess.Popen[bytes] | None = None
         folder.mkdir(parents=True, exist_ok=True)
-        settings = {
+        self.database = settings.get("database")
+        document = {
             "var": "var",
-            "settle_s": settle_s,
+            "settle_s": 0.5,
+            "publish_quiet_s": 1.5,
+            **settings,
             "orthanc": {
                 "program": ORTHANC,
                 "dicom_port": self.dicom_port,
@@ -58,8 +63,8 @@ class NodeUnderTest:
                 ],
             },
         }
-        self.config.write_text(yaml.safe_dump(settings))
-        (folder / "rules.yaml").write_text(yaml.safe_dump(RULES))
+        self.config.write_text(yaml.safe_dump(document))
+        (folder / "rules.yaml").write_text(yaml.safe_dump(rules))
 
     @property
     def config(self) -> Path:
@@ -68,6 +73,10 @@ class NodeUnderTest:
     @property
     def var(self) -> Path:
         return self.folder / "var"
+
+    @property
+    def place(self) -> Place:
+        return place_of(self.var, self.database)
 
     @property
     def log(self) -> str:
@@ -125,9 +134,9 @@ class NodeUnderTest:
         return json.loads(done.stdout)
 
     def jobs(self) -> list[dict[str, Any]]:
-        ledger = Ledger(self.var)
+        ledger = Ledger(self.place)
         try:
-            return ledger.list()
+            return ledger.newest()
         finally:
             ledger.close()
 
@@ -136,7 +145,7 @@ class NodeUnderTest:
 
         def ended() -> list[dict[str, Any]] | None:
             jobs = self.jobs()
-            under_way = [job for job in jobs if job["state"] in {"queued", "running"}]
+            under_way = [job for job in jobs if job["state"] in ACTIVE]
             return jobs if len(jobs) >= count and not under_way else None
 
         return wait_for(ended, timeout_s, f"{count} jobs to end; log: {self.log[-3000:]}")
@@ -148,7 +157,7 @@ class NodeUnderTest:
             return [
                 job
                 for job in self.jobs()
-                if job["series_instance_uid"] == series_instance_uid and job["state"] not in {"queued", "running"}
+                if job["series_instance_uid"] == series_instance_uid and job["state"] not in ACTIVE
             ]
 
         (job,) = wait_for(ended, 120, f"the job of {series_instance_uid}; log: {self.log[-3000:]}")
@@ -156,9 +165,9 @@ class NodeUnderTest:
 
     def decisions(self, series_instance_uid: str | None = None) -> list[Any]:
         """What the rules said, of one series or of all, once they said anything."""
-        records = Records(self.var / "records.sqlite")
+        records = Records(self.place.records)
         try:
-            return wait_for(lambda: records.decisions(series_instance_uid), 30, "a decision")
+            return wait_for(lambda: records.decisions.all(series_instance_uid), 30, "a decision")
         finally:
             records.close()
 

@@ -307,7 +307,10 @@ def test_enhanced_ct_gives_the_numbers_of_its_single_frames(phantom_result, enha
 
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["measurements"] == phantom_result[1]["measurements"]
-    assert dciodvfy_errors(tmp_path / "seg.dcm") == dciodvfy_errors(tmp_path / "sr.dcm") == []
+    _, verdicts = validate(tmp_path, enhanced_study)
+    assert {v["path"]: v["problems"] for v in verdicts if Path(v["path"]).parent == tmp_path} == {
+        str(tmp_path / name): [] for name in ("seg.dcm", "sr.dcm")
+    }
     folders = {name: tmp_path / name for name in ("single", "enhanced")}
     for folder in folders.values():
         folder.mkdir()
@@ -319,16 +322,31 @@ def test_enhanced_ct_gives_the_numbers_of_its_single_frames(phantom_result, enha
 ALL_OBJECTS = "secondary_capture=true,report_pdf=true,presentation_state=true,rt_structure_set=true"
 
 
-def test_every_object_that_the_app_can_make_is_valid(phantom_study, tmp_path):
-    done = run(phantom_study, tmp_path, "--objects", ALL_OBJECTS)
+def validate(*paths: Path) -> tuple[int, list[dict]]:
+    done = subprocess.run(
+        [MAPNODE, "validate", *paths, "--json"], capture_output=True, text=True, check=False, timeout=300
+    )
+    return done.returncode, json.loads(done.stdout)
 
+
+@pytest.fixture(scope="module")
+def all_objects(phantom_study, tmp_path_factory):
+    target = tmp_path_factory.mktemp("objects")
+    done = run(phantom_study, target, "--objects", ALL_OBJECTS)
     assert done.returncode == 0, done.stderr
-    written = {Path(output["path"]).name for output in json.loads(done.stdout)["outputs"]}
-    assert len(written) == 7
-    assert {path.name: dciodvfy_errors(path) for path in tmp_path.glob("*.dcm")} == {
-        name: [] for name in written if name.endswith(".dcm")
-    }
-    assert dcentvfy_errors([*phantom_study.iterdir(), *tmp_path.glob("*.dcm")]) == []
+    return target
+
+
+def test_every_object_passes_mapnode_validate_with_its_source(phantom_study, all_objects):
+    exit_code, verdicts = validate(all_objects, phantom_study)
+
+    assert len(list(all_objects.glob("*.dcm"))) == 6
+    assert {v["path"]: v["problems"] for v in verdicts if v["problems"]} == {}
+    assert exit_code == 0
+    asked = {Path(v["path"]).name: v["checked_by"] for v in verdicts}
+    assert asked["seg.dcm"] == ["mapnode", "dcentvfy", "dciodvfy", "segimage2itkimage"]
+    assert asked["sr.dcm"] == ["mapnode", "dcentvfy", "dciodvfy", "tid1500reader"]
+    assert {"secondary_capture.dcm", "report_pdf.dcm", "presentation_state.dcm", "rtstruct.dcm"} <= asked.keys()
 
 
 def test_object_of_another_patient_is_found_by_the_judge(phantom_study, phantom_result, tmp_path):
@@ -338,6 +356,24 @@ def test_object_of_another_patient_is_found_by_the_judge(phantom_study, phantom_
     seg.save_as(tmp_path / "seg.dcm")
 
     assert dcentvfy_errors([*phantom_study.iterdir(), tmp_path / "seg.dcm"])
+
+
+def test_results_moved_against_their_source_do_not_pass(phantom_study, all_objects, tmp_path):
+    seg = dcmread(all_objects / "seg.dcm")
+    for frame in seg.PerFrameFunctionalGroupsSequence:
+        frame.PlanePositionSequence[0].ImagePositionPatient[2] += 3
+    structures = dcmread(all_objects / "rtstruct.dcm")
+    for contour in structures.ROIContourSequence[0].ContourSequence:
+        contour.ContourData = [v + 3 * (i % 3 == 2) for i, v in enumerate(map(float, contour.ContourData))]
+    seg.save_as(tmp_path / "seg.dcm")
+    structures.save_as(tmp_path / "rtstruct.dcm")
+
+    exit_code, verdicts = validate(tmp_path, phantom_study)
+
+    assert exit_code == 3
+    found = {Path(v["path"]).name: " ".join(v["problems"]) for v in verdicts if v["problems"]}
+    assert "frames lie on another source image than the one that they refer to" in found["seg.dcm"]
+    assert "contours lie outside of the source image that they refer to" in found["rtstruct.dcm"]
 
 
 def test_objects_that_are_not_wanted_are_not_made(phantom_study, tmp_path):

@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from mapnode.cli import apps, jobs, rules, run, series, status, up, validate
+from mapnode.cli import apps, control, jobs, rules, run, series, status, up, validate, worker
 from mapnode.errors import NodeError
 
 app = typer.Typer(
@@ -26,6 +26,11 @@ app.command("series")(series.series)
 app.command("validate")(validate.validate)
 app.command("up")(up.up)
 app.command("status")(status.status)
+app.command("worker")(worker.worker)
+app.command("rerun")(control.rerun)
+app.command("pause")(control.pause)
+app.command("drain")(control.drain)
+app.command("resume")(control.resume)
 app.add_typer(jobs.jobs_app, name="jobs")
 app.add_typer(rules.rules_app, name="rules")
 

@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
+from mapnode.cli.ledger import open_ledger
 from mapnode.cli.printing import add_row, new_table, print_json, print_line, print_table
-from mapnode.cli.up import settings_of
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from mapnode.jobs.ledger import Ledger
-
-jobs_app = typer.Typer(no_args_is_help=True, help="List, show, retry and cancel jobs, whether the node runs or not.")
+jobs_app = typer.Typer(no_args_is_help=True, help="List and show jobs; retry, cancel and release them.")
 
 Config = Annotated[Path | None, typer.Option("--config", metavar="FILE", help="Settings of the node.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
@@ -25,13 +19,19 @@ JobArgument = Annotated[str, typer.Argument(metavar="JOB", help="Identifier of t
 
 
 @jobs_app.command("list")
-def list_jobs(*, config: Config = None, as_json: AsJson = False) -> None:
-    """List all jobs, the newest first.
+def list_jobs(
+    *,
+    limit: Annotated[int, typer.Option(min=1, help="So many jobs at most.")] = 500,
+    offset: Annotated[int, typer.Option(min=0, help="Leave out so many of the newest.")] = 0,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """List jobs, the newest first.
 
-    Example: mapnode jobs list
+    Example: mapnode jobs list --limit 20
     """
-    with _ledger(config) as ledger:
-        jobs = ledger.list()
+    with open_ledger(config) as ledger:
+        jobs = ledger.newest(limit, offset)
     if as_json:
         print_json(jobs)
         return
@@ -45,11 +45,11 @@ def list_jobs(*, config: Config = None, as_json: AsJson = False) -> None:
 
 @jobs_app.command("show")
 def show(job: JobArgument, *, config: Config = None, as_json: AsJson = False) -> None:
-    """Show one job: its steps with their times, its reason, what was stored.
+    """Show one job: its history with the reason for every start, wait and publication, its steps, what was stored.
 
     Example: mapnode jobs show 3f2a
     """
-    with _ledger(config) as ledger:
+    with open_ledger(config) as ledger:
         _print_job(ledger.show(job), as_json=as_json)
 
 
@@ -59,7 +59,7 @@ def retry(job: JobArgument, *, config: Config = None, as_json: AsJson = False) -
 
     Example: mapnode jobs retry 3f2a
     """
-    with _ledger(config) as ledger:
+    with open_ledger(config) as ledger:
         _print_job(ledger.retry(job), as_json=as_json)
 
 
@@ -69,29 +69,42 @@ def cancel(job: JobArgument, *, config: Config = None, as_json: AsJson = False) 
 
     Example: mapnode jobs cancel 3f2a
     """
-    with _ledger(config) as ledger:
+    with open_ledger(config) as ledger:
         _print_job(ledger.cancel(job), as_json=as_json)
 
 
-@contextlib.contextmanager
-def _ledger(config: Path | None) -> Iterator[Ledger]:
-    from mapnode.jobs.ledger import Ledger
+@jobs_app.command("release")
+def release(job: JobArgument, *, config: Config = None, as_json: AsJson = False) -> None:
+    """Publish the results of a job whose rule is in shadow mode.
 
-    ledger = Ledger(settings_of(config).var)
-    try:
-        yield ledger
-    finally:
-        ledger.close()
+    Example: mapnode jobs release 3f2a
+    """
+    with open_ledger(config) as ledger:
+        _print_job(ledger.release(job), as_json=as_json)
 
 
 def _print_job(job: dict[str, Any], *, as_json: bool) -> None:
     if as_json:
         print_json(job)
         return
-    for key in ("id", "state", "app", "rule", "study_instance_uid", "series_instance_uid", "reason"):
+    for key in (
+        "id",
+        "state",
+        "app",
+        "rule",
+        "mode",
+        "source",
+        "study_instance_uid",
+        "series_instance_uid",
+        "reason",
+        "progress",
+    ):
         print_line(f"{key:<20}{job[key]}")
     for step in job["steps"]:
         seconds = f"{step['seconds']:.2f} s" if step["seconds"] is not None else "-"
         print_line(f"  {step['name']:<18}{step['state']:<8}{seconds}")
+    for line in job["history"]:
+        at = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(line["at"]))
+        print_line(f"  {at}  {line['event']:<12}{line['detail']}")
     for stored in job["stored"]:
         print_line(f"  stored {stored['path']}: {stored['status']} as {stored['orthanc_id']}")

@@ -46,7 +46,7 @@ def check(
         return
     print_line(f"{file}: {len(rule_set.rules)} rules, no problem")
     for rule in rule_set.rules:
-        print_line(f"  {rule.name} -> {rule.app} ({rule.priority}), {len(rule.when)} clauses")
+        print_line(f"  {rule.name} -> {rule.app} ({rule.priority}), {len(rule.clauses)} clauses")
 
 
 @rules_app.command("explain")
@@ -112,8 +112,9 @@ def _described(rule_set: RuleSet) -> list[dict[str, Any]]:
             "name": rule.name,
             "app": rule.app,
             "priority": rule.priority,
+            "mode": rule.mode,
             "own_results": rule.own_results,
-            "clauses": [clause.text for clause in rule.when],
+            "clauses": [clause.text for clause in rule.clauses],
         }
         for rule in rule_set.rules
     ]

@@ -26,7 +26,7 @@ def status(
     """
     settings = settings_of(config)
     document = _running(settings) or _stopped(settings)
-    document["queues"] = _queues(settings)
+    document["queues"], document["processes"] = _from_database(settings)
     if as_json:
         print_json(document)
         return
@@ -35,8 +35,12 @@ def status(
     print_line(f"orthanc  {orthanc['state']}  {orthanc['aet']} at port {orthanc['dicom_port']}  {orthanc['url']}")
     for worker in document["workers"]:
         print_line(f"worker   {worker['app']}  {'pid ' + str(worker['pid']) if worker['pid'] else 'not started'}")
+    for process in document["processes"]:
+        print_line(f"process  {process['id']}  {process['state']}, {process['slots']} slots of {process['queues']}")
     for queue in document["queues"]:
         print_line(f"queue    {queue['name']}  " + ", ".join(f"{n} {state}" for state, n in queue["jobs"].items()))
+    for name, reason in document.get("off", {}).items():
+        print_line(f"off      {name}  {reason}")
     print_line(f"disk     {document['disk']['free_bytes'] / 1e9:.1f} GB free in {document['disk']['folder']}")
 
 
@@ -76,16 +80,19 @@ def _stopped(settings: Settings) -> dict[str, Any]:
     }
 
 
-def _queues(settings: Settings) -> list[dict[str, Any]]:
+def _from_database(settings: Settings) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Queues, and the processes that serve them."""
     from mapnode.errors import WrongUse
     from mapnode.jobs.ledger import Ledger
     from mapnode.jobs.workflow import QUEUE
 
     try:
-        ledger = Ledger(settings.var)
+        ledger = Ledger(settings.place)
     except WrongUse:
-        return []
+        return [], []
     try:
-        return [{"name": QUEUE, "jobs": ledger.counts()}]
+        shown = ("id", "kind", "queues", "slots", "host", "pid", "state", "started_at", "beaten_at")
+        processes = [{name: getattr(one, name) for name in shown} for one in ledger.roll.all()]
+        return [{"name": QUEUE, "jobs": ledger.counts()}], processes
     finally:
         ledger.close()

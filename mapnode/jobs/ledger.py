@@ -2,51 +2,60 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
-from dbos import DBOSClient
 from sqlalchemy.exc import DatabaseError
 
 from mapnode.errors import NodeError, WrongUse
-from mapnode.jobs.workflow import QUEUE, WORKFLOW, database_url
+from mapnode.jobs.executors import Roll
+from mapnode.jobs.workflow import STEPS
+from mapnode.records import ENDED, JobState, Records
+from mapnode.records.job_states import RETRIED
+from mapnode.records.requests import RequestKind
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Sequence
 
-STATES = {
-    "ENQUEUED": "queued",
-    "DELAYED": "queued",
-    "PENDING": "running",
-    "ERROR": "failed",
-    "MAX_RECOVERY_ATTEMPTS_EXCEEDED": "failed",
-    "CANCELLED": "cancelled",
-}
+    from mapnode.database import Place
+    from mapnode.records import JobRecord
+    from mapnode.records.jobs import HistoryRecord
+
+ANSWER_S = 10.0
+"""A running node takes a request within this."""
+LOOK_S = 0.02
+PATIENCE_S = 5.0
+"""A command does not wait longer for a database that is away."""
 
 
 class Ledger:
-    """The jobs of a node, read from its database."""
+    """The jobs of a node, read from its records; what changes them is asked of the node."""
 
-    def __init__(self, folder: Path) -> None:
-        """Open the database.
+    def __init__(self, place: Place) -> None:
+        """Open the records.
 
         Args:
-            folder: The node's folder (var).
+            place: Where they are.
 
         Raises:
-            WrongUse: If there is no node's database.
+            WrongUse: If there are none.
+            NodeError: If they cannot be read.
         """
-        if not (folder / "jobs.sqlite").is_file():
-            raise WrongUse(f"there is no node in {folder}: `mapnode up` makes one")
-        self._folder = folder
-        self._client = DBOSClient(system_database_url=database_url(folder))
+        if not place.exists:
+            raise WrongUse(f"there is no node's database {place}: `mapnode up` makes one")
+        try:
+            self.records = Records(place.records, patience_s=PATIENCE_S)
+            self.roll = Roll(self.records.engine)
+        except DatabaseError as error:
+            raise NodeError(f"{place} cannot be read: {error.orig}") from error
 
     def close(self) -> None:
-        """Close the database."""
-        self._client.destroy()
+        """Close the records."""
+        self.records.close()
 
-    def list(self) -> list[dict[str, Any]]:
-        """All jobs, the newest first."""
-        return [self._describe(workflow) for workflow in self._workflows(sort_desc=True)]
+    def newest(self, limit: int = 500, offset: int = 0) -> list[dict[str, Any]]:
+        """Jobs, the newest first."""
+        return self._describe(self.records.jobs.newest(limit, offset))
 
     def show(self, job: str) -> dict[str, Any]:
         """One job; the beginning of its identifier is enough where it tells it from others.
@@ -54,85 +63,103 @@ class Ledger:
         Raises:
             WrongUse: If there is none, or more than one.
         """
-        found = self._workflows(workflow_id_prefix=job)
-        if len(found) != 1:
-            raise WrongUse(f"{'no' if not found else 'more than one'} job begins with {job!r} (mapnode jobs list)")
-        return self._describe(found[0])
+        return self._describe([self._find(job)])[0]
 
     def retry(self, job: str) -> dict[str, Any]:
-        """Begin a failed or cancelled job anew.
+        """Have a job that ended without results begin anew.
 
         Raises:
             WrongUse: If it is in another state.
         """
-        described = self.show(job)
-        if described["state"] not in {"failed", "cancelled"}:
-            raise WrongUse(f"job {described['id']} is {described['state']}: only failed and cancelled jobs are retried")
-        self._client.rewind_workflow(described["id"], start_step=1, queue_name=QUEUE)
-        return self.show(described["id"])
+        return self._ask(RequestKind.RETRY, job, set(RETRIED), "only jobs that ended without results are retried")
 
     def cancel(self, job: str) -> dict[str, Any]:
-        """Keep a job from going on; a run in progress ends, and is not stored.
+        """Keep a job from going on; nothing of it is stored.
 
         Raises:
             WrongUse: If it has ended already.
         """
-        described = self.show(job)
-        if described["state"] not in {"queued", "running"}:
-            raise WrongUse(f"job {described['id']} is {described['state']}: it cannot be cancelled")
-        self._client.cancel_workflow(described["id"])
-        return self.show(described["id"])
+        return self._ask(
+            RequestKind.CANCEL, job, set(JobState) - ENDED - {JobState.PUBLISHING}, "it cannot be cancelled"
+        )
+
+    def release(self, job: str) -> dict[str, Any]:
+        """Have the results of a shadow job published.
+
+        Raises:
+            WrongUse: If it is no shadow job.
+        """
+        return self._ask(RequestKind.RELEASE, job, {JobState.SHADOW}, "only jobs in state shadow are released")
 
     def counts(self) -> dict[str, int]:
         """Number of jobs by state."""
-        counts: dict[str, int] = {}
-        for job in self.list():
-            counts[job["state"]] = counts.get(job["state"], 0) + 1
-        return counts
+        return self.records.jobs.counts()
 
-    def _workflows(self, **which: Any) -> Any:  # noqa: ANN401 - DBOS's own records
-        """The workflows of the jobs; none where the node has not made its tables yet.
+    def wait(self, request: int) -> bool:
+        """Wait until a running node took care of a request; False if none did."""
+        deadline = time.monotonic() + ANSWER_S
+        while self.records.requests.waits(request):
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(LOOK_S)
+        return True
+
+    def _ask(self, kind: RequestKind, job: str, states: set[JobState], otherwise: str) -> dict[str, Any]:
+        """Ask the node for something about a job.
 
         Raises:
-            NodeError: If the file is no database.
+            WrongUse: If the job is in another state than that makes sense in, or no node answers.
         """
-        try:
-            return self._client.list_workflows(name=WORKFLOW, **which)
-        except DatabaseError as error:
-            if "no such table" in str(error.orig):
-                return []
-            raise NodeError(f"{self._folder / 'jobs.sqlite'} cannot be read: {error.orig}") from error
+        found = self._find(job)
+        if found.state not in states:
+            raise WrongUse(f"job {found.id} is {found.state}: {otherwise}")
+        if not self.wait(self.records.requests.add(kind, job=found.id)):
+            raise WrongUse("the node does not run: it does this when it is started the next time (mapnode up)")
+        return self.show(found.id)
 
-    def _describe(self, workflow: Any) -> dict[str, Any]:  # noqa: ANN401 - DBOS's own record
-        """One job as `mapnode jobs` prints it (docs/architecture.md)."""
-        spec = workflow.input["args"][0] if workflow.input else {}
-        outcome = workflow.output or {}
-        state = outcome.get("state", "done") if workflow.status == "SUCCESS" else STATES[workflow.status]
-        return {
-            "id": workflow.workflow_id,
-            "state": state,
-            "app": spec.get("app", ""),
-            "rule": spec.get("rule", ""),
-            "study_instance_uid": spec.get("study_instance_uid", ""),
-            "series_instance_uid": spec.get("series_instance_uid", ""),
-            "reason": _reason(workflow.error) if workflow.error else outcome.get("reason", ""),
-            "created_at": workflow.created_at / 1000,
-            "steps": [self._step(step) for step in self._client.list_workflow_steps(workflow.workflow_id)],
-            "stored": outcome.get("stored", []),
-        }
+    def _find(self, job: str) -> JobRecord:
+        """The job whose identifier begins so.
 
-    @staticmethod
-    def _step(step: Any) -> dict[str, Any]:  # noqa: ANN401
-        started, ended = step["started_at_epoch_ms"], step["completed_at_epoch_ms"]
-        return {
-            "name": step["function_name"],
-            "state": "failed" if step["error"] else "done",
-            "started_at": started / 1000 if started else None,
-            "seconds": (ended - started) / 1000 if started and ended else None,
-        }
+        Raises:
+            WrongUse: If there is none, or more than one.
+        """
+        found = self.records.jobs.named(job)
+        if len(found) != 1:
+            raise WrongUse(f"{'no' if not found else 'more than one'} job begins with {job!r} (mapnode jobs list)")
+        return found[0]
+
+    def _describe(self, jobs: Sequence[JobRecord]) -> list[dict[str, Any]]:
+        """Jobs as `mapnode jobs` prints them (docs/architecture.md); their histories in one question."""
+        histories = self.records.jobs.history([job.id for job in jobs])
+        return [_description(job, histories.get(job.id, [])) for job in jobs]
 
 
-def _reason(error: Exception) -> str:
-    """Why a job failed: of a step that was tried again and again, its last error."""
-    tries = getattr(error, "errors", None)  # DBOS keeps them, in a class that it does not export
-    return str(tries[-1] if tries else error)
+def _description(job: JobRecord, history: Sequence[HistoryRecord]) -> dict[str, Any]:
+    return {
+        "id": job.id,
+        "state": str(job.state),
+        "app": job.spec.app,
+        "rule": job.spec.rule,
+        "mode": job.spec.mode,
+        "priority": job.priority,
+        "source": job.source,
+        "study_instance_uid": job.spec.study_instance_uid,
+        "series_instance_uid": job.spec.series_instance_uid,
+        "reason": job.reason,
+        "created_at": job.created_at,
+        "progress": job.progress if job.state is JobState.RUNNING else "",
+        "predecessor": job.spec.predecessor,
+        "attempt": job.spec.attempt,
+        "steps": [_step(line) for line in history if line.event in STEPS],
+        "history": [{"at": line.at, "event": line.event, "detail": line.detail} for line in history],
+        "stored": job.stored,
+    }
+
+
+def _step(line: HistoryRecord) -> dict[str, Any]:
+    return {
+        "name": line.event,
+        "state": "failed" if line.detail else "done",
+        "started_at": line.at,
+        "seconds": line.seconds,
+    }

@@ -6,11 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from mapnode.rules.schema import Mode
 from operators.core.contract import ObjectKind
 from operators.core.identity import digest_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+IDENTIFIER_LENGTH = 32
 
 
 class JobSpec(BaseModel):
@@ -21,29 +24,56 @@ class JobSpec(BaseModel):
     rule: str
     app: str
     app_version: str
-    parameters: dict[str, Any]
+    parameters: dict[str, Any] = Field(default_factory=dict)
     objects: dict[ObjectKind, bool | str] = Field(default_factory=dict)
-    series_id: str
-    """Orthanc's identifier of the series."""
+    mode: Mode = "live"
+    subject: str
+    """Orthanc's identifier of the series or study."""
+    series_ids: tuple[str, ...]
+    """Orthanc's identifiers of the series that the app gets."""
     study_instance_uid: str
     series_instance_uid: str
+    """Of the series; of a study rule, of the first series that it names."""
+    identity: str = Field(pattern="^[0-9a-f]{64}$")
+    """SHA-256 that the results' UIDs derive from."""
+    attempt: int = 0
+    """How often the same input was run before, on demand or because its results were taken back."""
+    predecessor: str | None = None
+    """Identity of the result that this one supersedes."""
+    replaces: tuple[str, ...] = ()
+    """Jobs whose results are rejected when this one's are published."""
+    chain: tuple[str, ...] = ()
+    """Rules that led here, the first one first, where the input was made by the node itself; this rule is the last."""
+
+    @property
+    def job_id(self) -> str:
+        """Identifier of the job: the beginning of its identity."""
+        return self.identity[:IDENTIFIER_LENGTH]
 
 
-def job_id(spec: JobSpec, instances: Iterable[tuple[str, str]]) -> str:
-    """Identifier of the job: a SHA-256 over app, version, parameters, chosen objects and the input.
+def input_identity(
+    app: str,
+    version: str,
+    parameters: dict[str, Any],
+    objects: dict[ObjectKind, bool | str],
+    instances: Iterable[tuple[str, str]],
+    attempt: int = 0,
+) -> str:
+    """SHA-256 over all that a job's result depends on: the same input, app and parameters give the same job.
 
     Args:
-        spec: What the job is about.
+        app: Name of the app.
+        version: Its version.
+        parameters: What the rule hands to it.
+        objects: What is wanted of what it makes.
         instances: SOP Instance UID and digest of the file of each instance, in any order.
-
-    Returns:
-        The first 32 of 64 hexadecimal digits: the same input, app and parameters give the same job.
+        attempt: How often the same was run before.
     """
-    content = {
-        "app": spec.app,
-        "version": spec.app_version,
-        "parameters": spec.parameters,
+    return digest_of({
+        "app": app,
+        "version": version,
+        "parameters": parameters,
         "input": sorted(map(list, instances)),
-        **({"objects": spec.objects} if spec.objects else {}),
-    }
-    return digest_of(content)[:32]
+        **({"objects": objects} if objects else {}),
+        **({"attempt": attempt} if attempt else {}),
+    })

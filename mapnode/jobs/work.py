@@ -2,31 +2,39 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import hashlib
 import json
 import logging
 import shutil
-from dataclasses import dataclass
+import tempfile
+import time
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydicom import dcmread
-
 from mapnode.app_catalogue import find_app
 from mapnode.errors import NodeError
-from mapnode.pacs.errors import CompressedAttachment, NotFound
-from mapnode.pacs.headers import read_header
+from mapnode.jobs.inputs import current_input, place_input
+from mapnode.jobs.rejecting import build_note
 from mapnode.pacs.orthanc_client import StoreStatus
-from mapnode.results.check import check_results, identity_of
-from operators.core.contract import Job, Output, Result
+from mapnode.records import JobState
+from mapnode.results.check import check_files, identity_of
+from operators.core.contract import Job, Result
+from operators.core.reading import read_folder
 
 if TYPE_CHECKING:
-    from mapnode.jobs.spec import JobSpec
-    from mapnode.pacs.orthanc_client import OrthancClient
-    from mapnode.runners.warm import WarmWorkers
+    from collections.abc import Callable, Iterator, Mapping
 
-SOURCE_GONE = "the source series is no longer in Orthanc"
+    from mapnode.intake.source import SourceReader
+    from mapnode.pacs.orthanc_client import OrthancClient
+    from mapnode.records import JobRecord, Records
+    from mapnode.runners.warm import WarmWorkers
+    from operators.core.contract import Output, Progress
+
+PROGRESS_S = 0.5
+"""An app's progress is kept so often at most."""
 
 _log = logging.getLogger(__name__)
 
@@ -36,92 +44,175 @@ class Workplace:
     """What the stages work with.
 
     Attributes:
-        client: Orthanc.
-        storage: Orthanc's storage area, from which instances are linked.
+        reader: Orthanc, and its storage area, from which instances are linked.
+        records: Jobs and what became of them.
         folder: The node's folder (var).
         workers: Warm workers.
         timeout_s: Longest time of a run.
+        timeouts_s: The same for single apps.
+        require_lease: Raises where this process was given up and another one does its jobs.
+        stage_of: Folder with slices of a series that were decoded beforehand, where there is one.
+        on_end: Called when a workflow ended: somebody may wait for that.
     """
 
-    client: OrthancClient
-    storage: Path
+    reader: SourceReader
+    records: Records
     folder: Path
     workers: WarmWorkers
     timeout_s: float
+    timeouts_s: Mapping[str, float] = field(default_factory=dict)
+    require_lease: Callable[[], None] = lambda: None
+    stage_of: Callable[[str], Path | None] = lambda _: None
+    on_end: Callable[[], None] = lambda: None
+
+    @property
+    def client(self) -> OrthancClient:
+        """Orthanc."""
+        return self.reader.client
 
     def job_folder(self, job: str) -> Path:
         """Where a job's input and output lie."""
         return self.folder / "jobs" / job
 
+    def record(self, job: str) -> JobRecord:
+        """A job.
 
-def stage(place: Workplace, job: str, spec: JobSpec) -> dict[str, Any]:
-    """Put the instances of the series into the job's folder: hard links into Orthanc's storage, else copies.
+        Raises:
+            NodeError: If the records do not have it.
+        """
+        found = self.records.jobs.get(job)
+        if found is None:
+            raise NodeError(f"job {job} is not in the records")
+        return found
+
+
+class Recalled(NodeError):
+    """The job was called back or cancelled: nothing more is to be done."""
+
+
+class AppChanged(NodeError):
+    """The app was upgraded since the job was made: another version would store under this one's identity."""
+
+
+def stage(place: Workplace, job: str) -> dict[str, int]:
+    """Put the instances into the job's folder.
 
     Returns:
-        SOP Instance UIDs, how they were placed, and the job's clock: a value that is stored with the job, so that
-        a replay gives identical bytes.
+        How many there are, and how many are links.
 
     Raises:
-        NodeError: If the series is gone.
+        SourceChanged: If the source is not what the job was made for.
     """
-    folder = place.job_folder(job) / "input"
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    instances = place.client.series_instances(spec.series_id)
-    linked = 0
-    for instance in instances:
-        target = folder / f"{instance.sop_instance_uid}.dcm"
-        try:
-            target.hardlink_to(place.client.attachment_path(instance.id, place.storage))
-            linked += 1
-        except (CompressedAttachment, OSError):
-            target.write_bytes(place.client.instance_file(instance.id))
+    series = current_input(place.reader, place.records, place.record(job).spec)
+    with _renewed(place, job, "input") as folder:
+        linked = place_input(place.reader, series, folder)
     return {
-        "instances": sorted(instance.sop_instance_uid for instance in instances),
+        "instances": sum(len(one.instances) for one in series),
         "linked": linked,
-        "clock": datetime.datetime.now().replace(microsecond=0).isoformat(),
     }
 
 
-def run(place: Workplace, job: str, spec: JobSpec, staged: dict[str, Any]) -> dict[str, Any]:
+def run(place: Workplace, job: str) -> dict[str, Any]:
     """Run the app on the staged instances in its warm worker.
 
     Returns:
         What its result.json says.
 
     Raises:
+        Recalled: If the job was called back meanwhile.
+        AppChanged: If the app is another version than the job was made for.
         WorkerLost: If the worker died or took too long.
     """
-    output = place.job_folder(job) / "output"
-    shutil.rmtree(output, ignore_errors=True)
-    output.mkdir(parents=True)
-    order = Job(clock=staged["clock"], parameters=spec.parameters, objects=spec.objects)
-    worker = place.workers.of(find_app(spec.app))
-    result = worker.run(place.job_folder(job) / "input", output, order, timeout_s=place.timeout_s)
-    return result.model_dump(mode="json", by_alias=True)
+    record = place.record(job)
+    spec = record.spec
+    app = find_app(spec.app)
+    if app.manifest.application.version != spec.app_version:
+        raise AppChanged(
+            f"{spec.app} is {app.manifest.application.version} now, the job was made for {spec.app_version}"
+        )
+    stage_folder = place.stage_of(spec.series_ids[0]) if len(spec.series_ids) == 1 else None
+    order = Job(
+        identity=spec.identity,
+        predecessor=spec.predecessor,
+        # A value of the job: a replay, however late, gives identical bytes.
+        clock=datetime.datetime.fromtimestamp(record.created_at).replace(microsecond=0),
+        parameters=spec.parameters,
+        objects=spec.objects,
+        staged=None if stage_folder is None else str(stage_folder),
+    )
+    with _renewed(place, job, "output") as output:
+        result = place.workers.of(app).run(
+            place.job_folder(job) / "input",
+            output,
+            order,
+            timeout_s=place.timeouts_s.get(spec.app, place.timeout_s),
+            on_progress=_Progress(place.records, job),
+            cancelled=lambda: place.records.jobs.state(job) is not JobState.RUNNING,
+        )
+    dumped: dict[str, Any] = result.model_dump(mode="json", by_alias=True)
+    return dumped
 
 
-def check(place: Workplace, job: str, spec: JobSpec, staged: dict[str, Any], result: Result) -> list[str]:
-    """Hold the results against the source as Orthanc has it now.
+@contextlib.contextmanager
+def _renewed(place: Workplace, job: str, name: str) -> Iterator[Path]:
+    """A new folder that takes the place of a job's folder of that name once it is complete.
+
+    Another process that did this job, was given up and wakes up again meets no file of this one, and spoils none.
+    """
+    folder = place.job_folder(job)
+    folder.mkdir(parents=True, exist_ok=True)
+    for left in folder.glob(f"{name}.*"):
+        shutil.rmtree(left, ignore_errors=True)
+    fresh = Path(tempfile.mkdtemp(prefix=f"{name}.", dir=folder))
+    try:
+        yield fresh
+        place.require_lease()
+        shutil.rmtree(folder / name, ignore_errors=True)
+        fresh.rename(folder / name)
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+
+
+class _Progress:
+    """Keeps what an app says, not too often."""
+
+    def __init__(self, records: Records, job: str) -> None:
+        self._records = records
+        self._job = job
+        self._last = 0.0
+
+    def __call__(self, progress: Progress) -> None:
+        now = time.monotonic()
+        if now - self._last >= PROGRESS_S:
+            self._last = now
+            self._records.jobs.progress(
+                self._job, f"{progress.operator} {progress.fraction:.0%} {progress.message}".strip()
+            )
+
+
+def check(place: Workplace, job: str, result: Result) -> list[str]:
+    """Hold the results against the input that they were made of.
 
     Returns:
         What speaks against storing them; empty if nothing does.
     """
-    try:
-        current = place.client.series_instances(spec.series_id)
-        if not current:
-            return [SOURCE_GONE]
-        if sorted(instance.sop_instance_uid for instance in current) != staged["instances"]:
-            return ["the source series changed while the app ran"]
-        headers = [read_header(place.client, place.storage, instance.id) for instance in current]
-    except NotFound:
-        return [SOURCE_GONE]
-    output = place.job_folder(job) / "output"
-    objects = [dcmread(output / o.path) for o in result.outputs if o.sop_instance_uid is not None]
-    return check_results(objects, identity_of(headers))
+    found = read_folder(place.job_folder(job) / "input")
+    headers = [instance.header for series in found.series for instance in series.instances]
+    made = find_app(place.record(job).spec.app).manifest.mapnode.outputs
+    dicom = [output for output in result.outputs if output.sop_instance_uid is not None]
+    return check_files(place.job_folder(job) / "output", dicom, made, identity_of(headers))
 
 
-def store(place: Workplace, job: str, result: Result) -> list[dict[str, str]]:
+def confirm(place: Workplace, job: str) -> None:
+    """The source is still what the results were made of.
+
+    Raises:
+        SourceChanged: If it is not.
+    """
+    current_input(place.reader, place.records, place.record(job).spec)
+
+
+def store(place: Workplace, job: str) -> list[dict[str, str]]:
     """Put the DICOM results into Orthanc.
 
     Returns:
@@ -131,21 +222,47 @@ def store(place: Workplace, job: str, result: Result) -> list[dict[str, str]]:
         ResultConflict: If Orthanc holds another object under the UID of a result.
     """
     output = place.job_folder(job) / "output"
-    contents = {o.path: (output / o.path).read_bytes() for o in result.outputs if o.sop_instance_uid is not None}
+    result = Result.model_validate_json((output / "result.json").read_text(encoding="utf-8"))
+    dicom = [one for one in result.outputs if one.sop_instance_uid is not None]
+    contents = {one.path: (output / one.path).read_bytes() for one in dicom}
+    place.records.jobs.made(job, [str(one.sop_instance_uid) for one in dicom])
     # All are looked up before the first is stored: of results that belong together none goes in alone.
-    for one in result.outputs:
-        if one.sop_instance_uid is not None:
-            for found in place.client.lookup(one.sop_instance_uid):
-                _require_equal(place, found.id, one, contents[one.path])
+    for one in dicom:
+        for found in place.client.lookup(str(one.sop_instance_uid)):
+            _require_equal(place, found.id, one, contents[one.path])
     stored = []
-    for one in result.outputs:
-        if one.sop_instance_uid is None:
-            continue
+    for one in dicom:
+        place.require_lease()
         outcome = place.client.store(contents[one.path])
         if outcome.status is StoreStatus.ALREADY_STORED:
             _require_equal(place, outcome.id, one, contents[one.path])
-        stored.append({"path": one.path, "orthanc_id": outcome.id, "status": outcome.status})
+        stored.append({
+            "path": one.path,
+            "orthanc_id": outcome.id,
+            "sop_instance_uid": str(one.sop_instance_uid),
+            "status": str(outcome.status),
+        })
+    place.records.jobs.stored(job, stored)
     return stored
+
+
+def reject(place: Workplace, job: str, why: str) -> None:
+    """Take the results of an earlier job out of use: a rejection note beside them, and the job is superseded.
+
+    Args:
+        place: The node.
+        job: The job whose results are to be rejected.
+        why: What takes their place, or what is wrong with them.
+    """
+    record = place.record(job)
+    found = [resource for one in record.stored for resource in place.client.lookup(one["sop_instance_uid"])]
+    if found:
+        files = [place.client.instance_file(resource.id) for resource in found]
+        note = build_note(place.job_folder(job) / "rejection", files, record.spec, why)
+        place.require_lease()
+        place.records.jobs.made(job, [note.sop_instance_uid])
+        place.client.store(note.content)
+    place.records.jobs.move(job, JobState.SUPERSEDED, why, only_from={JobState.DONE, JobState.PUBLISHING})
 
 
 def _require_equal(place: Workplace, orthanc_id: str, one: Output, content: bytes) -> None:
@@ -163,17 +280,30 @@ class ResultConflict(NodeError):
 
 
 def quarantine(place: Workplace, job: str, reasons: list[str]) -> str:
-    """Keep results that must not be stored, with the reasons beside them; they are never sent.
+    """Keep what must not be used, input and output, with the job and the reasons beside it; it is never sent.
 
     Returns:
         The folder.
     """
     target = place.folder / "quarantine" / job
     shutil.rmtree(target, ignore_errors=True)
-    shutil.copytree(place.job_folder(job) / "output", target)
+    target.mkdir(parents=True)
+    folder = place.job_folder(job)
+    if (folder / "output").is_dir():
+        shutil.copytree(folder / "output", target, dirs_exist_ok=True)
+    if (folder / "input").is_dir():
+        shutil.copytree(folder / "input", target / "input", copy_function=_link)
+    (target / "job.json").write_text(place.record(job).spec.model_dump_json(indent=2) + "\n", encoding="utf-8")
     (target / "reasons.json").write_text(json.dumps(reasons, indent=2) + "\n", encoding="utf-8")
-    _log.warning("job %s: results kept in quarantine: %s", job, "; ".join(reasons))
+    _log.warning("job %s: kept in quarantine: %s", job, "; ".join(reasons))
     return str(target)
+
+
+def _link(source: str, target: str) -> None:
+    try:
+        Path(target).hardlink_to(source)
+    except OSError:
+        shutil.copy2(source, target)
 
 
 def clean(place: Workplace, job: str) -> None:

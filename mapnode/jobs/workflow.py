@@ -1,170 +1,255 @@
-"""Workflow: a job as a durable DBOS workflow; every stage is a checkpointed step.
+"""Workflow: a job as two durable DBOS workflows, compute and publish; every stage is a checkpointed step.
 
-A step that ended is not run again, whatever dies; a step that was interrupted runs again and is harmless then.
+A step that ended is not run again, whatever dies; a step that was interrupted runs again and is harmless then. Between
+the two workflows a job takes no slot: it waits for its source to be complete (decision 0016).
 """
 
 from __future__ import annotations
 
 import logging
+import time
 from typing import TYPE_CHECKING, Any
 
-from dbos import DBOS, SetEnqueueOptions, SetWorkflowID
+from dbos import DBOS, SetWorkflowID
 
-from mapnode.errors import NodeError
+from mapnode.database import prepare_jobs, will_pass
 from mapnode.jobs import work
-from mapnode.jobs.spec import JobSpec
+from mapnode.jobs.failures import ending_of, is_ours
 from mapnode.pacs.errors import OrthancUnreachable
-from mapnode.runners.warm import WorkerLost
+from mapnode.records import JobState
+from mapnode.runners.warm import NodeStopping
+from mapnode.runners.worker import WorkerLost
 from operators.core.contract import Result, Status
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
+    from collections.abc import Callable, Sequence
 
     from dbos import DBOSConfig
 
+    from mapnode.database import Place
+    from mapnode.jobs.takeover import Presence
     from mapnode.jobs.work import Workplace
+    from mapnode.records import JobRecord
 
 QUEUE = "jobs"
-WORKFLOW = "job"
-SCHEMA_VERSION = "1"
-"""Version of the workflow's steps, not of the release: only workflows of the same version are recovered."""
-PRIORITIES = {"stat": 1, "routine": 2, "research": 3}
+SCHEMA_VERSION = "2"
+"""Version of the workflows' steps, not of the release: only workflows of the same version are recovered."""
 MAX_RECOVERIES = 5
 """Input that kills its process must not loop."""
 WORKER_ATTEMPTS = 3
 ORTHANC_ATTEMPTS = 12
-"""With doubling pauses from 0.5 s this is 17 minutes; after that the job has failed and may be tried again."""
-POLLING_S = 0.05
+"""With doubling pauses from 0.5 s this is 17 minutes; after that the job waits and is tried again later."""
+POLLING_S = 0.02
+STEPS = ("stage", "run", "check", "confirm", "store", "reject")
+"""The steps of a job, as its history and `mapnode jobs show` name them."""
 
 _log = logging.getLogger(__name__)
 
 
-class JobFailed(NodeError):
-    """The app failed; the job may be tried again."""
+class JobRunner:
+    """Runs jobs durably. One a process."""
 
-
-def database_url(folder: Path) -> str:
-    """Where the jobs are."""
-    return f"sqlite:///{folder / 'jobs.sqlite'}"
-
-
-class JobQueue:
-    """Takes jobs, runs them, keeps what happened. One a process."""
-
-    def __init__(self, place: Workplace, *, workers: int) -> None:
-        """Define the workflow; nothing runs yet.
+    def __init__(self, place: Workplace, database: Place, presence: Presence) -> None:
+        """Define the workflows; nothing runs yet.
 
         Args:
             place: What the stages work with.
-            workers: Jobs at the same time.
+            database: Where the steps of running jobs are kept.
+            presence: This process among those that share the jobs.
         """
+        prepare_jobs(database)
         config: DBOSConfig = {
             "name": "mapnode",
-            "system_database_url": database_url(place.folder),
+            "system_database_url": database.jobs_url,
             "application_version": SCHEMA_VERSION,
-            "executor_id": "node",
+            "executor_id": presence.executor_id,
             "console_log_level": "CRITICAL",
         }
         DBOS(config=config)
-        self._workers = workers
-        self._workflow = _define(place)
+        self._presence = presence
+        self._compute, self._publish, self._withdraw = _define(place)
 
-    def launch(self) -> None:
-        """Begin: jobs that were interrupted go on first."""
-        DBOS.launch()
-        DBOS.register_queue(QUEUE, worker_concurrency=self._workers, polling_interval_sec=POLLING_S)
+    def launch(self, slots: int, queues: Sequence[str] = (QUEUE,)) -> None:
+        """Begin; what dead processes had begun is taken over.
 
-    def add(self, job: str, spec: JobSpec, priority: str) -> bool:
-        """Take a job; one that is known already is not taken twice.
-
-        Returns:
-            Whether it is new.
+        Args:
+            slots: Jobs at the same time in each process. What the node says holds for all.
+            queues: Whose jobs are taken.
         """
-        if DBOS.get_workflow_status(job) is not None:
-            return False
-        with SetWorkflowID(job), SetEnqueueOptions(priority=PRIORITIES[priority]):
-            DBOS.enqueue_workflow(QUEUE, self._workflow, spec.model_dump())
-        return True
+        DBOS.listen_queues(queues)
+        self._presence.enter()
+        DBOS.launch()
+        conflict: Any = "always_update" if self._presence.is_node else "never_update"
+        DBOS.register_queue(QUEUE, worker_concurrency=slots, polling_interval_sec=POLLING_S, on_conflict=conflict)
+        queue = DBOS.retrieve_queue(QUEUE)
+        self._presence.watch((queue and queue.worker_concurrency) or slots)
 
-    def stop(self) -> None:
-        """End; what runs is run again at the next start."""
-        DBOS.destroy(workflow_completion_timeout_sec=0)
+    def compute(self, job: JobRecord) -> None:
+        """Have a job's results made; nothing happens where that was begun already."""
+        with SetWorkflowID(f"{job.id}.{job.tries}"):
+            DBOS.enqueue_workflow(QUEUE, self._compute, job.id)
+
+    def publish(self, job: JobRecord, number: int) -> None:
+        """Have a job's results put into the PACS; nothing happens where that was begun already."""
+        with SetWorkflowID(f"{job.id}.publish.{number}"):
+            DBOS.start_workflow(self._publish, job.id)
+
+    def withdraw(self, job: str, why: str) -> None:
+        """Have a published job's results rejected."""
+        with SetWorkflowID(f"{job}.withdraw"):
+            DBOS.start_workflow(self._withdraw, job, why)
+
+    def is_under_way(self, workflow: str) -> bool:
+        """Whether DBOS has a workflow and will bring it to its end."""
+        status = DBOS.get_workflow_status(workflow)
+        return status is not None and status.status in {"ENQUEUED", "PENDING", "DELAYED"}
+
+    def is_given_up(self, workflow: str) -> bool:
+        """Whether DBOS began a workflow so often, after its process had died, that it does not any more."""
+        status = DBOS.get_workflow_status(workflow)
+        return status is not None and status.status == "MAX_RECOVERY_ATTEMPTS_EXCEEDED"
+
+    def stop(self, *, patience_s: int = 0) -> None:
+        """End: take no more jobs; what does not end in time is handed back and goes on in another process.
+
+        Args:
+            patience_s: How long to wait for jobs that are under way.
+        """
+        self._presence.drain()
+        DBOS.destroy(workflow_completion_timeout_sec=patience_s)
+        self._presence.leave()
 
 
-def _define(place: Workplace) -> Callable[[dict[str, Any]], dict[str, Any]]:
-    """Register steps and workflow with DBOS."""
+def _define(place: Workplace) -> tuple[Callable[[str], None], Callable[[str], None], Callable[[str, str], None]]:
+    """Register steps and workflows with DBOS."""
+    compute_steps, publish_steps = _compute_steps(place), _publish_steps(place)
+    give_up = _give_up(place)
 
-    @DBOS.step(name="stage", **_patient())
-    def stage(job: str, spec: dict[str, Any]) -> dict[str, Any]:
-        return work.stage(place, job, JobSpec.model_validate(spec))
+    @DBOS.workflow(name="compute", max_recovery_attempts=MAX_RECOVERIES)
+    def compute(job: str) -> None:
+        stage, run, check = compute_steps
+        try:
+            stage(job)
+            check(job, run(job))
+        except NodeStopping:
+            raise
+        except Exception as error:  # noqa: BLE001 - the job loop: every failure becomes a state with its reason
+            give_up(job, error, JobState.RUNNING)
+        place.on_end()
 
-    @DBOS.step(
-        name="run",
-        retries_allowed=True,
-        max_attempts=WORKER_ATTEMPTS,
-        interval_seconds=0.2,
-        should_retry=lambda error: isinstance(error, WorkerLost),
-    )
-    def run(job: str, spec: dict[str, Any], staged: dict[str, Any]) -> dict[str, Any]:
-        return work.run(place, job, JobSpec.model_validate(spec), staged)
+    @DBOS.workflow(name="publish", max_recovery_attempts=MAX_RECOVERIES)
+    def publish(job: str) -> None:
+        confirm, store, reject_replaced = publish_steps
+        try:
+            confirm(job)
+            store(job)
+            reject_replaced(job)
+        except Exception as error:  # noqa: BLE001 - the job loop
+            give_up(job, error, JobState.PUBLISHING)
+        place.on_end()
 
-    @DBOS.step(name="check", **_patient())
-    def check(job: str, spec: dict[str, Any], staged: dict[str, Any], result: dict[str, Any]) -> list[str]:
-        return work.check(place, job, JobSpec.model_validate(spec), staged, Result.model_validate(result))
+    @DBOS.workflow(name="withdraw", max_recovery_attempts=MAX_RECOVERIES)
+    def withdraw(job: str, why: str) -> None:
+        _step(place, "reject", work.reject)(job, why)
 
-    @DBOS.step(name="store", **_patient())
-    def store(job: str, result: dict[str, Any]) -> list[dict[str, str]]:
-        return work.store(place, job, Result.model_validate(result))
+    return compute, publish, withdraw
 
-    @DBOS.step(name="quarantine")
-    def quarantine(job: str, reasons: list[str]) -> str:
-        return work.quarantine(place, job, reasons)
 
-    @DBOS.workflow(name=WORKFLOW, max_recovery_attempts=MAX_RECOVERIES)
-    def job_workflow(spec: dict[str, Any]) -> dict[str, Any]:
-        job = str(DBOS.workflow_id)
-        _log.info("job %s: %s on series %s", job, spec["app"], spec["series_instance_uid"])
-        staged = stage(job, spec)
-        result = run(job, spec, staged)
-        outcome = _outcome(Result.model_validate(result))
-        if outcome["state"] == Status.DONE:
-            problems = check(job, spec, staged, result)
-            try:
-                outcome["stored"] = [] if problems else store(job, result)
-            except work.ResultConflict as error:
-                problems = [str(error)]
-            if problems:
-                outcome |= {"state": "quarantined", "reason": "; ".join(problems), "folder": quarantine(job, problems)}
+def _compute_steps(place: Workplace) -> tuple[Callable[..., Any], ...]:
+    """Stage, run and check."""
+
+    def check(place: Workplace, job: str, result: dict[str, Any]) -> None:
+        found = Result.model_validate(result)
+        reason = found.sentence if found.reasons else ""
+        if found.status is not Status.DONE:
+            _move(place, job, JobState(found.status), reason)
+        elif problems := work.check(place, job, found):
+            work.quarantine(place, job, problems)
+            _move(place, job, JobState.QUARANTINED, "; ".join(problems))
+        elif place.record(job).spec.mode == "shadow":
+            _move(place, job, JobState.SHADOW, "the rule is in shadow mode: `mapnode jobs release` publishes it")
+        else:
+            _move(place, job, JobState.WAITING, "computed; waits until the source is complete")
         work.clean(place, job)
-        return _end(job, outcome)
 
-    return job_workflow
+    once = {"should_retry": lambda e: isinstance(e, WorkerLost) or will_pass(e), "interval_seconds": 0.2}
+    return (
+        _step(place, "stage", work.stage),
+        _step(place, "run", work.run, retries_allowed=True, max_attempts=WORKER_ATTEMPTS, **once),
+        _step(place, "check", check),
+    )
 
 
-def _outcome(result: Result) -> dict[str, Any]:
-    """State and reason of a run."""
-    return {"state": str(result.status), "reason": result.sentence if result.reasons else ""}
+def _publish_steps(place: Workplace) -> tuple[Callable[..., Any], ...]:
+    """Confirm, store and reject."""
+
+    def reject(place: Workplace, job: str) -> None:
+        record = place.record(job)
+        for earlier in record.spec.replaces:
+            if place.records.jobs.state(earlier) is JobState.DONE:
+                work.reject(place, earlier, f"superseded by job {job}")
+        place.records.jobs.move(job, JobState.DONE, record.reason, only_from={JobState.PUBLISHING})
+        _log.info("job %s: published", job)
+
+    return (
+        _step(place, "confirm", work.confirm),
+        _step(place, "store", work.store),
+        _step(place, "reject", reject),
+    )
 
 
-def _end(job: str, outcome: dict[str, Any]) -> dict[str, Any]:
-    """Say how a job ended.
+def _give_up(place: Workplace) -> Callable[[str, BaseException, JobState], None]:
+    """What becomes of a job whose step failed for good."""
 
-    Raises:
-        JobFailed: If the app failed: such a job may be tried again.
-    """
-    _log.info("job %s: %s%s", job, outcome["state"], f": {outcome['reason']}" if outcome["reason"] else "")
-    if outcome["state"] == Status.FAILED:
-        raise JobFailed(outcome["reason"])
-    return outcome
+    @DBOS.step(name="give_up")
+    def step(job: str, failure: str, state: str, after_s: float, reason: str, only_from: str) -> None:
+        target = JobState(state)
+        if target in {JobState.QUARANTINED, JobState.FAILED}:
+            work.quarantine(place, job, [failure, reason])
+        more = {"not_before": time.time() + after_s} if after_s else {}
+        moved = place.records.jobs.move(job, target, reason, only_from={JobState(only_from)}, **more)
+        if moved and target is JobState.RECALLED:
+            place.records.pending.grew(place.record(job).spec.series_ids, time.time())
+        work.clean(place, job)
+        _log.warning("job %s: %s: %s", job, target, reason)
+
+    def give_up(job: str, error: BaseException, state: JobState) -> None:
+        ending = ending_of(error, state, place.record(job).tries)
+        if ending is not None:
+            kind = type(error).__name__ if not is_ours(error) else ""
+            step(job, kind, ending.state, ending.after_s, ending.reason, state)
+
+    return give_up
+
+
+def _step(place: Workplace, name: str, stage: Callable[..., Any], **options: Any) -> Callable[..., Any]:  # noqa: ANN401
+    """A stage as a checkpointed step, whose time goes into the job's history."""
+
+    @DBOS.step(name=name, **(options or _patient()))
+    def step(job: str, *arguments: Any) -> Any:  # noqa: ANN401 - what the stage takes and gives
+        started, clock = time.monotonic(), time.time()
+        try:
+            value = stage(place, job, *arguments)
+        except Exception as error:
+            place.records.jobs.note(job, name, f"failed: {error}", at=clock, seconds=time.monotonic() - started)
+            raise
+        place.records.jobs.note(job, name, at=clock, seconds=time.monotonic() - started)
+        return value
+
+    return step
+
+
+def _move(place: Workplace, job: str, state: JobState, reason: str) -> None:
+    if place.records.jobs.move(job, state, reason, only_from={JobState.RUNNING}):
+        _log.info("job %s: %s%s", job, state, f": {reason}" if reason else "")
 
 
 def _patient() -> dict[str, Any]:
-    """How a step waits for an Orthanc that does not answer."""
+    """How a step waits for an Orthanc that does not answer, and goes on after a database that broke off."""
     return {
         "retries_allowed": True,
         "max_attempts": ORTHANC_ATTEMPTS,
         "interval_seconds": 0.5,
         "backoff_rate": 2.0,
-        "should_retry": lambda error: isinstance(error, OrthancUnreachable),
+        "should_retry": lambda error: isinstance(error, OrthancUnreachable) or will_pass(error),
     }

@@ -15,12 +15,14 @@ import logging
 import threading
 from dataclasses import asdict, dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from pydantic import TypeAdapter, ValidationError
 
 from mapnode.errors import NodeError
 from mapnode.pacs.errors import OrthancRefused, OrthancUnreachable, PacsError
+from mapnode.pacs.events import ChangedEvent
+from mapnode.pacs.orthanc_client import seconds
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,6 +31,10 @@ if TYPE_CHECKING:
     from mapnode.pacs.orthanc_client import Change, ChangePage
 
 NEW_INSTANCE = "NewInstance"
+UPDATES: dict[str, Literal["metadata", "attachment"]] = {
+    "UpdatedMetadata": "metadata",
+    "UpdatedAttachment": "attachment",
+}
 PAGE = 500
 """Changes a question."""
 SHORTEST_PAUSE_S = 0.03
@@ -139,6 +145,8 @@ class ChangeFollower:
         positions: Where the position is kept.
         on_instance: Called with Orthanc's identifier of each new instance. What it raises ends the look; the instance
             comes again with the next one.
+        on_changed: Called with each replacement of metadata or an attachment, in the same way. Deletions are not in the
+            log: Orthanc takes the changes of what was deleted out of it.
         on_behind: Called once when the log turns out to be behind, with the reason.
         poll_s: How often `run` looks without being woken.
         page: Changes a question.
@@ -150,6 +158,7 @@ class ChangeFollower:
         positions: PositionStore,
         on_instance: Callable[[str], None],
         *,
+        on_changed: Callable[[ChangedEvent], None] | None = None,
         on_behind: Callable[[str], None] | None = None,
         poll_s: float = 0.5,
         page: int = PAGE,
@@ -157,6 +166,7 @@ class ChangeFollower:
         self._client = client
         self._positions = positions
         self._on_instance = on_instance
+        self._on_changed = on_changed
         self._on_behind = on_behind
         self._poll_s = poll_s
         self._page = page
@@ -267,6 +277,8 @@ class ChangeFollower:
                 if change.type == NEW_INSTANCE:
                     self._on_instance(change.resource_id)
                     delivered += 1
+                elif change.type in UPDATES and self._on_changed is not None:
+                    self._on_changed(_changed(change))
                 reached = Position.of(change)
         finally:
             if reached != start:
@@ -276,6 +288,15 @@ class ChangeFollower:
     def _save(self, position: Position) -> None:
         self._positions.save(position)
         self._position = position
+
+
+def _changed(change: Change) -> ChangedEvent:
+    return ChangedEvent.model_validate({
+        "id": change.resource_id,
+        "at": seconds(change.date),
+        "level": change.level.lower(),
+        "what": UPDATES[change.type],
+    })
 
 
 def _why_behind(position: Position, page: ChangePage) -> str | None:

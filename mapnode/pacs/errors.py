@@ -5,7 +5,8 @@ NodeError
     ├── OrthancUnreachable       no connection, or no answer in time
     ├── OrthancRefused           it answered with an error; carries status and detail
     │   ├── NotFound             no such resource (404)
-    │   └── NotAuthorised        wrong user or password (401, 403)
+    │   ├── NotAuthorised        wrong user or password (401, 403)
+    │   └── IntakeClosed         it takes no objects now: closed, or the disk is full; try again later
     ├── UnexpectedAnswer         it answered something that is no answer to the question
     ├── OrthancStopped           the process ended, or never got ready; carries the end of its log
     ├── CompressedAttachment     the stored file is not the DICOM file
@@ -59,6 +60,10 @@ class NotFound(OrthancRefused):
 
 class NotAuthorised(OrthancRefused):
     """Orthanc does not take the user and password."""
+
+
+class IntakeClosed(OrthancRefused):
+    """Orthanc takes no objects at the moment: the gate is closed, or its disk is nearly full. Worth trying again."""
 
 
 class UnexpectedAnswer(PacsError):

@@ -6,6 +6,7 @@ Why not pyorthanc: it answers dictionaries, has one time limit for everything, a
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, Self, TypeVar
@@ -16,12 +17,14 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter,
 
 from mapnode.pacs.errors import (
     CompressedAttachment,
+    IntakeClosed,
     NotAuthorised,
     NotFound,
     OrthancRefused,
     OrthancUnreachable,
     UnexpectedAnswer,
 )
+from mapnode.pacs.events import TOKEN_HEADER, InstanceEvent
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -30,6 +33,9 @@ TIMEOUT = httpx.Timeout(connect=2.0, read=30.0, write=30.0, pool=5.0)
 """Seconds to connect, between two pieces of an answer, between two pieces of a request, for a free connection."""
 KEEPALIVE_S = 0.5
 """Orthanc closes idle connections after 1 s; one that may be closing is not used again."""
+
+FORBIDDEN = 403
+"""What Orthanc answers where its plugin's filter says no; wrong credentials get 401."""
 
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _Answer = TypeVar("_Answer")
@@ -46,6 +52,14 @@ def _texts(tags: object) -> object:
 
 Tags = Annotated[dict[str, str], BeforeValidator(_texts)]
 """Main DICOM tags by keyword."""
+
+
+def seconds(date: str) -> float:
+    """One of Orthanc's dates, 20250102T101500, UTC, as seconds since 1970; 0 where there is none."""
+    try:
+        return datetime.strptime(date, "%Y%m%dT%H%M%S").replace(tzinfo=UTC).timestamp()
+    except ValueError:
+        return 0.0
 
 
 class SystemInformation(_Resource):
@@ -66,6 +80,8 @@ class Change(_Resource):
     """NewInstance, NewSeries, StableStudy, ..."""
     resource_id: str = Field(validation_alias="ID")
     path: str = Field(validation_alias="Path")
+    level: str = Field(validation_alias="ResourceType")
+    """Patient, Study, Series or Instance."""
     date: str = Field(validation_alias="Date")
     """When, to the second, as Orthanc writes it."""
 
@@ -86,6 +102,8 @@ class Instance(_Resource):
     id: str = Field(validation_alias="ID")
     series_id: str = Field(validation_alias="ParentSeries")
     file_size: int = Field(validation_alias="FileSize")
+    file_uuid: str = Field("", validation_alias="FileUuid")
+    """Of the file in the storage area; another content gets another one."""
     tags: Tags = Field(validation_alias="MainDicomTags")
     """Orthanc's main DICOM tags of this level, by keyword."""
 
@@ -139,6 +157,11 @@ class InstanceMetadata(_Resource):
     transfer_syntax_uid: str = Field("", validation_alias="TransferSyntax")
     sop_class_uid: str = Field("", validation_alias="SopClassUid")
 
+    @property
+    def received_at(self) -> float:
+        """The reception date as seconds since 1970, UTC; 0 where Orthanc has none."""
+        return seconds(self.reception_date)
+
 
 class Attachment(_Resource):
     """The file behind an instance."""
@@ -151,9 +174,27 @@ class Attachment(_Resource):
     stored_md5: str = Field("", validation_alias="CompressedMD5")
     """Of the file in the storage area; the same where it is not compressed."""
 
+    @property
+    def is_compressed(self) -> bool:
+        """Whether the file in the storage area is not the DICOM file."""
+        return (self.size, self.md5) != (self.stored_size, self.stored_md5)
+
     def path(self, storage_root: Path) -> Path:
         """Where the storage area keeps it."""
-        return storage_root / self.uuid[:2] / self.uuid[2:4] / self.uuid
+        return attachment_path(self.uuid, storage_root)
+
+
+def attachment_path(file_uuid: str, storage_root: Path) -> Path:
+    """Where the storage area keeps a file.
+
+    Args:
+        file_uuid: Its UUID, `file_uuid` of an event.
+        storage_root: Orthanc's storage area.
+
+    Returns:
+        STORAGE/aa/bb/UUID.
+    """
+    return storage_root / file_uuid[:2] / file_uuid[2:4] / file_uuid
 
 
 class FoundResource(_Resource):
@@ -204,14 +245,18 @@ class OrthancClient:
         url: Where Orthanc is, http://host:port.
         user: User name.
         password: Password.
+        token: The plugin's, so that what this client stores counts as the node's own (mapnode/pacs/gate.py).
         transport: Stands in for the network in tests.
     """
 
-    def __init__(self, url: str, user: str, password: str, *, transport: httpx.BaseTransport | None = None) -> None:
+    def __init__(
+        self, url: str, user: str, password: str, *, token: str = "", transport: httpx.BaseTransport | None = None
+    ) -> None:
         self.url = url.rstrip("/")
         self._http = httpx.Client(
             base_url=self.url,
             auth=(user, password),
+            headers={TOKEN_HEADER: token} if token else {},
             timeout=TIMEOUT,
             limits=httpx.Limits(keepalive_expiry=KEEPALIVE_S),
             transport=transport,
@@ -281,9 +326,32 @@ class OrthancClient:
             CompressedAttachment: If the file there is not the DICOM file.
         """
         attachment = self.attachment(instance_id)
-        if (attachment.size, attachment.md5) != (attachment.stored_size, attachment.stored_md5):
+        if attachment.is_compressed:
             raise CompressedAttachment(instance_id)
         return attachment.path(storage_root)
+
+    def arrival(self, instance_id: str) -> InstanceEvent:
+        """An instance as the plugin tells of it, in three questions: for instances found in the change log.
+
+        Args:
+            instance_id: Orthanc's identifier.
+
+        Returns:
+            The event; its time is the reception date, to the second.
+        """
+        instance, metadata = self.instance(instance_id), self.instance_metadata(instance_id)
+        attachment = self.attachment(instance_id)
+        return InstanceEvent(
+            id=instance_id,
+            at=metadata.received_at,
+            series_id=instance.series_id,
+            sop_instance_uid=instance.sop_instance_uid,
+            file_uuid="" if attachment.is_compressed else attachment.uuid,
+            md5=attachment.md5,
+            calling_aet=metadata.remote_aet,
+            called_aet=metadata.called_aet,
+            origin=metadata.origin,
+        )
 
     def series(self, series_id: str) -> Series:
         """A series: its main tags, instances and study."""
@@ -310,10 +378,45 @@ class OrthancClient:
 
         Returns:
             Whether it is new, and Orthanc's identifier.
+
+        Raises:
+            IntakeClosed: If Orthanc takes nothing at the moment.
+            NotAuthorised: If user or password are wrong.
         """
         headers = {"Content-Type": "application/dicom"}
-        answer = self._request("POST", "/instances", content=dicom_file, headers=headers)
+        try:
+            answer = self._request("POST", "/instances", content=dicom_file, headers=headers)
+        except NotAuthorised as error:
+            if error.status != FORBIDDEN:
+                raise
+            raise IntakeClosed("POST /instances", FORBIDDEN, "intake is closed, or the disk is nearly full") from error
         return _read(StoreOutcome, answer, "POST /instances")
+
+    def ask(
+        self,
+        kind: type[_Answer],
+        method: str,
+        path: str,
+        *,
+        json: object = None,
+        timeout_s: float | None = None,
+    ) -> _Answer:
+        """Ask one of Orthanc's less common questions; who asks it knows its route.
+
+        Args:
+            kind: What the answer is read as.
+            method: GET, POST, ...
+            path: The route; identifiers in it are escaped already.
+            json: The body.
+            timeout_s: How long Orthanc may think, where that is less than usual.
+
+        Returns:
+            The answer.
+        """
+        more: dict[str, Any] = {} if json is None else {"json": json}
+        if timeout_s is not None:
+            more["timeout"] = httpx.Timeout(timeout_s)
+        return _read(kind, self._request(method, path, **more), f"{method} {path}")
 
     def _get(self, path: str, kind: type[_Answer]) -> _Answer:
         return _read(kind, self._request("GET", path), f"GET {path}")

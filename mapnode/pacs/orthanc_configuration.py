@@ -65,15 +65,26 @@ class Modality:
 
 @dataclass(frozen=True)
 class PluginSettings:
-    """Where Orthanc's plugin tells of new instances.
+    """Where Orthanc's plugin tells of new instances, and when it lets none in.
 
     Attributes:
         event_url: The node's address for events, http.
-        token: What it has to show there.
+        token: What it has to show there, and the node at Orthanc.
+        intake_free_bytes: Free space of the storage folder below which senders are told to keep their studies.
+        results_free_bytes: Free space below which not even the node's own results come in.
     """
 
     event_url: str
     token: str
+    intake_free_bytes: int = 2 * 1024**3
+    results_free_bytes: int = 512 * 1024**2
+
+    def __post_init__(self) -> None:
+        if self.results_free_bytes > self.intake_free_bytes:
+            raise WrongOrthancSettings(
+                f"results_free_bytes ({self.results_free_bytes}) has to be below intake_free_bytes "
+                f"({self.intake_free_bytes}): results need the space that intake leaves"
+            )
 
 
 @dataclass(frozen=True)
@@ -194,7 +205,12 @@ def render_configuration(settings: OrthancSettings, credentials: Credentials) ->
     if settings.plugin is not None:
         configuration["PythonScript"] = str((shared_folder("orthanc") / "plugin.py").resolve())
         configuration["PythonVerbose"] = False
-        configuration[EVENT_SECTION] = {"EventUrl": settings.plugin.event_url, "Token": settings.plugin.token}
+        configuration[EVENT_SECTION] = {
+            "EventUrl": settings.plugin.event_url,
+            "Token": settings.plugin.token,
+            "IntakeFreeBytes": settings.plugin.intake_free_bytes,
+            "ResultsFreeBytes": settings.plugin.results_free_bytes,
+        }
     return configuration
 
 

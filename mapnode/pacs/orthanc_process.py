@@ -84,8 +84,9 @@ class OrthancProcess:
         return self.pid is not None
 
     def client(self) -> OrthancClient:
-        """A client with the right credentials; the caller closes it."""
-        return OrthancClient(self.url, self.credentials.user, self.credentials.password)
+        """A client with the right credentials and the plugin's token; the caller closes it."""
+        token = "" if self.settings.plugin is None else self.settings.plugin.token
+        return OrthancClient(self.url, self.credentials.user, self.credentials.password, token=token)
 
     def start(self) -> None:
         """Start Orthanc; everything that can be wrong with the settings is found before.

@@ -11,7 +11,7 @@ from mapnode.rules.patterns import pattern_found
 from mapnode.rules.schema import WITHHELD
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from mapnode.rules.facts import SeriesFacts
     from mapnode.rules.schema import Clause, Priority, Range, Rule, RuleSet
@@ -20,6 +20,7 @@ ALL_HELD = "all held"
 ABSENT = "(absent)"
 NOT_OWN = "not written by mapnode itself (own_results: false)"
 OWN = "a result of mapnode"
+IN_CHAIN = "not made by this rule itself, directly or by way of others"
 MET_LENGTH = 200
 
 
@@ -60,6 +61,20 @@ class Decision:
     clauses: tuple[ClauseOutcome, ...]
     decided_by: str
 
+    @classmethod
+    def of(cls, rule: Rule, clauses: tuple[ClauseOutcome, ...]) -> Decision:
+        """The decision that clauses up to the one that decided give."""
+        matched = clauses[-1].held
+        return cls(
+            rule=rule.name,
+            app=rule.app,
+            matched=matched,
+            priority=rule.priority,
+            parameters=copy.deepcopy(rule.parameters),
+            clauses=clauses,
+            decided_by=ALL_HELD if matched else clauses[-1].text,
+        )
+
 
 def decide(rule_set: RuleSet, facts: SeriesFacts) -> tuple[Decision, ...]:
     """Ask every rule about a series.
@@ -71,29 +86,44 @@ def decide(rule_set: RuleSet, facts: SeriesFacts) -> tuple[Decision, ...]:
     Returns:
         One decision a rule, in the order of the rules.
     """
-    return tuple(_decide(rule, facts) for rule in rule_set.rules)
-
-
-def _decide(rule: Rule, facts: SeriesFacts) -> Decision:
-    outcomes = _outcomes(rule, facts)
-    matched = outcomes[-1].held
-    return Decision(
-        rule=rule.name,
-        app=rule.app,
-        matched=matched,
-        priority=rule.priority,
-        parameters=copy.deepcopy(rule.parameters),
-        clauses=outcomes,
-        decided_by=ALL_HELD if matched else outcomes[-1].text,
+    return tuple(
+        Decision.of(rule, _rule_outcomes(rule, rule.when, facts))
+        for rule in rule_set.rules
+        if rule.mode != "off" and rule.study is None
     )
 
 
-def _outcomes(rule: Rule, facts: SeriesFacts) -> tuple[ClauseOutcome, ...]:
+def decide_study(rule: Rule, series: Sequence[SeriesFacts]) -> tuple[Decision, tuple[SeriesFacts, ...]]:
+    """Ask a study rule about the series of a study.
+
+    Args:
+        rule: A rule with `study`.
+        series: All series of the study that have come to rest.
+
+    Returns:
+        The decision, with one outcome a requirement up to the first that no series meets, and the series that meet
+        any of them.
+    """
+    assert rule.study is not None
+    outcomes, met = [], {}
+    for required in rule.study.requires:
+        fitting = [facts for facts in series if _rule_outcomes(rule, required.when, facts)[-1].held]
+        met.update({facts.series_instance_uid: facts for facts in fitting})
+        text = f"series {required.name}: " + ", ".join(clause.text for clause in required.when)
+        outcomes.append(ClauseOutcome(text, bool(fitting), f"{len(fitting)} of {len(series)} series"))
+        if not fitting:
+            return Decision.of(rule, tuple(outcomes)), ()
+    return Decision.of(rule, tuple(outcomes)), tuple(met.values())
+
+
+def _rule_outcomes(rule: Rule, clauses: Sequence[Clause], facts: SeriesFacts) -> tuple[ClauseOutcome, ...]:
     """The outcomes up to the one that decided."""
     if facts.own_result and not rule.own_results:
         return (ClauseOutcome(NOT_OWN, held=False, met=OWN),)
+    if rule.name in facts.chain:
+        return (ClauseOutcome(IN_CHAIN, held=False, met=" > ".join(facts.chain)),)
     outcomes = []
-    for clause in rule.when:
+    for clause in clauses:
         values = _values(clause, facts)
         outcomes.append(ClauseOutcome(clause.text, _holds(clause, values), _met(clause, values)))
         if not outcomes[-1].held:

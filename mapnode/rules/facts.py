@@ -39,6 +39,7 @@ class SeriesFacts:
         called_aet: AE title that it called, empty where nobody knows.
         instances: Number of instances.
         own_result: Whether the node itself wrote any of them.
+        chain: Rules that led to a result of the node, the first one first; empty for what came from outside.
     """
 
     series_instance_uid: str
@@ -48,6 +49,7 @@ class SeriesFacts:
     called_aet: str
     instances: int
     own_result: bool
+    chain: tuple[str, ...] = ()
 
 
 def facts_from_headers(
@@ -56,6 +58,7 @@ def facts_from_headers(
     calling_aet: str = "",
     called_aet: str = "",
     own_result: bool | None = None,
+    chain: tuple[str, ...] = (),
     attributes: Collection[str] | None = None,
 ) -> SeriesFacts:
     """Collect what rules may know of a series.
@@ -67,6 +70,7 @@ def facts_from_headers(
         calling_aet: AE title of the sender.
         called_aet: AE title that it called.
         own_result: Whether the node wrote the series; None looks into the headers (`wrote_by_node`).
+        chain: Rules that led to it.
         attributes: Which to read (`RuleSet.attributes`); None reads all.
 
     Returns:
@@ -87,6 +91,7 @@ def facts_from_headers(
         called_aet=called_aet.strip(),
         instances=len(headers),
         own_result=any(map(wrote_by_node, headers)) if own_result is None else own_result,
+        chain=chain,
     )
 
 

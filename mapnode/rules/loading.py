@@ -9,7 +9,7 @@ import yaml
 from pydantic import ValidationError
 
 from mapnode.rules.errors import Problem, RulesError
-from mapnode.rules.schema import Clause, Range, Rule, RuleSet
+from mapnode.rules.schema import Clause, Range, Requirement, Rule, RuleSet, StudyPart
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -212,6 +212,19 @@ MESSAGES = {
 """By pydantic's type of error."""
 
 
+MODELS: dict[tuple[str, ...], type[BaseModel]] = {
+    (): RuleSet,
+    ("rules",): Rule,
+    ("rules", "when"): Clause,
+    ("rules", "when", "range"): Range,
+    ("rules", "study"): StudyPart,
+    ("rules", "study", "requires"): Requirement,
+    ("rules", "study", "requires", "when"): Clause,
+    ("rules", "study", "requires", "when", "range"): Range,
+}
+"""By the keys that lead there."""
+
+
 def _unknown_key(place: Place) -> str:
     known = [field.alias or name for name, field in _model_at(place).model_fields.items()]
     near = get_close_matches(str(place[-1]).casefold(), known, n=1)
@@ -219,6 +232,5 @@ def _unknown_key(place: Place) -> str:
 
 
 def _model_at(place: Place) -> type[BaseModel]:
-    """The model whose key a place is: rules.N.KEY, rules.N.when.M.KEY, rules.N.when.M.range.KEY."""
-    models: dict[int, type[BaseModel]] = {1: RuleSet, 3: Rule, 5: Clause, 6: Range}
-    return models[len(place)]
+    """The model whose key a place is."""
+    return MODELS[tuple(part for part in place[:-1] if isinstance(part, str))]

@@ -25,6 +25,7 @@ WITHHELD = "(withheld)"
 """Stands in place of what may lead to a patient."""
 
 Priority: TypeAlias = Literal["stat", "routine", "research"]
+Mode: TypeAlias = Literal["live", "shadow", "off"]
 Fact: TypeAlias = Literal["calling_aet", "called_aet", "instances"]
 Operator: TypeAlias = Literal["equals", "in", "regex", "range", "exists"]
 OPERATORS: tuple[Operator, ...] = ("equals", "in", "regex", "range", "exists")
@@ -184,17 +185,54 @@ class Clause(_Part):
         return "equals", json.dumps(self.equals, ensure_ascii=False)
 
 
+class Requirement(_Part):
+    """A series that a study rule needs."""
+
+    name: StrictStr = Field(pattern="^[a-z][a-z0-9_]*$")
+    when: tuple[Clause, ...] = Field(min_length=1)
+
+
+class StudyPart(_Part):
+    """What a study rule needs: a series for each requirement, and that the study has come to rest."""
+
+    requires: tuple[Requirement, ...] = Field(min_length=1)
+    quiet_s: float | None = Field(default=None, gt=0)
+    """The study counts as complete when nothing arrived for it for so long; `study_quiet_s` of mapnode.yaml else."""
+
+
 class Rule(_Part):
-    """Which app runs on series for which all clauses hold."""
+    """Which app runs on series for which all clauses hold, or on studies that have all series that it needs."""
 
     name: StrictStr = Field(pattern="^[a-z][a-z0-9_]*$")
     app: StrictStr
     priority: Priority = "routine"
+    mode: Mode = "live"
+    """live; shadow: results are kept by the node until somebody releases them; off: the rule is not asked."""
     parameters: dict[str, Any] = Field(default_factory=dict)
     """Handed to the app."""
     own_results: StrictBool = False
     """Whether the rule may match what the node itself wrote."""
-    when: tuple[Clause, ...] = Field(min_length=1)
+    with_sources: StrictBool = False
+    """Whether the app also gets the series that the matched one refers to, as a SEG refers to its images."""
+    when: tuple[Clause, ...] = Field(default=(), min_length=1)
+    study: StudyPart | None = None
+
+    @model_validator(mode="after")
+    def _series_or_study(self) -> Rule:
+        """Check that the rule says what it is about.
+
+        Raises:
+            ValueError: If it has neither `when` nor `study`, or both.
+        """
+        if bool(self.when) == (self.study is not None):
+            raise ValueError("has to have `when:` (one series) or `study:` (several series), and not both")
+        return self
+
+    @property
+    def clauses(self) -> tuple[Clause, ...]:
+        """All clauses, wherever they stand."""
+        required = self.study.requires if self.study is not None else ()
+        return (*self.when, *(clause for part in required for clause in part.when))
 
     @field_validator("app", mode="after")
     @classmethod
@@ -236,12 +274,12 @@ class RuleSet(_Part):
     @property
     def attributes(self) -> frozenset[str]:
         """The attributes that decide: no other has to be read."""
-        return frozenset(c.attribute for rule in self.rules for c in rule.when if c.attribute is not None)
+        return frozenset(c.attribute for rule in self.rules for c in rule.clauses if c.attribute is not None)
 
     @property
     def facts(self) -> frozenset[Fact]:
         """The facts that decide."""
-        return frozenset(c.fact for rule in self.rules for c in rule.when if c.fact is not None)
+        return frozenset(c.fact for rule in self.rules for c in rule.clauses if c.fact is not None)
 
 
 def _is_number(name: str) -> bool:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+import queue
+import shutil
+import signal
 import subprocess
 import threading
 from typing import TYPE_CHECKING
@@ -22,11 +25,13 @@ if TYPE_CHECKING:
 
 WITH_STACK = ("/bin/sh", "-c", 'ulimit -s 32768 2>/dev/null; exec "$@"', "mapnode")
 """Holoscan warns below a stack of 32 MB; a shell sets it, since a node with threads must not run code after a fork."""
+WITH_THE_NODE = ("setpriv", "--pdeathsig", "KILL") if shutil.which("setpriv") else ()
+"""The kernel ends the child with the thread that started it, however that ends."""
 LOG_TAIL_LINES = 40
 
 
 class Child:
-    """A child process with text pipes, whose stderr is read so that it never blocks.
+    """A child process with text pipes, in a process group of its own, whose stderr is read so that it never blocks.
 
     Attributes:
         process: The process; its stdout carries the contract's lines.
@@ -49,14 +54,32 @@ class Child:
             stderr=subprocess.PIPE,
             text=True,
             errors="replace",
+            start_new_session=True,
         )
-        self._reader = threading.Thread(target=self._keep_tail, daemon=True)
-        self._reader.start()
+        self._lines: queue.SimpleQueue[str] = queue.SimpleQueue()
+        self._threads: list[threading.Thread] = []
+        self._ending = threading.Lock()
+        self._read(self._keep_tail)
 
     def lines(self) -> Iterable[str]:
         """Lines of stdout until it ends."""
         assert self.process.stdout is not None
         return self.process.stdout
+
+    def read_ahead(self) -> None:
+        """Read stdout by a thread, for `next_line`; instead of `lines`."""
+        self._read(self._queue_lines)
+
+    def next_line(self, timeout_s: float) -> str:
+        """The next line of stdout; empty where it ended.
+
+        Raises:
+            TimeoutError: If there is none within the time.
+        """
+        try:
+            return self._lines.get(timeout=max(0.0, timeout_s))
+        except queue.Empty:
+            raise TimeoutError from None
 
     def say(self, line: str) -> None:
         """One line on stdin."""
@@ -64,21 +87,49 @@ class Child:
         self.process.stdin.write(line + "\n")
         self.process.stdin.flush()
 
+    def is_running(self) -> bool:
+        """Whether it has not ended; it is not reaped, so that its number is nobody else's before `end`."""
+        return self.process.returncode is None and not self._wait(os.WNOHANG)
+
     def end(self) -> int:
-        """Close stdin, wait for the end: the exit code, negative for a signal."""
+        """Close stdin, wait for the end, end what it left: the exit code, negative for a signal."""
         assert self.process.stdin is not None
         with contextlib.suppress(OSError):
             self.process.stdin.close()
-        code = self.process.wait()
-        self._reader.join()
+        with self._ending:
+            if self.process.returncode is None:
+                self._wait(0)
+                self.kill()
+            code = self.process.wait()
+        for thread in self._threads:
+            thread.join()
         for stream in (self.process.stdout, self.process.stderr):
             assert stream is not None
             stream.close()
         return code
 
     def kill(self) -> None:
-        """End it now."""
-        self.process.kill()
+        """End it now, with every process that it started."""
+        if self.process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal.SIGKILL)
+
+    def _wait(self, options: int) -> bool:
+        """Whether it ended, without reaping it."""
+        try:
+            return os.waitid(os.P_PID, self.process.pid, os.WEXITED | os.WNOWAIT | options) is not None
+        except ChildProcessError:
+            return True  # another thread reaped it
+
+    def _read(self, target: Callable[[], None]) -> None:
+        thread = threading.Thread(target=target, daemon=True)
+        thread.start()
+        self._threads.append(thread)
+
+    def _queue_lines(self) -> None:
+        for line in self.lines():
+            self._lines.put(line)
+        self._lines.put("")
 
     def _keep_tail(self) -> None:
         assert self.process.stderr is not None

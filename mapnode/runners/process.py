@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from pydantic import ValidationError
 
 from mapnode.errors import NodeError, WrongUse
-from mapnode.runners.child import Child, forward, read_result
+from mapnode.runners.child import WITH_THE_NODE, Child, forward, read_result
 from operators.core.contract import JOB_VARIABLE, RESULT_NAME, ExitCode, Job, Progress, Result
 
 if TYPE_CHECKING:
@@ -98,10 +98,9 @@ def _sweep(target: Path) -> None:
 
 
 def _command(app: App, source: Path, staging: Path, model: Path | None) -> list[str]:
-    # The kernel ends the child with us, however we end; the runner starts it from the thread that waits for it.
-    keeper = ["setpriv", "--pdeathsig", "KILL"] if shutil.which("setpriv") else []
+    # The runner starts it from the thread that waits for it.
     command = [
-        *keeper,
+        *WITH_THE_NODE,
         sys.executable,
         str(app.folder / "app.py"),
         "-i",

@@ -1,62 +1,188 @@
-"""Warm runner: one process an app, started on demand, used again and again, replaced when it dies or hangs."""
+"""Warm runner: the warm processes of a node, several an app where runs ask for them, as many as memory allows."""
 
 from __future__ import annotations
 
-import sys
+import logging
 import threading
 import time
-from typing import TYPE_CHECKING
-
-from pydantic import ValidationError
+from typing import TYPE_CHECKING, Any
 
 from mapnode.errors import NodeError
-from mapnode.runners.child import Child, forward, read_result
-from operators.core.contract import Finished, Job, WorkOrder
-from operators.core.errors import without_values
+from mapnode.runners.memory import available_memory_bytes, machine_memory_bytes, parse_memory
+from mapnode.runners.worker import RunCancelled, WarmWorker, WorkerLost
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     from mapnode.app_catalogue import App
-    from operators.core.contract import Progress, Result
+    from operators.core.contract import Job, Progress, Result
 
+IDLE_S = 1800.0
+"""A worker that was not asked for so long ends; the next run starts another one."""
+SHARE_OF_MEMORY = 0.75
+"""Of the machine's memory, for all workers together; Orthanc, the node and the page cache have the rest."""
+LEAST_AVAILABLE = 0.1
+"""Of the machine's memory: while less is available, idle workers end."""
+WATCH_S = 1.0
 
-START_TIMEOUT_S = 120.0
-"""Imports and model of a worker that is started before anybody waits for it."""
-
-
-class WorkerLost(NodeError):
-    """The worker process died or was killed in the middle of a run; another try may do better."""
+_log = logging.getLogger(__name__)
 
 
 class NodeStopping(NodeError):
     """The node stops: no worker is started any more."""
 
 
-class WarmWorker:
-    """The process of one app; runs come one after another.
+class WarmWorkers:
+    """The warm workers of a node.
 
-    Attributes:
-        app: The app.
-        runs: How many runs the present process has answered.
+    A run takes an idle worker of its app, else a new one; how many run at the same time is the caller's business. Of
+    what is idle as much is kept as memory allows, the least recently used ends first.
     """
 
-    def __init__(self, app: App) -> None:
+    def __init__(self, *, memory_bytes: int | None = None, idle_s: float = IDLE_S) -> None:
+        """Start with none.
+
+        Args:
+            memory_bytes: For all workers together; a share of the machine's where not given.
+            idle_s: After so long without a run a worker ends.
+        """
+        self.memory_bytes = memory_bytes or int(SHARE_OF_MEMORY * machine_memory_bytes())
+        self._idle_s = idle_s
+        self._workers: list[WarmWorker] = []
+        self._taken: set[WarmWorker] = set()
+        self._lock = threading.Lock()
+        self._stopped = threading.Event()
+        self._watch = threading.Thread(target=self._watch_idle, name="warm workers", daemon=True)
+        self._watch.start()
+
+    def of(self, app: App) -> AppWorkers:
+        """The workers of one app.
+
+        Raises:
+            NodeStopping: If no worker is started any more.
+        """
+        if self._stopped.is_set():
+            raise NodeStopping("the node stops; the job goes on at the next start")
+        return AppWorkers(self, app)
+
+    def has_room_for(self, app: App) -> bool:
+        """Whether a run of an app fits into the memory beside those that are under way."""
+        with self._lock:
+            return self._claimed_bytes() + _claim_bytes(app) <= self.memory_bytes
+
+    def describe(self) -> list[dict[str, Any]]:
+        """For `mapnode status`: each worker that has a process."""
+        with self._lock:
+            workers = list(self._workers)
+        return [
+            {
+                "app": worker.app.name,
+                "pid": worker.pid,
+                "state": str(worker.state),
+                "rss_mb": round(worker.memory_bytes / 2**20, 1),
+                "runs": worker.runs,
+                "since": worker.since,
+            }
+            for worker in workers
+            if worker.pid is not None
+        ]
+
+    def pids(self) -> dict[str, int | None]:
+        """Process ids by app, of one worker each."""
+        with self._lock:
+            return {worker.app.name: worker.pid for worker in self._workers}
+
+    def stop(self) -> None:
+        """End all processes; none is started after that."""
+        with self._lock:
+            self._stopped.set()
+            workers, self._workers = self._workers, []
+        for worker in workers:
+            worker.close()
+        self._watch.join()
+
+    def take(self, app: App) -> WarmWorker:
+        """A worker of an app that nobody else has, until it is put back.
+
+        Raises:
+            NodeStopping: If no worker is started any more.
+        """
+        with self._lock:
+            if self._stopped.is_set():
+                raise NodeStopping("the node stops; the job goes on at the next start")
+            outgrown = [w for w in self._idle() if w.memory_bytes > _claim_bytes(w.app)]
+            self._drop(outgrown)
+            worker = next((w for w in reversed(self._idle()) if w.app.name == app.name), None)
+            surplus = self._surplus(_claim_bytes(app)) if worker is None else []
+            self._drop(surplus)
+            if worker is None:
+                worker = WarmWorker(app)
+                self._workers.append(worker)
+            self._taken.add(worker)
+        self._retire(outgrown, "it holds more memory than its manifest says")
+        self._retire(surplus, "another app needs its memory")
+        return worker
+
+    def put_back(self, worker: WarmWorker) -> None:
+        """Let others have a worker."""
+        with self._lock:
+            self._taken.discard(worker)
+            if worker.pid is None:
+                self._drop([worker])
+
+    def _idle(self) -> list[WarmWorker]:
+        """Those that nobody has, least recently used first."""
+        return sorted((w for w in self._workers if w not in self._taken), key=lambda w: w.last_used)
+
+    def _claimed_bytes(self) -> int:
+        """What runs under way may need."""
+        return sum(_claim_bytes(worker.app) for worker in self._taken)
+
+    def _surplus(self, claim_bytes: int) -> list[WarmWorker]:
+        """Idle workers that have to end so that a new claim fits, least recently used first."""
+        room = self.memory_bytes - self._claimed_bytes() - claim_bytes
+        idle = self._idle()
+        held = sum(worker.memory_bytes for worker in idle)
+        surplus = []
+        for worker in idle:
+            if held <= room:
+                break
+            surplus.append(worker)
+            held -= worker.memory_bytes
+        return surplus
+
+    def _drop(self, workers: list[WarmWorker]) -> None:
+        self._workers = [w for w in self._workers if w not in workers]
+
+    def _watch_idle(self) -> None:
+        while not self._stopped.wait(WATCH_S):
+            with self._lock:
+                surplus = [w for w in self._idle() if time.monotonic() - w.last_used > self._idle_s]
+                if not surplus and available_memory_bytes() < LEAST_AVAILABLE * machine_memory_bytes():
+                    surplus = self._idle()[:1]
+                self._drop(surplus)
+            self._retire(surplus, "it was idle")
+
+    @staticmethod
+    def _retire(workers: list[WarmWorker], why: str) -> None:
+        for worker in workers:
+            _log.info("ending the worker of %s (%s)", worker.app.name, why)
+            worker.stop()
+
+
+class AppWorkers:
+    """The workers of one app, which a node runs as if they were one."""
+
+    def __init__(self, workers: WarmWorkers, app: App) -> None:
         """Start nothing yet.
 
         Args:
+            workers: All workers.
             app: The app.
         """
-        self.app = app
-        self.runs = 0
-        self._child: Child | None = None
-        self._lock = threading.Lock()
-
-    @property
-    def pid(self) -> int | None:
-        """Process id, None while no process runs."""
-        return self._child.process.pid if self._child is not None and self._child.process.poll() is None else None
+        self._workers = workers
+        self._app = app
 
     def run(
         self,
@@ -66,128 +192,27 @@ class WarmWorker:
         *,
         timeout_s: float,
         on_progress: Callable[[Progress], None] | None = None,
+        cancelled: Callable[[], bool] | threading.Event | None = None,
     ) -> Result:
-        """Run the app once in the warm process.
-
-        Args:
-            source: Folder with DICOM files.
-            target: Empty folder for the results; what stands there after WorkerLost is worth nothing.
-            job: What the node says of the job.
-            timeout_s: After this the process is killed.
-            on_progress: Hears of progress.
-
-        Returns:
-            What result.json says.
-
-        Raises:
-            WorkerLost: If the process died or was killed for its time.
-        """
-        with self._lock:
-            child = self._ready(timeout_s)
-            order = WorkOrder(source=str(source.resolve()), target=str(target.resolve()), job=job)
-            child.log.clear()
-            started = time.monotonic()
-            code = self._ask(child, order.model_dump_json(), timeout_s, on_progress)
-            if code is None:
-                raise WorkerLost(self._bury(child, time.monotonic() - started >= timeout_s, timeout_s))
-            self.runs += 1
-            return read_result(self.app, target, code, child.log)
+        """As `WarmWorker.run`, in a process that nobody else uses meanwhile."""
+        worker = self._workers.take(self._app)
+        try:
+            return worker.run(source, target, job, timeout_s=timeout_s, on_progress=on_progress, cancelled=cancelled)
+        finally:
+            self._workers.put_back(worker)
 
     def warm_up(self) -> None:
-        """Start the process before the first run asks for it.
-
-        Raises:
-            WorkerLost: If it does not start.
-        """
-        with self._lock:
-            self._ready(START_TIMEOUT_S)
-
-    def stop(self) -> None:
-        """End the process, a running one as well."""
-        child, self._child = self._child, None
-        if child is not None:
-            child.kill()
-            child.end()
-
-    def _ready(self, timeout_s: float) -> Child:
-        if self._child is None or self._child.process.poll() is not None:
-            self.stop()
-            self.runs = 0
-            self._child = Child([sys.executable, "-m", "operators.runtime.worker", str(self.app.folder)])
-            started = time.monotonic()
-            if self._answer(self._child, None, timeout_s) != 0:
-                raise WorkerLost(self._bury(self._child, time.monotonic() - started >= timeout_s, timeout_s))
-        return self._child
-
-    def _ask(
-        self, child: Child, line: str, timeout_s: float, on_progress: Callable[[Progress], None] | None
-    ) -> int | None:
-        """The exit code of one run, None if the process ended before it said one."""
+        """As `WarmWorker.warm_up`."""
+        worker = self._workers.take(self._app)
         try:
-            child.say(line)
-        except OSError:
-            return None
-        return self._answer(child, on_progress, timeout_s)
-
-    def _answer(self, child: Child, on_progress: Callable[[Progress], None] | None, timeout_s: float) -> int | None:
-        """What the process says within its time; after it the process is killed."""
-        watchdog = threading.Timer(timeout_s, child.kill)
-        watchdog.start()
-        try:
-            return self._listen(child, on_progress)
+            worker.warm_up()
         finally:
-            watchdog.cancel()
-
-    @staticmethod
-    def _listen(child: Child, on_progress: Callable[[Progress], None] | None) -> int | None:
-        for line in child.lines():
-            try:
-                return Finished.model_validate_json(line).exit_code
-            except ValidationError:
-                forward(line, on_progress)
-        return None
-
-    def _bury(self, child: Child, timed_out: bool, timeout_s: float) -> str:
-        """End what is left of the process, and say how it ended."""
-        self._child = None
-        child.kill()
-        code = child.end()
-        words = f"; last words: {without_values(child.log[-1])}" if child.log else ""
-        if timed_out:
-            return f"the worker of {self.app.name} took longer than {timeout_s:g} s and was killed"
-        how = f"by signal {-code}" if code < 0 else f"with exit code {code}"
-        return f"the worker of {self.app.name} ended {how}{words}"
+            self._workers.put_back(worker)
 
 
-class WarmWorkers:
-    """The warm workers of a node, one an app."""
+def _claim_bytes(app: App) -> int:
+    """What a run of an app needs at most, as its manifest says."""
+    return parse_memory(app.manifest.resources.memory)
 
-    def __init__(self) -> None:
-        """Start with none."""
-        self._workers: dict[str, WarmWorker] = {}
-        self._stopped = False
-        self._lock = threading.Lock()
 
-    def of(self, app: App) -> WarmWorker:
-        """The worker of an app.
-
-        Raises:
-            NodeStopping: If no worker is started any more.
-        """
-        with self._lock:
-            if self._stopped:
-                raise NodeStopping("the node stops; the job goes on at the next start")
-            return self._workers.setdefault(app.name, WarmWorker(app))
-
-    def pids(self) -> dict[str, int | None]:
-        """Process ids by app."""
-        with self._lock:
-            return {name: worker.pid for name, worker in self._workers.items()}
-
-    def stop(self) -> None:
-        """End all processes; none is started after that."""
-        with self._lock:
-            self._stopped = True
-            workers, self._workers = list(self._workers.values()), {}
-        for worker in workers:
-            worker.stop()
+__all__ = ["AppWorkers", "NodeStopping", "RunCancelled", "WarmWorker", "WarmWorkers", "WorkerLost"]

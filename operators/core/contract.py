@@ -112,6 +112,13 @@ class WorkOrder(_Record):
     job: Job = Field(default_factory=Job)
 
 
+class Signal(_Record):
+    """What else a warm worker is told on its stdin."""
+
+    signal: Literal["cancel", "ping"]
+    """`cancel`: end the present run as soon as an operator looks up; `ping`: answer with `Finished`."""
+
+
 class Finished(_Record):
     """The last line of a warm worker's answer, and the first one it says, when it is ready."""
 

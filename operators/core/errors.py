@@ -5,6 +5,7 @@ OperatorError                a step could not do its work (exit code 1 unless a 
 ├── NotApplicable            the app has nothing to do on this input: a normal end (exit code 4)
 ├── SegmentationError        an engine could not segment a volume
 ├── GeometryError            a result does not lie on the grid of its source
+├── RunCancelled             whoever asked for the run does not want it any more
 └── OperatorFailed           any other exception of an operator, with the operator's name
 """
 
@@ -53,6 +54,10 @@ class SegmentationError(OperatorError):
 
 class GeometryError(OperatorError):
     """A result does not lie on the grid of its source."""
+
+
+class RunCancelled(OperatorError):
+    """Whoever asked for the run does not want it any more."""
 
 
 class OperatorFailed(OperatorError):

@@ -13,8 +13,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from operators.core.header import as_written, read_text
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Hashable, Iterable, Mapping
 
     from pydicom import Dataset
 
@@ -109,14 +111,29 @@ def identity_sha256(
         "version": version,
         "model": model_digest,
         "parameters": dict(parameters),
-        "input": sorted(map(_input_of, slices)),
+        "input": _input_of(slices),
     }
     return digest_of(content)
 
 
-def _input_of(source: SourceSlice) -> list[str]:
-    keywords = (*INPUT_KEYWORDS, *(PET_KEYWORDS if source.header.get("Modality") == "PT" else ()))
-    return [source.pixel_sha256, *(str(source.header.get(keyword) or "") for keyword in keywords)]
+def _input_of(slices: Iterable[SourceSlice]) -> list[list[str]]:
+    texts: dict[Hashable, str] = {}
+    rows = []
+    for source in slices:
+        keywords = (*INPUT_KEYWORDS, *(PET_KEYWORDS if read_text(source.header, "Modality") == "PT" else ()))
+        rows.append([source.pixel_sha256, *(_text(source.header, keyword, texts) for keyword in keywords)])
+    return sorted(rows)
+
+
+def _text(header: Dataset, keyword: str, known: dict[Hashable, str]) -> str:
+    """The value as text; what stands in the file in the same way is read once, for slices agree in nearly all."""
+    written = as_written(header, keyword)
+    if not isinstance(written, bytes):
+        return str(header.get(keyword) or "")
+    key = keyword, written, header.original_encoding, as_written(header, "SpecificCharacterSet")
+    if key not in known:
+        known[key] = str(header.get(keyword) or "")
+    return known[key]
 
 
 def digest_of(content: Any) -> str:  # noqa: ANN401 - anything that JSON can say

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from operators.core.errors import GeometryError
+from operators.core.header import read_numbers, whole_number
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -147,7 +148,9 @@ def require_grid_of_headers(volume: Volume, label_map: LabelMap | ProbabilityMap
     Raises:
         GeometryError: If slices are not as many as the source's, not of its matrix, or misplaced (PS3.3 C.7.6.2.1.1).
     """
-    matrices = {(int(source.header.Rows), int(source.header.Columns)) for source in volume.slices}
+    matrices = {
+        (whole_number(source.header, "Rows"), whole_number(source.header, "Columns")) for source in volume.slices
+    }
     if len(volume.slices) != label_map.shape[0] or matrices != {label_map.shape[1:]}:
         raise GeometryError(
             f"the label map has the shape {label_map.shape}, its source {len(volume.slices)} slices of "
@@ -167,7 +170,7 @@ def require_grid_of_headers(volume: Volume, label_map: LabelMap | ProbabilityMap
 def _misplacements(volume: Volume, label_map: LabelMap | ProbabilityMap) -> NDArray[np.float64]:
     """`(slices,)`, largest distance in voxels between three corners of a slice on the map's grid and in its header."""
     positions, orientations, spacings = (
-        np.array([source.header[keyword].value for source in volume.slices], dtype=np.float64)
+        np.array([read_numbers(source.header, keyword) for source in volume.slices], dtype=np.float64)
         for keyword in ("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing")
     )
     slices, rows, columns = label_map.shape

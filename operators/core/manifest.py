@@ -76,7 +76,7 @@ class Resources(_Part):
 
     cpu: int = 1
     gpu: int = 0
-    memory: str = "1Gi"
+    memory: str = Field(default="1Gi", pattern=r"^\d+(\.\d+)?(k|Ki|M|Mi|G|Gi)?$")
 
 
 class Condition(_Part):

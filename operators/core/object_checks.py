@@ -1,156 +1,197 @@
-"""Object checks: our own rules for DICOM results, before a validator or a PACS sees them."""
+"""Object checks: our own rules for DICOM results, before a validator or a PACS sees them.
+
+What each rule means for those who meet it: docs/validation.md. SEG, SR and the others have modules of their own; none
+goes through pydicom's objects for what there are thousands of, so that they can run after every job.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pydicom import uid
 from pydicom.uid import UID
 
+from operators.core.header import PARSE_ERRORS, attribute, file_meta_value, has, read_text, read_value
+from operators.core.items import PlainObject, tag_of
+from operators.core.kind_checks import (
+    capture_problems,
+    document_problems,
+    key_object_problems,
+    map_problems,
+    presentation_problems,
+    structure_set_problems,
+)
 from operators.core.reading import IDENTITY_KEYWORDS
+from operators.core.report_checks import EVIDENCE_KEYWORDS, KEY_OBJECT_STORAGE, REPORTS, report_problems
+from operators.core.segmentation_checks import PARAMETRIC_MAP, SEGMENTATIONS, segmentation_problems
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterator
 
     from pydicom import Dataset
 
-SEGMENTATIONS = frozenset({"1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7"})
-"""Segmentation and Label Map Segmentation Storage."""
-COMPREHENSIVE_3D_SR_STORAGE = "1.2.840.10008.5.1.4.1.1.88.34"
+    from operators.core.items import Item
+    from operators.core.source_planes import SourcePlanes
+
 PATIENT_KEYWORDS = ("PatientID", "PatientName", "PatientBirthDate", "PatientSex")
+STUDY_KEYWORDS = ("StudyDate", "StudyTime", "StudyID", "AccessionNumber", "ReferringPhysicianName")
+RESULT_KEYWORDS = (*STUDY_KEYWORDS, "SeriesNumber")
+"""Attributes of Type 2 by which archives and viewers place a result: present, empty or not (PS3.3 C.7.2.1, C.7.3.1)."""
+FILE_META = {"MediaStorageSOPClassUID": "SOPClassUID", "MediaStorageSOPInstanceUID": "SOPInstanceUID"}
+"""What the file meta information repeats (PS3.10 7.1): archives store by it."""
 
 
-def check_object(dataset: Dataset) -> list[str]:
+@dataclass(frozen=True)
+class ResultKind:
+    """A kind of result that has rules of its own.
+
+    Attributes:
+        modality: Its Modality (0008,0060); empty where the kind has none of its own.
+        check: Finds what is wrong with it.
+    """
+
+    modality: str
+    check: Callable[[PlainObject, SourcePlanes | None], Iterator[str]]
+
+
+def _report(plain: PlainObject, _source: SourcePlanes | None) -> Iterator[str]:
+    yield from report_problems(plain)
+
+
+def _key_objects(plain: PlainObject, _source: SourcePlanes | None) -> Iterator[str]:
+    yield from report_problems(plain)
+    yield from key_object_problems(plain)
+
+
+RESULT_KINDS: dict[str, ResultKind] = {
+    **dict.fromkeys(SEGMENTATIONS, ResultKind("SEG", segmentation_problems)),
+    **dict.fromkeys(REPORTS, ResultKind("SR", _report)),
+    KEY_OBJECT_STORAGE: ResultKind("KO", _key_objects),
+    PARAMETRIC_MAP: ResultKind("", map_problems),
+    str(uid.SecondaryCaptureImageStorage): ResultKind("", capture_problems),
+    str(uid.EncapsulatedPDFStorage): ResultKind("DOC", document_problems),
+    str(uid.GrayscaleSoftcopyPresentationStateStorage): ResultKind("PR", presentation_problems),
+    str(uid.RTStructureSetStorage): ResultKind("RTSTRUCT", structure_set_problems),
+}
+"""By SOP Class UID; of other objects the identity alone is checked."""
+REFERENCE_SEQUENCES = frozenset(
+    map(
+        tag_of,
+        (
+            "ContourImageSequence",
+            "ReferencedImageSequence",
+            "ReferencedInstanceSequence",
+            "ReferencedSOPSequence",
+            "SourceImageSequence",
+            "SourceInstanceSequence",
+        ),
+    )
+)
+"""Where objects name images and results."""
+OTHER_OBJECTS = frozenset({
+    "IdenticalDocumentsSequence",
+    "PredecessorDocumentsSequence",
+    "ReferencedPerformedProcedureStepSequence",
+    "ReferencedStudySequence",
+})
+"""Where they name what is neither: what they replace, and what they belong to."""
+
+
+def check_object(dataset: Dataset, source: SourcePlanes | None = None) -> list[str]:
     """What is wrong with a result, as sentences without patient data; empty if nothing is.
 
     Args:
-        dataset: A DICOM object of any SOP Class; SEG and SR get checks of their own.
+        dataset: A DICOM object of any SOP Class; those of RESULT_KINDS get checks of their own.
+        source: Where the images lie that it was made from; without them it is held against itself alone.
 
     Returns:
         The problems.
     """
-    problems = list(_identity_problems(dataset))
-    if problems:
+    return check_plain(PlainObject(dataset), source)
+
+
+def check_plain(plain: PlainObject, source: SourcePlanes | None = None) -> list[str]:
+    """The same for an object whose sequences are read already."""
+    problems = list(_identity_problems(plain.dataset))
+    kind = RESULT_KINDS.get(str(plain.dataset.get("SOPClassUID") or ""))
+    if problems or kind is None:
         return problems
-    if dataset.SOPClassUID in SEGMENTATIONS:
-        problems += _segmentation_problems(dataset)
-    elif dataset.SOPClassUID == COMPREHENSIVE_3D_SR_STORAGE:
-        problems += _report_problems(dataset)
-    return problems
+    try:
+        return [*_result_problems(plain.dataset, kind), *kind.check(plain, source), *_place_problems(plain, source)]
+    except PARSE_ERRORS as error:
+        return [f"it cannot be read: {type(error).__name__} in its sequences"]
 
 
 def referenced_instances(dataset: Dataset) -> set[str]:
     """SOP Instance UIDs of all images and results that an object refers to, or lists as evidence."""
-    listed = _referenced_instances(dataset) | _evidence(dataset) | set(_references(dataset))
+    return plain_references(PlainObject(dataset))
+
+
+def plain_references(plain: PlainObject) -> set[str]:
+    """The same for an object whose sequences are read already; ValueError where they cannot be read."""
+    found: set[str] = set()
     # The frames of a SEG name nothing that its list does not have: check_object sees to that.
-    return listed if dataset.get("SOPClassUID") in SEGMENTATIONS else listed | set(_images(dataset))
+    skipped = OTHER_OBJECTS | ({"PerFrameFunctionalGroupsSequence"} if _lists_sources(plain.dataset) else set())
+    for keyword in plain.sequences():
+        if keyword not in skipped:
+            _collect(tag_of(keyword), plain.items(keyword), found)
+    return found
 
 
-IMAGE_SEQUENCES = frozenset({
-    "ContourImageSequence",
-    "ReferencedImageSequence",
-    "ReferencedInstanceSequence",
-    "SourceImageSequence",
-    "SourceInstanceSequence",
-})
-"""Where Secondary Captures, documents, presentation states and structure sets name images and results."""
+def listed_by_series(plain: PlainObject) -> dict[str, set[str]]:
+    """SOP Instance UIDs that an object lists, by Series Instance UID; ValueError where the lists cannot be read."""
+    series = [
+        *plain.items("ReferencedSeriesSequence"),
+        *(s for k in EVIDENCE_KEYWORDS for study in plain.items(k) for s in study.items("ReferencedSeriesSequence")),
+    ]
+    listed: dict[str, set[str]] = {}
+    for item in series:
+        of_series = listed.setdefault(item.text("SeriesInstanceUID"), set())
+        for tag, items in item.sequences():
+            _collect(tag, items, of_series)
+    return listed
 
 
-def _images(item: Dataset) -> Iterator[str]:
-    """SOP Instance UIDs in sequences of images, at any depth."""
-    for element in item:
-        if element.VR != "SQ":
-            continue
-        for child in element.value:
-            if element.keyword in IMAGE_SEQUENCES and "ReferencedSOPInstanceUID" in child:
-                yield child.ReferencedSOPInstanceUID
-            yield from _images(child)
+def _lists_sources(dataset: Dataset) -> bool:
+    return str(dataset.get("SOPClassUID") or "") in SEGMENTATIONS | {PARAMETRIC_MAP}
+
+
+def _collect(tag: int, items: list[Item], found: set[str]) -> None:
+    if tag in REFERENCE_SEQUENCES:
+        found.update(item.text("ReferencedSOPInstanceUID") for item in items if "ReferencedSOPInstanceUID" in item)
+    for item in items:
+        for below, children in item.sequences():
+            _collect(below, children, found)
 
 
 def _identity_problems(dataset: Dataset) -> Iterator[str]:
     """UIDs are there and valid (PS3.5 9.1); the patient's attributes are present, empty or not (Type 2)."""
     for keyword in IDENTITY_KEYWORDS:
-        value = dataset.get(keyword)
+        value = read_value(dataset, keyword)
         if not value:
             yield f"{keyword} is absent or empty"
-        elif not UID(value).is_valid:
+        elif not UID(str(value)).is_valid:
             yield f"{keyword} is no valid UID"
-    yield from (f"{keyword} is absent" for keyword in PATIENT_KEYWORDS if keyword not in dataset)
+    yield from (f"{keyword} is absent" for keyword in PATIENT_KEYWORDS if not has(dataset, keyword))
 
 
-def _segmentation_problems(dataset: Dataset) -> Iterator[str]:
-    """Frames, segments and references agree (PS3.3 C.8.20.2, C.7.6.16)."""
-    numbers = [int(item.SegmentNumber) for item in dataset.get("SegmentSequence", [])]
-    if not numbers:
-        yield "SegmentSequence is absent or empty"
-    if numbers != list(range(1, len(numbers) + 1)) and dataset.get("SegmentationType") != "LABELMAP":
-        yield f"Segment Numbers are {numbers}, not 1 to {len(numbers)} (PS3.3 C.8.20.2)"
-    frames = dataset.get("PerFrameFunctionalGroupsSequence", [])
-    if len(frames) != int(dataset.get("NumberOfFrames", 0)):
-        yield f"NumberOfFrames is {dataset.get('NumberOfFrames')}, but {len(frames)} frames are described"
-    if not dataset.get("FrameOfReferenceUID"):
-        yield "FrameOfReferenceUID is absent: nothing says where the segments lie"
-    yield from _frame_problems(frames, set(numbers), _referenced_instances(dataset))
-    if dataset.get("SegmentationType") == "BINARY" and "PixelData" in dataset:
-        yield from _length_problems(dataset, len(frames))
+def _result_problems(dataset: Dataset, kind: ResultKind) -> Iterator[str]:
+    """What a result of any kind needs to be placed and found."""
+    modality = read_text(dataset, "Modality")
+    if not modality or (kind.modality and modality != kind.modality):
+        yield f"{attribute('Modality')} is not {kind.modality}" if kind.modality else "Modality is absent or empty"
+    for keyword in RESULT_KEYWORDS:
+        if not has(dataset, keyword):
+            yield f"{keyword} is absent"
+    for repeated, keyword in FILE_META.items():
+        value = file_meta_value(dataset, repeated)
+        if value is not None and str(value) != read_text(dataset, keyword):
+            yield f"{repeated} of the file meta information is not {keyword} (PS3.10 7.1)"
 
 
-def _frame_problems(frames: Iterable[Dataset], numbers: set[int], referenced: set[str]) -> Iterator[str]:
-    used = set()
-    for index, frame in enumerate(frames, start=1):
-        if "SegmentIdentificationSequence" in frame:
-            used.add(int(frame.SegmentIdentificationSequence[0].ReferencedSegmentNumber))
-        for derivation in frame.get("DerivationImageSequence", []):
-            for source in derivation.get("SourceImageSequence", []):
-                if source.ReferencedSOPInstanceUID not in referenced:
-                    yield f"frame {index} refers to an instance that ReferencedSeriesSequence does not list"
-    if used - numbers:
-        yield f"frames refer to the segments {sorted(used - numbers)}, which are not described"
-    if used and numbers - used:
-        yield f"the segments {sorted(numbers - used)} are described, but have no frame"
-
-
-def _referenced_instances(dataset: Dataset) -> set[str]:
-    return {
-        item.ReferencedSOPInstanceUID
-        for series in dataset.get("ReferencedSeriesSequence", [])
-        for item in series.get("ReferencedInstanceSequence", [])
-    }
-
-
-def _length_problems(dataset: Dataset, frames: int) -> Iterator[str]:
-    """BINARY frames are packed without gaps, one bit a pixel (PS3.5 8.1.1), padded to an even length."""
-    if dataset.file_meta.TransferSyntaxUID.is_compressed:
-        return
-    length = (frames * dataset.Rows * dataset.Columns + 7) // 8
-    if len(dataset.PixelData) != length + length % 2:
-        yield f"PixelData has {len(dataset.PixelData)} bytes, {frames} frames need {length + length % 2}"
-
-
-def _report_problems(dataset: Dataset) -> Iterator[str]:
-    """The root is TID 1500, and every referenced object is listed as evidence (PS3.3 C.17.2)."""
-    template = dataset.get("ContentTemplateSequence")
-    if not template or template[0].get("TemplateIdentifier") != "1500":
-        yield "the root content item is not TID 1500 (ContentTemplateSequence)"
-    evidence = _evidence(dataset)
-    if not evidence:
-        yield "CurrentRequestedProcedureEvidenceSequence is absent: viewers refuse the report"
-    unlisted = set(_references(dataset)) - evidence
-    if unlisted:
-        yield f"{len(unlisted)} referenced instances are not listed as evidence"
-
-
-def _evidence(dataset: Dataset) -> set[str]:
-    return {
-        instance.ReferencedSOPInstanceUID
-        for keyword in ("CurrentRequestedProcedureEvidenceSequence", "PertinentOtherEvidenceSequence")
-        for study in dataset.get(keyword, [])
-        for series in study.ReferencedSeriesSequence
-        for instance in series.ReferencedSOPSequence
-    }
-
-
-def _references(item: Dataset) -> Iterator[str]:
-    """SOP Instance UIDs that content items refer to, at any depth."""
-    for child in item.get("ContentSequence", []):
-        yield from (reference.ReferencedSOPInstanceUID for reference in child.get("ReferencedSOPSequence", []))
-        yield from _references(child)
+def _place_problems(plain: PlainObject, source: SourcePlanes | None) -> Iterator[str]:
+    """An object with a place has the one of its source."""
+    stated = read_text(plain.dataset, "FrameOfReferenceUID")
+    if source is not None and stated and source.frames_of_reference and stated not in source.frames_of_reference:
+        yield "FrameOfReferenceUID is not the source's: its coordinates are those of another scan"

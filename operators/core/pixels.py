@@ -26,7 +26,7 @@ from operators.core.stored_pixels import explained, read_frames, require_pixels,
 from operators.core.volume import SourceSlice, Volume
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from numpy.typing import DTypeLike, NDArray
 
@@ -120,6 +120,21 @@ class SliceValues:
     digests: list[str]
 
 
+@dataclass(frozen=True, eq=False)
+class KnownSlice:
+    """One slice that need not be decoded any more.
+
+    Attributes:
+        values: `(rows, columns)` after the Modality LUT.
+        padding: True where the scanner wrote padding; None where it wrote none.
+        pixel_sha256: As in SourceSlice.
+    """
+
+    values: NDArray[Any]
+    padding: NDArray[np.bool_] | None
+    pixel_sha256: str
+
+
 class _Reading:
     """A volume while its slices come in, from several threads."""
 
@@ -148,6 +163,14 @@ class _Reading:
         limits = padding_of(frame.header, signed=stored.dtype.kind == "i")
         if limits is not None and (mask := between(stored, limits)).any():
             self._put_padding(index, mask)
+
+    def take(self, index: int, known: KnownSlice) -> None:
+        """One slice as it is."""
+        self.array[index] = known.values
+        self.digests[index] = known.pixel_sha256
+        self.done += 1
+        if known.padding is not None:
+            self._put_padding(index, known.padding)
 
     def _put_padding(self, index: int, mask: NDArray[np.bool_]) -> None:
         with self.lock:
@@ -204,7 +227,48 @@ def _fill(geometry: VolumeGeometry, dtype: DTypeLike, on_slice: Callable[[int, i
     _require_size(geometry, np.dtype(dtype).itemsize)
     _require_plausible(geometry)
     reading = _Reading(geometry.shape, dtype)
-    work = deque(by_instance(geometry.frames))
+    _read_frames(reading, list(enumerate(geometry.frames)), on_slice)
+    return SliceValues(reading.array, reading.padding, reading.digests)
+
+
+def read_missing(
+    geometry: VolumeGeometry, known: Mapping[int, KnownSlice], on_slice: Callable[[int, int], None] | None = None
+) -> SliceValues | None:
+    """Decode the slices of a volume whose values are not known; equal to decoding all.
+
+    Args:
+        geometry: A volume on an even grid.
+        known: Values by index of the slice, at least one, all of one type.
+        on_slice: As in `read_volume`.
+
+    Returns:
+        All slices in the type of the known ones; None where that type is not the volume's.
+
+    Raises:
+        InputRefused: If the pixels of an instance cannot be decoded.
+    """
+    assert geometry.shape is not None  # it has a grid
+    dtype = next(iter(known.values())).values.dtype
+    missing = [(index, frame) for index, frame in enumerate(geometry.frames) if index not in known]
+    if any(many_bits(frame) or (dtype == np.int16 and not _is_whole(frame)) for _, frame in missing):
+        return None
+    _require_size(geometry, dtype.itemsize)
+    _require_plausible(geometry)
+    reading = _Reading(geometry.shape, dtype)
+    for index, one in known.items():
+        reading.take(index, one)
+    try:
+        _read_frames(reading, missing, None if on_slice is None else _only_forward(on_slice))
+    except _NotInt16:
+        return None
+    return SliceValues(reading.array, reading.padding, reading.digests)
+
+
+def _read_frames(
+    reading: _Reading, frames: Sequence[tuple[int, Frame]], on_slice: Callable[[int, int], None] | None
+) -> None:
+    """Decode frames into their places, by several threads."""
+    work = deque(by_instance(frames))
 
     def read_on() -> None:
         try:
@@ -218,7 +282,6 @@ def _fill(geometry: VolumeGeometry, dtype: DTypeLike, on_slice: Callable[[int, i
     with ThreadPoolExecutor(threads) as pool:
         for task in [pool.submit(read_on) for _ in range(threads)]:
             task.result()
-    return SliceValues(reading.array, reading.padding, reading.digests)
 
 
 def _next(work: deque[T]) -> T | None:
@@ -229,10 +292,12 @@ def _next(work: deque[T]) -> T | None:
         return None
 
 
-def by_instance(frames: Sequence[Frame]) -> Iterable[tuple[Instance, dict[int, list[tuple[int, Frame]]]]]:
-    """For each instance its pictures, by Frame Number, each with the slices that it holds."""
+def by_instance(
+    frames: Iterable[tuple[int, Frame]],
+) -> Iterable[tuple[Instance, dict[int, list[tuple[int, Frame]]]]]:
+    """For each instance its pictures, by Frame Number, each with the slices that it holds, by index."""
     found: dict[int, tuple[Instance, dict[int, list[tuple[int, Frame]]]]] = {}
-    for index, frame in enumerate(frames):
+    for index, frame in frames:
         _, pictures = found.setdefault(id(frame.instance), (frame.instance, defaultdict(list)))
         pictures[frame.number].append((index, frame))
     return found.values()
@@ -293,7 +358,7 @@ def _read_colour(geometry: VolumeGeometry) -> NDArray[Any]:
     _require_size(geometry, 3)
     _require_plausible(geometry)
     array = np.empty((*geometry.shape, 3), dtype=np.uint8)
-    for instance, pictures in by_instance(geometry.frames):
+    for instance, pictures in by_instance(enumerate(geometry.frames)):
         for number, stored in read_frames(instance, sorted(pictures)):
             try:
                 array[pictures[number][0][0]] = decode_colour(stored, instance)

@@ -207,7 +207,7 @@ def shown(path: Path) -> str:
 def _read_instance(path: Path, name: str) -> Instance | SkippedFile:
     """The instance in a file, or why it is none."""
     try:
-        instance = _open_instance(path)
+        instance = open_instance(path)
     except InvalidDicomError:
         return SkippedFile(name, "no DICOM file: the prefix DICM is missing", suspicious=_is_cut_preamble(path))
     except PermissionError:
@@ -222,8 +222,14 @@ def _read_instance(path: Path, name: str) -> Instance | SkippedFile:
     return instance
 
 
-def _open_instance(path: Path) -> Instance:
+def open_instance(path: Path) -> Instance:
     """Header and place of the pixels, in one pass over the beginning of a file.
+
+    Args:
+        path: The file.
+
+    Returns:
+        The instance. Whatever else is wrong with the file raises one of `PARSE_ERRORS`.
 
     Raises:
         InvalidDicomError: If it is no DICOM file, even without a preamble.

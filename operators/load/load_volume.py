@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from operators.core.pixels import read_volume, volume_of
 from operators.core.selection import Selection
-from operators.core.staging import take_staged
+from operators.core.staged_volume import take_staged
 from operators.core.volume import Volume
 from operators.runtime.step import Step
 
@@ -54,7 +54,7 @@ class LoadVolume(Step):
 def load_volume(
     geometry: VolumeGeometry, parameters: LoadVolumeParameters, on_slice: Callable[[int, int], None] | None = None
 ) -> Volume:
-    """The volume from its stage where every slice fits, else from its files.
+    """The volume from its stage as far as it goes, the rest from its files.
 
     Args:
         geometry: A volume on an even grid.
@@ -67,5 +67,5 @@ def load_volume(
     Raises:
         InputRefused: If the volume has no grid, or the pixels of an instance cannot be decoded.
     """
-    staged = None if parameters.staged is None else take_staged(parameters.staged, geometry)
+    staged = None if parameters.staged is None else take_staged(parameters.staged, geometry, on_slice)
     return read_volume(geometry, on_slice) if staged is None else volume_of(geometry, staged)

@@ -7,13 +7,15 @@ from typing import ClassVar
 from operators.core.quality import QualityReport
 from operators.runtime.step import Step
 
+NOTHING_FOUND = QualityReport(())
+
 
 class JudgeQuality(Step):
     """Put the findings of all checks together.
 
     Named Input:
         input_quality: QualityReport about the files.
-        field_of_view_quality: QualityReport about the field of view.
+        field_of_view_quality: QualityReport about the field of view; an app may have no such check.
 
     Named Output:
         quality: QualityReport with all findings; its verdict is the worst of theirs.
@@ -22,6 +24,8 @@ class JudgeQuality(Step):
     inputs: ClassVar[tuple[str, ...]] = ("input_quality", "field_of_view_quality")
     output: ClassVar[str] = "quality"
 
-    def process(self, input_quality: QualityReport, field_of_view_quality: QualityReport) -> QualityReport:
+    def process(
+        self, input_quality: QualityReport, field_of_view_quality: QualityReport = NOTHING_FOUND
+    ) -> QualityReport:
         """Join."""
         return QualityReport(input_quality.findings + field_of_view_quality.findings)

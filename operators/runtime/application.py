@@ -165,13 +165,19 @@ def _require_room(error: BaseException | None) -> None:
         error = error.__cause__ or error.__context__
 
 
-def run(app: type[MapApplication], context: RunContext, send: Callable[[Progress], None] | None = None) -> Result:
+def run(
+    app: type[MapApplication],
+    context: RunContext,
+    send: Callable[[Progress], None] | None = None,
+    cancelled: Callable[[], bool] | None = None,
+) -> Result:
     """Run an application once and write its result.json; a run that does not end as done leaves nothing else.
 
     Args:
         app: The application class.
         context: The run.
         send: Hears of progress.
+        cancelled: Says whether the run is not wanted any more; steps ask when they begin and when they report.
 
     Returns:
         What was written to result.json.
@@ -181,7 +187,7 @@ def run(app: type[MapApplication], context: RunContext, send: Callable[[Progress
         OSError: If the result cannot be written for another reason.
     """
     before = set(context.output_folder.iterdir())
-    monitor = Monitor(send)
+    monitor = Monitor(send, cancelled)
     started = time.perf_counter()
     status, reasons = _run_graph(app, context, monitor)
     if status is not Status.DONE:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from operators.core.contract import Progress
+from operators.core.errors import RunCancelled
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,16 +21,29 @@ class Monitor:
         failure: The first error of a step.
     """
 
-    def __init__(self, send: Callable[[Progress], None] | None = None) -> None:
+    def __init__(
+        self, send: Callable[[Progress], None] | None = None, cancelled: Callable[[], bool] | None = None
+    ) -> None:
         """Start with nothing done.
 
         Args:
             send: Called with each progress.
+            cancelled: Says whether the run is not wanted any more.
         """
         self.timings_s: dict[str, float] = {}
         self.failure: OperatorError | None = None
         self._shares: dict[str, float] = {}
         self._send = send
+        self._cancelled = cancelled
+
+    def require_wanted(self) -> None:
+        """End a run that is not wanted any more.
+
+        Raises:
+            RunCancelled: If it is not.
+        """
+        if self._cancelled is not None and self._cancelled():
+            raise RunCancelled("the run was cancelled")
 
     def expect(self, step: str, share: float) -> None:
         """Count a step in, with its share of the run's time."""

@@ -10,7 +10,8 @@ from operators.runtime.monitor import Monitor
 from operators.runtime.sdk import Operator, OperatorSpec, once
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Collection, Iterable
+    from pathlib import Path
 
     from operators.runtime.sdk import Fragment
 
@@ -40,6 +41,7 @@ class Step(Operator):  # type: ignore[misc]
         *,
         name: str | None = None,
         more_inputs: Iterable[str] = (),
+        without: Collection[str] = (),
     ) -> None:
         """Bind the step to an application.
 
@@ -48,14 +50,23 @@ class Step(Operator):  # type: ignore[misc]
             parameters: The subclass's parameters.
             name: Name in the graph; the class's name where not given.
             more_inputs: Names of input ports that only this application has.
+            without: Names of input ports for which this application has no source; `process` has a default for them.
         """
-        self.ports = (*self.inputs, *more_inputs)
+        self.ports = (*(port for port in self.inputs if port not in without), *more_inputs)
         self.parameters = parameters
         self.monitor: Monitor = getattr(fragment, "monitor", None) or Monitor()
         self.step_name = name or type(self).__name__
         conditions = () if self.ports else (once(fragment),)
         super().__init__(fragment, *conditions, name=self.step_name)
         self.monitor.expect(self.step_name, self.share)
+
+    @classmethod
+    def prepare(cls, model: Path | None) -> None:
+        """Do once what every run needs, before the first one: a warm worker calls it for the steps of its app.
+
+        Args:
+            model: Folder with the app's models. An engine that loads one keeps it, in its module, by folder.
+        """
 
     def setup(self, spec: OperatorSpec) -> None:
         """Declare the ports."""
@@ -74,8 +85,8 @@ class Step(Operator):  # type: ignore[misc]
         if self.monitor.failure is not None:
             return
         started = time.perf_counter()
-        self.report(0.0)
         try:
+            self.report(0.0)
             result = self.process(**values)
         except OperatorError as error:
             self.monitor.failure = error
@@ -89,5 +100,10 @@ class Step(Operator):  # type: ignore[misc]
             op_output.emit(result, self.output)
 
     def report(self, fraction: float, message: str = "") -> None:
-        """Say how much of this step is done, between 0 and 1."""
+        """Say how much of this step is done, between 0 and 1: the more often, the sooner a cancelled run ends.
+
+        Raises:
+            RunCancelled: If the run is not wanted any more.
+        """
+        self.monitor.require_wanted()
         self.monitor.report(self.step_name, fraction, message)

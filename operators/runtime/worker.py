@@ -1,13 +1,16 @@
 """Worker: one app run again and again in one process, its imports and its model loaded once.
 
-    python -m operators.runtime.worker APP_FOLDER
+    python -m operators.runtime.worker APP_FOLDER [MODEL_FOLDER]
 
 One JSON line on stdin is one run (`WorkOrder`); progress lines and then one `Finished` line on stdout answer it. What
-a run leaves in its output folder is what the app leaves when it runs alone: the contract is the same.
+a run leaves in its output folder is what the app leaves when it runs alone: the contract is the same. `Signal` lines
+cancel the present run, or ask whether anybody is there.
 """
 
 from __future__ import annotations
 
+import ctypes
+import gc
 import importlib.util
 import os
 import queue
@@ -16,9 +19,12 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from operators.core.contract import Finished, WorkOrder
+from pydantic import TypeAdapter
+
+from operators.core.contract import Finished, Signal, WorkOrder
 from operators.core.manifest import MANIFEST_NAME, read_manifest
 from operators.runtime.application import MapApplication, RunContext, contract_channel, run
+from operators.runtime.step import Step
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,6 +35,7 @@ if TYPE_CHECKING:
 
 APP_MODULE = "mapnode_app"
 """Name under which app.py is loaded: every app has a file of that name, so the file's own name will not do."""
+Line: TypeAdapter[WorkOrder | Signal] = TypeAdapter(WorkOrder | Signal)
 
 
 def load_application(app_file: Path) -> type[MapApplication]:
@@ -49,31 +56,74 @@ def load_application(app_file: Path) -> type[MapApplication]:
     raise ImportError(f"{app_file} defines no MapApplication")
 
 
-def serve(app_folder: Path) -> None:
+def prepare_steps(model: Path | None) -> None:
+    """Let every step that the loaded app.py names do what it does once for all runs."""
+    for value in list(vars(sys.modules[APP_MODULE]).values()):
+        if isinstance(value, type) and issubclass(value, Step):
+            value.prepare(model)
+
+
+def serve(app_folder: Path, model: Path | None) -> None:
     """Answer work orders until stdin ends, which ends the process."""
     with contract_channel() as send:
         manifest = read_manifest(app_folder / MANIFEST_NAME)
         application = load_application(app_folder / "app.py")
-        orders: queue.Queue[str] = queue.Queue()
-        threading.Thread(target=_listen, args=(orders,), daemon=True).start()
+        prepare_steps(model)
+        # What is there now stays: collecting garbage need not look at it again.
+        gc.collect()
+        gc.freeze()
+        inbox = Inbox()
+        threading.Thread(target=inbox.listen, daemon=True).start()
         send(Finished(exit_code=0))
         while True:
-            _answer(orders.get(), manifest, application, send)
+            line = inbox.lines.get()
+            if isinstance(line, WorkOrder):
+                _answer(line, manifest, application, send, inbox.cancelled.is_set)
+                give_back_memory()
+            else:
+                send(Finished(exit_code=0))
 
 
-def _listen(orders: queue.Queue[str]) -> None:
-    """Take orders; when the node is gone, so is this process, in the middle of a run as well."""
-    for line in sys.stdin:
-        orders.put(line)
-    os._exit(0)
+class Inbox:
+    """What the node says.
+
+    Attributes:
+        lines: Orders and pings, in their order.
+        cancelled: Set while the present run is not wanted any more.
+    """
+
+    def __init__(self) -> None:
+        self.lines: queue.SimpleQueue[WorkOrder | Signal] = queue.SimpleQueue()
+        self.cancelled = threading.Event()
+
+    def listen(self) -> None:
+        """Take lines; when the node is gone, so is this process, in the middle of a run as well."""
+        for text in sys.stdin:
+            line = Line.validate_json(text)
+            if isinstance(line, Signal) and line.signal == "cancel":
+                self.cancelled.set()
+                continue
+            # The node says the next line when the run before has ended: what was cancelled was that.
+            self.cancelled.clear()
+            self.lines.put(line)
+        os._exit(0)
 
 
 def _answer(
-    line: str, manifest: Manifest, application: type[MapApplication], send: Callable[[BaseModel], None]
+    order: WorkOrder,
+    manifest: Manifest,
+    application: type[MapApplication],
+    send: Callable[[BaseModel], None],
+    cancelled: Callable[[], bool],
 ) -> None:
-    order = WorkOrder.model_validate_json(line)
     context = RunContext(Path(order.source), Path(order.target), _optional(order.model), manifest, order.job)
-    send(Finished(exit_code=run(application, context, send).exit_code))
+    send(Finished(exit_code=run(application, context, send, cancelled).exit_code))
+
+
+def give_back_memory() -> None:
+    """Collect what the SDK's graphs leave in circles, and return free pages to the system, between two runs."""
+    gc.collect()
+    ctypes.CDLL(None).malloc_trim(0)
 
 
 def _optional(path: str | None) -> Path | None:
@@ -81,4 +131,4 @@ def _optional(path: str | None) -> Path | None:
 
 
 if __name__ == "__main__":
-    serve(Path(sys.argv[1]))
+    serve(Path(sys.argv[1]), _optional(sys.argv[2] if len(sys.argv) > 2 else None))

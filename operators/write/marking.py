@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 import highdicom as hd
 from pydicom.charset import convert_encodings, decode_bytes, encode_string
 from pydicom.datadict import dictionary_VR
+from pydicom.filewriter import correct_ambiguous_vr_element
 from pydicom.multival import MultiValue
 from pydicom.sr.codedict import codes
-from pydicom.valuerep import DSfloat
+from pydicom.valuerep import AMBIGUOUS_VR, DSfloat
 
 from operators.core import defaults
 from operators.core.header import has, read_value
@@ -76,6 +77,11 @@ def source_headers(volume: Volume) -> list[Dataset]:
     UTF-8: the letters survive.
     """
     return [_completed(source.header, volume.spacing_mm[0]) for source in volume.slices]
+
+
+def first_source_header(volume: Volume) -> Dataset:
+    """The first of `source_headers`: highdicom takes from it what belongs to patient, study and series."""
+    return _completed(volume.slices[0].header, volume.spacing_mm[0])
 
 
 def _completed(header: Dataset, spacing_mm: float) -> Dataset:
@@ -181,4 +187,8 @@ def stamp(dataset: Dataset, identity: ResultIdentity, description: str) -> None:
 
 def save(dataset: Dataset, path: Path) -> None:
     """Write a data set as a DICOM file (PS3.10)."""
+    for element in dataset.elements():
+        # pydicom decides on US or SS only where it takes a data set for a new one (`put_references_to`).
+        if element.VR in AMBIGUOUS_VR:
+            correct_ambiguous_vr_element(element, dataset, is_little_endian=True)
     dataset.save_as(path, enforce_file_format=True)

@@ -26,7 +26,7 @@ from operators.runtime.step import Step
 from operators.write.written import WrittenFile
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
     from pydicom.sr.coding import Code
 
@@ -45,27 +45,30 @@ class ReportOutcome(Step):
         selection: Selection.
         label_map: LabelMap, for the codes of its segments.
         measurements: tuple of SegmentMeasurements.
-        derived: tuple of DerivedValue.
-        key_slices: tuple of KeySlice.
-        slice_areas: tuple of SliceAreas.
         quality: QualityReport.
         identity: ResultIdentity.
+        derived: tuple of DerivedValue; an app may have none.
+        key_slices: tuple of KeySlice; an app may have none.
+        slice_areas: tuple of SliceAreas; an app may have none.
     """
 
     inputs: ClassVar[tuple[str, ...]] = (
-        "folder", "selection", "label_map", "measurements", "derived", "key_slices", "slice_areas", "quality",
-        "identity",
+        "folder", "selection", "label_map", "measurements", "quality", "identity", "derived", "key_slices",
+        "slice_areas",
     )  # fmt: skip
 
-    def __init__(self, fragment: Fragment, parameters: Outcome, files: Iterable[str] = ()) -> None:
+    def __init__(
+        self, fragment: Fragment, parameters: Outcome, files: Iterable[str] = (), *, without: Collection[str] = ()
+    ) -> None:
         """Bind the step to an application.
 
         Args:
             fragment: The application.
             parameters: The record to fill.
             files: Names of the ports on which files come, in the order of the record.
+            without: As in Step.
         """
-        super().__init__(fragment, parameters, more_inputs=files)
+        super().__init__(fragment, parameters, more_inputs=files, without=without)
 
     def process(
         self,
@@ -73,11 +76,11 @@ class ReportOutcome(Step):
         selection: Selection,
         label_map: LabelMap,
         measurements: tuple[SegmentMeasurements, ...],
-        derived: tuple[DerivedValue, ...],
-        key_slices: tuple[KeySlice, ...],
-        slice_areas: tuple[SliceAreas, ...],
         quality: QualityReport,
         identity: ResultIdentity,
+        derived: tuple[DerivedValue, ...] = (),
+        key_slices: tuple[KeySlice, ...] = (),
+        slice_areas: tuple[SliceAreas, ...] = (),
         **files: WrittenFile,
     ) -> None:
         """Fill the record."""

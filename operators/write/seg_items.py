@@ -14,7 +14,7 @@ from pydicom.filewriter import write_sequence_item
 from pydicom.valuerep import DSfloat
 
 from operators.core.kinds import MULTI_FRAME
-from operators.write.stand_ins import image_references
+from operators.write.stand_ins import encoded_element, image_references
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -47,11 +47,11 @@ def encode_items(item: Dataset, sources: Sequence[SourceSlice]) -> list[bytes]:
         position = [DSfloat(value, auto_format=True) for value in header.ImagePositionPatient]
         dimensions = [1, place] if names_segment else [place]
         values = [
-            _element(0x0008, 0x1150, b"UI", header.SOPClassUID.encode("ascii"), b"\0"),
-            _element(0x0008, 0x1155, b"UI", header.SOPInstanceUID.encode("ascii"), b"\0"),
-            _element(0x0020, 0x0032, b"DS", "\\".join(map(str, position)).encode("ascii"), b" "),
+            encoded_element(0x0008, 0x1150, b"UI", header.SOPClassUID.encode("ascii"), b"\0"),
+            encoded_element(0x0008, 0x1155, b"UI", header.SOPInstanceUID.encode("ascii"), b"\0"),
+            encoded_element(0x0020, 0x0032, b"DS", "\\".join(map(str, position)).encode("ascii"), b" "),
             *([_frame_number(source)] if header.SOPClassUID in MULTI_FRAME else []),
-            _element(0x0020, 0x9157, b"UL", struct.pack(f"<{len(dimensions)}L", *dimensions), b""),
+            encoded_element(0x0020, 0x9157, b"UL", struct.pack(f"<{len(dimensions)}L", *dimensions), b""),
         ]
         # Values of other lengths change the lengths of all sequences around them: that is another template.
         lengths = tuple(map(len, values))
@@ -82,15 +82,9 @@ def with_segment_number(item: bytes, number: int) -> bytes:
     return bytes(changed)
 
 
-def _element(group: int, element: int, vr: bytes, value: bytes, padding: bytes) -> bytes:
-    """An element with a length of 16 bits (PS3.5 7.1.2), its value padded to an even length (6.2)."""
-    value += padding * (len(value) % 2)
-    return struct.pack("<HH2sH", group, element, vr, len(value)) + value
-
-
 def _frame_number(source: SourceSlice) -> bytes:
     """Referenced Frame Number (0008,1160)."""
-    return _element(0x0008, 0x1160, b"IS", str(source.frame_number).encode("ascii"), b" ")
+    return encoded_element(0x0008, 0x1160, b"IS", str(source.frame_number).encode("ascii"), b" ")
 
 
 def _describe_plane(item: Dataset, source: SourceSlice, position: list[DSfloat], dimensions: list[int]) -> None:

@@ -13,7 +13,8 @@ from highdicom.spatial import VOLUME_INDEX_CONVENTION, get_normal_vector, get_vo
 from pydicom.valuerep import format_number_as_ds
 
 from operators.core.errors import GeometryError
-from operators.write.stand_ins import image_references
+from operators.core.header import read_numbers, read_text
+from operators.write.stand_ins import put_references_to
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,7 +41,7 @@ def plane_order(headers: Sequence[Dataset], included: NDArray[np.bool_]) -> list
 
 def positions_of(headers: Sequence[Dataset]) -> NDArray[np.float64]:
     """Image Position (Patient) (0020,0032), `(slices, 3)` in mm, LPS."""
-    return np.array([header.ImagePositionPatient for header in headers], dtype=np.float64)
+    return np.array([read_numbers(header, "ImagePositionPatient") for header in headers], dtype=np.float64)
 
 
 def describe_stack(
@@ -75,8 +76,8 @@ def refer_to(dataset: Dataset, sources: Sequence[SourceSlice]) -> None:
         GeometryError: If slices are of several series or frames of reference: the SEG says those of the first.
     """
     for keyword in ("StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID"):
-        values = {str(source.header.get(keyword)) for source in sources}
+        values = {read_text(source.header, keyword) for source in sources}
         if len(values) > 1:
             raise GeometryError(f"the source has {len(values)} values of {keyword}; a SEG refers to one series")
-    dataset.SourceImageSequence = image_references(sources)
-    dataset.ReferencedSeriesSequence[0].ReferencedInstanceSequence = image_references(sources, frames=False)
+    put_references_to(dataset, "SourceImageSequence", sources)
+    put_references_to(dataset.ReferencedSeriesSequence[0], "ReferencedInstanceSequence", sources, frames=False)

@@ -108,8 +108,9 @@ def _locate(group: Group, places: Sequence[sr.CoordinatesForMeasurement]) -> Non
     OHIF 3.13 fails on a whole report in which a group has no coordinates; it writes numbers with their own coordinates
     beside these and leaves out the others of the group. TID 1419 knows no such place, and may be extended.
     """
-    number = next(item for item in group[0].ContentSequence if item.ValueType == sr.ValueTypeValues.NUM.value)
-    number.ContentSequence = sr.ContentSequence([*number.get("ContentSequence", []), *places])
+    numbers = [item for item in group[0].ContentSequence if item.ValueType == sr.ValueTypeValues.NUM.value]
+    for number in numbers[:1]:
+        number.ContentSequence = sr.ContentSequence([*number.get("ContentSequence", []), *places])
 
 
 def planar_groups(

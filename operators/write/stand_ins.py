@@ -7,17 +7,21 @@ the object that it made the true references are put in their place.
 
 from __future__ import annotations
 
+import struct
 from typing import TYPE_CHECKING
 
 from pydicom import Dataset
+from pydicom.dataelem import RawDataElement
+from pydicom.tag import Tag
 from pydicom.uid import CTImageStorage
 
+from operators.core.header import read_text
 from operators.core.identity import derived_uid
 from operators.core.kinds import MULTI_FRAME
-from operators.write.marking import put, source_headers
+from operators.write.marking import first_source_header, put, source_headers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from operators.core.volume import SourceSlice, Volume
 
@@ -35,16 +39,12 @@ def image_references(sources: Iterable[SourceSlice], *, frames: bool = True) -> 
     Returns:
         The items.
     """
-    by_instance: dict[str, list[SourceSlice]] = {}
-    for source in sources:
-        by_instance.setdefault(str(source.header.SOPInstanceUID), []).append(source)
     items = []
-    for uid, (first, *others) in by_instance.items():
+    for (class_uid, instance_uid), of_instance in _frames_by_instance(sources).items():
         item = Dataset()
-        item.ReferencedSOPClassUID, item.ReferencedSOPInstanceUID = first.header.SOPClassUID, uid
-        if frames and _has_frames(first.header):
-            numbers = [source.frame_number for source in (first, *others)]
-            item.ReferencedFrameNumber = numbers if others else numbers[0]
+        item.ReferencedSOPClassUID, item.ReferencedSOPInstanceUID = class_uid, instance_uid
+        if frames and of_instance:
+            item.ReferencedFrameNumber = of_instance if len(of_instance) > 1 else of_instance[0]
         items.append(item)
     return items
 
@@ -54,14 +54,66 @@ def _has_frames(header: Dataset) -> bool:
     return header.SOPClassUID in MULTI_FRAME or int(header.get("NumberOfFrames") or 1) > 1
 
 
+def put_references_to(dataset: Dataset, keyword: str, sources: Iterable[SourceSlice], *, frames: bool = True) -> None:
+    """Put a sequence of `image_references` into a data set, encoded: hundreds of items as objects cost more than a SEG.
+
+    Args:
+        dataset: One made here, saved by `marking.save`; it reads the sequence when it is asked for it.
+        keyword: The sequence.
+        sources: The slices.
+        frames: As above.
+    """
+    value = b"".join(
+        _encoded_reference(class_uid, instance_uid, numbers if frames else ())
+        for (class_uid, instance_uid), numbers in _frames_by_instance(sources).items()
+    )
+    tag = Tag(keyword)
+    dataset[tag] = RawDataElement(tag, "SQ", len(value), value, 0, False, True)
+    # As if it was read in this encoding: else pydicom would make objects of it when it is saved.
+    dataset.set_original_encoding(False, True, dataset._character_set)
+
+
+def _encoded_reference(class_uid: str, instance_uid: str, numbers: Sequence[int]) -> bytes:
+    """An item with its tag and length (PS3.5 7.5)."""
+    content = encoded_element(0x0008, 0x1150, b"UI", class_uid.encode("ascii"), b"\0")
+    content += encoded_element(0x0008, 0x1155, b"UI", instance_uid.encode("ascii"), b"\0")
+    if numbers:
+        content += encoded_element(0x0008, 0x1160, b"IS", "\\".join(map(str, numbers)).encode("ascii"), b" ")
+    return struct.pack("<HHL", 0xFFFE, 0xE000, len(content)) + content
+
+
+def encoded_element(group: int, element: int, vr: bytes, value: bytes, padding: bytes) -> bytes:
+    """An element with a length of 16 bits (PS3.5 7.1.2), its value padded to an even length (6.2)."""
+    value += padding * (len(value) % 2)
+    return struct.pack("<HH2sH", group, element, vr, len(value)) + value
+
+
+def _frames_by_instance(sources: Iterable[SourceSlice]) -> dict[tuple[str, str], list[int]]:
+    """Frame Numbers by SOP Class and SOP Instance UID; none of an image that is one frame."""
+    numbers: dict[tuple[str, str], list[int]] = {}
+    for source in sources:
+        key = read_text(source.header, "SOPClassUID"), read_text(source.header, "SOPInstanceUID")
+        of_instance = numbers.setdefault(key, [])
+        if _has_frames(source.header):
+            of_instance.append(source.frame_number)
+    return numbers
+
+
 def stand_ins(volume: Volume) -> list[Dataset]:
     """`source_headers` of a volume in which each slice is an instance of its own, of a single-frame class."""
-    headers = source_headers(volume)
-    for header, uid, source in zip(headers, _uids(volume), volume.slices, strict=True):
-        put(header, "SOPInstanceUID", uid)
-        if source.header.SOPClassUID in MULTI_FRAME:
-            put(header, "SOPClassUID", CTImageStorage)
-    return headers
+    return [_stand_in(header, uid) for header, uid in zip(source_headers(volume), _uids(volume), strict=True)]
+
+
+def first_stand_in(volume: Volume) -> Dataset:
+    """The first of `stand_ins`."""
+    return _stand_in(first_source_header(volume), _uids(volume)[0])
+
+
+def _stand_in(header: Dataset, uid: str) -> Dataset:
+    if header.SOPClassUID in MULTI_FRAME:
+        put(header, "SOPClassUID", CTImageStorage)
+    put(header, "SOPInstanceUID", uid)
+    return header
 
 
 def put_references(dataset: Dataset, volume: Volume) -> None:
@@ -100,7 +152,7 @@ def _merged(items: Iterable[Dataset], sources: Mapping[str, SourceSlice], *, fra
 
 def _uids(volume: Volume) -> list[str]:
     """The slices' own SOP Instance UIDs where each slice has one, else derived ones."""
-    own = [str(source.header.SOPInstanceUID) for source in volume.slices]
+    own = [read_text(source.header, "SOPInstanceUID") for source in volume.slices]
     if len(set(own)) == len(own):
         return own
     return [derived_uid(f"stand-in/{uid}/{index}") for index, uid in enumerate(own)]

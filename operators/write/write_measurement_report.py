@@ -5,6 +5,7 @@ The groups of the report are in operators/write/sr_groups.py; docs/conformance/m
 
 from __future__ import annotations
 
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -27,14 +28,17 @@ from operators.runtime.step import Step
 from operators.write.marking import (
     contributing_equipment,
     device_uid,
+    first_source_header,
     no_names_in_warnings,
     save,
     series_description,
-    source_headers,
     stamp,
 )
+from operators.write.rehearsal import IDENTITY, rehearsal_label_map, rehearsal_volume
 from operators.write.sr_evaluations import absent_item, evaluations, not_computed_item, verdict_items
 from operators.write.sr_groups import Context, derived_groups, planar_groups, volumetric_groups
+from operators.write.stand_ins import put_references_to
+from operators.write.write_segmentation import build_segmentation
 from operators.write.written import WrittenFile
 
 if TYPE_CHECKING:
@@ -94,19 +98,19 @@ class WriteMeasurementReport(Step):
     """Write the measurements of a label map as one Comprehensive 3D SR in the source's study.
 
     One TID 1411 group a segment that was found, which references the SEG's segment; one TID 1410 group a key slice,
-    which viewers draw; one TID 1501 group a derived value, one a segment that was not found, and one with what a reader
-    has to know: research status, quality, the series measured.
+    which viewers draw; one TID 1501 group a derived value. What is no number stands in Qualitative Evaluations:
+    research status, quality, the series measured, segments that were not found, derived values that were not computed.
 
     Named Input:
         volume: Volume, the source.
         label_map: LabelMap that was measured.
         seg: WrittenFile with the SEG of that label map.
         measurements: tuple of SegmentMeasurements.
-        derived: tuple of DerivedValue.
-        key_slices: tuple of KeySlice.
         quality: QualityReport.
         selection: Selection.
         identity: ResultIdentity.
+        derived: tuple of DerivedValue; an app may have none.
+        key_slices: tuple of KeySlice; an app may have none.
 
     Named Output:
         sr: WrittenFile with Comprehensive 3D SR Storage 1.2.840.10008.5.1.4.1.1.88.34.
@@ -115,10 +119,20 @@ class WriteMeasurementReport(Step):
     """
 
     inputs: ClassVar[tuple[str, ...]] = (
-        "volume", "label_map", "seg", "measurements", "derived", "key_slices", "quality", "selection", "identity",
+        "volume", "label_map", "seg", "measurements", "quality", "selection", "identity", "derived", "key_slices",
     )  # fmt: skip
     output: ClassVar[str] = "sr"
     share: ClassVar[float] = 2.0
+
+    @classmethod
+    def prepare(cls, model: Path | None) -> None:
+        """Rehearse."""
+        volume = rehearsal_volume()
+        label_map = rehearsal_label_map(volume)
+        seg = build_segmentation(volume, label_map, IDENTITY)
+        findings = Findings((SegmentMeasurements(label_map.segments[0].name, 1, ()),), QualityReport(()))
+        with tempfile.TemporaryDirectory() as folder:
+            save(build_report(volume, label_map, seg, findings, IDENTITY), Path(folder) / FILE_NAME)
 
     def process(
         self,
@@ -126,11 +140,11 @@ class WriteMeasurementReport(Step):
         label_map: LabelMap,
         seg: WrittenFile,
         measurements: tuple[SegmentMeasurements, ...],
-        derived: tuple[DerivedValue, ...],
-        key_slices: tuple[KeySlice, ...],
         quality: QualityReport,
         selection: Selection,
         identity: ResultIdentity,
+        derived: tuple[DerivedValue, ...] = (),
+        key_slices: tuple[KeySlice, ...] = (),
     ) -> WrittenFile:
         """Build and save."""
         parameters: ReportParameters = self.parameters
@@ -171,9 +185,10 @@ def build_report(
     require_grid_of_headers(volume, label_map)
     algorithm = label_map.algorithm
     study_uid = volume.slices[0].header.StudyInstanceUID
+    content = _content(volume, label_map, seg, findings, identity)
     dataset = sr.Comprehensive3DSR(
-        evidence=[*source_headers(volume), seg],
-        content=_content(volume, label_map, seg, findings, identity),
+        evidence=[*_evidence(volume, content), seg],
+        content=content,
         series_instance_uid=identity.uid(SERIES_ROLE),
         series_number=defaults.SR_SERIES_NUMBER,
         sop_instance_uid=identity.uid(INSTANCE_ROLE),
@@ -189,8 +204,27 @@ def build_report(
     dataset.SoftwareVersions = algorithm.version
     dataset.DeviceSerialNumber = algorithm.digest[:16]
     dataset.CodingSchemeIdentificationSequence = [_private_scheme()]
+    _put_evidence(dataset, volume)
     stamp(dataset, identity, series_description("SR", identity))
     return dataset
+
+
+def _evidence(volume: Volume, content: Dataset) -> list[Dataset]:
+    """As much evidence as highdicom needs: one header as a whole, one instance a series, and what is pointed at."""
+    first = first_source_header(volume)
+    one_a_series = {str(source.header.SeriesInstanceUID): source.header for source in reversed(volume.slices)}
+    named = {str(element.value) for element in content.iterall() if element.keyword == "ReferencedSOPInstanceUID"}
+    pointed_at = (source.header for source in volume.slices if str(source.header.SOPInstanceUID) in named)
+    return [first, *reversed(one_a_series.values()), *pointed_at]
+
+
+def _put_evidence(dataset: Dataset, volume: Volume) -> None:
+    """List all instances of the source as evidence, in the order of the slices (PS3.3 C.17.2.3)."""
+    for study in dataset.CurrentRequestedProcedureEvidenceSequence:
+        for series in study.ReferencedSeriesSequence:
+            of_series = [s for s in volume.slices if s.header.SeriesInstanceUID == series.SeriesInstanceUID]
+            if of_series:
+                put_references_to(series, "ReferencedSOPSequence", of_series, frames=False)
 
 
 def _content(

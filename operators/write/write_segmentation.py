@@ -8,6 +8,7 @@ time: seg_planes.py, seg_items.py, seg_frames.py, seg_file.py. The file is the o
 from __future__ import annotations
 
 import math
+import tempfile
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -35,6 +36,7 @@ from operators.write.marking import (
     series_description,
     stamp,
 )
+from operators.write.rehearsal import IDENTITY, rehearsal_label_map, rehearsal_volume
 from operators.write.seg_file import append_encapsulated, append_native, native_length
 from operators.write.seg_frames import (
     BinaryFrames,
@@ -44,7 +46,7 @@ from operators.write.seg_frames import (
 )
 from operators.write.seg_items import encode_items, with_segment_number
 from operators.write.seg_planes import describe_stack, plane_order, refer_to
-from operators.write.stand_ins import stand_ins
+from operators.write.stand_ins import first_stand_in
 from operators.write.written import WrittenFile
 
 if TYPE_CHECKING:
@@ -108,6 +110,12 @@ class WriteSegmentation(Step):
     output: ClassVar[str] = "seg"
     share: ClassVar[float] = 4.0
 
+    @classmethod
+    def prepare(cls, model: Path | None) -> None:
+        """Rehearse."""
+        volume = rehearsal_volume()
+        build_segmentation(volume, rehearsal_label_map(volume), IDENTITY)
+
     def process(self, volume: Volume, label_map: LabelMap | ProbabilityMap, identity: ResultIdentity) -> WrittenFile:
         """Write, and read back what is not a frame."""
         parameters: WriteParameters = self.parameters
@@ -150,6 +158,29 @@ def write_segmentation(
         append_encapsulated(path, items, frames.pixels(order))
     else:
         append_native(path, items, frames.pixels(order), length)
+
+
+def build_segmentation(
+    volume: Volume,
+    label_map: LabelMap | ProbabilityMap,
+    identity: ResultIdentity,
+    segmentation_type: SegmentationType = SegmentationType.BINARY,
+) -> Dataset:
+    """The same as a data set in memory, frames included.
+
+    Args:
+        volume: The source; its slices are referenced.
+        label_map: Labels or probabilities on the same grid.
+        identity: UIDs and clock derive from it.
+        segmentation_type: Form of the SEG.
+
+    Returns:
+        The data set.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / FILE_NAME
+        write_segmentation(path, volume, label_map, identity, segmentation_type)
+        return dcmread(path)
 
 
 def tracking_uid(segment: Segment, identity: ResultIdentity) -> str:
@@ -217,7 +248,7 @@ def _head(
     volume: Volume, frames: Frames, algorithm: Algorithm, identity: ResultIdentity, segmentation_type: SegmentationType
 ) -> tuple[Dataset, list[bytes], list[Frame]]:
     """All elements but those of frames, the encoded items of the frames, and the frames."""
-    headers = stand_ins(volume)
+    headers = [first_stand_in(volume), *(source.header for source in volume.slices[1:])]
     dataset = _skeleton(headers[0], frames, algorithm, identity, segmentation_type)
     (item,) = dataset.PerFrameFunctionalGroupsSequence
     del dataset.PerFrameFunctionalGroupsSequence, dataset.PixelData

@@ -1,12 +1,16 @@
 """What apps there are, from their manifests."""
 
+import os
+import shutil
 from pathlib import Path
 
 import pytest
 
 from mapnode.app_catalogue import find_app, list_apps
 from mapnode.errors import WrongUse
-from mapnode.share import shared_folder
+from mapnode.share import APPS_VARIABLE, shared_folder
+
+BENCHMARK_APPS = Path(__file__).parents[2] / "benchmarks" / "apps"
 
 
 def test_every_app_is_named_after_its_folder():
@@ -29,8 +33,33 @@ def test_an_unknown_app_is_wrong_use_and_names_those_that_there_are():
 def test_a_broken_manifest_names_its_file_and_key(tmp_path, monkeypatch):
     (tmp_path / "toy").mkdir()
     (tmp_path / "toy" / "app.yaml").write_text("application: {title: toy}\n")
-    monkeypatch.setattr("mapnode.app_catalogue.shared_folder", lambda _: tmp_path)
+    monkeypatch.setenv(APPS_VARIABLE, str(tmp_path))
     with pytest.raises(WrongUse, match=r"app\.yaml.*application\.version"):
+        list_apps()
+
+
+def test_apps_of_a_site_lie_in_folders_of_their_own(tmp_path, monkeypatch):
+    shutil.copytree(BENCHMARK_APPS / "threshold", tmp_path / "site" / "threshold")
+    (tmp_path / "empty").mkdir()
+    ours = [app.name for app in list_apps()]
+    monkeypatch.setenv(APPS_VARIABLE, os.pathsep.join([str(tmp_path / "empty"), str(tmp_path / "site")]))
+
+    assert [app.name for app in list_apps()] == [*ours, "threshold"]
+    assert find_app("threshold").folder == tmp_path / "site" / "threshold"
+
+
+def test_two_apps_of_one_name_are_wrong_use_and_both_are_named(tmp_path, monkeypatch):
+    shutil.copytree(BENCHMARK_APPS / "threshold", tmp_path / "another")
+    monkeypatch.setenv(APPS_VARIABLE, os.pathsep.join([str(BENCHMARK_APPS), str(tmp_path)]))
+
+    with pytest.raises(WrongUse, match=r"another and .*apps/threshold are both called threshold"):
+        list_apps()
+
+
+def test_a_folder_of_apps_that_does_not_exist_is_wrong_use(tmp_path, monkeypatch):
+    monkeypatch.setenv(APPS_VARIABLE, str(tmp_path / "nowhere"))
+
+    with pytest.raises(WrongUse, match="nowhere, which is no folder"):
         list_apps()
 
 

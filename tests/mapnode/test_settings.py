@@ -4,8 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from mapnode.app_catalogue import App
 from mapnode.errors import WrongUse
 from mapnode.settings import Settings, load_settings
+from mapnode.share import shared_folder
+from operators.core.manifest import OutputPart, read_manifest
 
 
 @pytest.fixture
@@ -84,6 +87,8 @@ def test_absolute_paths_stay(load):
         ("orthanc: {modalities: [{aet: A}]}", "orthanc.modalities.0.host"),
         ("orthanc: {aet: SEVENTEEN_LETTERS}", "orthanc.aet"),
         ("orthanc: {aet: ''}", "orthanc.aet"),
+        ("objects: {hologram: true}", "objects.hologram"),
+        ("objects: [seg]", "objects"),
     ],
 )
 def test_what_is_wrong_is_named_with_its_file(load, tmp_path, text, named):
@@ -125,3 +130,62 @@ def test_a_folder_in_place_of_the_file_is_named(tmp_path):
 def test_settings_do_not_change_after_loading(load):
     with pytest.raises(ValueError, match="frozen"):
         load("").workers = 2
+
+
+def make_app(name, *outputs) -> App:
+    """An app as its manifest says it: kind, forms and whether it is made by default."""
+    made = [OutputPart(kind=kind, description="", forms=forms, default=default) for kind, forms, default in outputs]
+    manifest = read_manifest(shared_folder("apps") / "ct_body_composition" / "app.yaml")
+    node = manifest.mapnode.model_copy(update={"outputs": tuple(made)})
+    title = manifest.application.model_copy(update={"title": name})
+    return App(Path(name), manifest.model_copy(update={"application": title, "mapnode": node}))
+
+
+@pytest.fixture
+def two_apps(monkeypatch):
+    """One app makes SEG in two forms and SR, the other SEG alone."""
+    apps = [
+        make_app("organs", ("seg", ("binary", "labelmap"), True), ("sr", (), True)),
+        make_app("lungs", ("seg", ("binary", "labelmap"), True)),
+    ]
+    monkeypatch.setattr("mapnode.settings.list_apps", lambda: apps)
+
+
+@pytest.mark.parametrize(
+    ("text", "objects"),
+    [
+        ("{sr: false}", {"sr": False}),
+        ("{seg: labelmap}", {"seg": "labelmap"}),
+        ("{seg: true, sr: true}", {"seg": True, "sr": True}),
+        ("{}", {}),
+    ],
+)
+def test_objects_that_apps_make_are_taken(two_apps, load, text, objects):
+    assert load(f"objects: {text}").objects == objects
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("{report_pdf: true}", "objects.report_pdf: no app makes it; organs makes seg, sr; lungs makes seg"),
+        ("{report_pdf: false}", "objects.report_pdf: no app makes it; organs makes seg, sr; lungs makes seg"),
+        (
+            "{seg: fractional}",
+            "objects.seg: no app makes it as fractional: organs makes it as binary or labelmap; "
+            "lungs makes it as binary or labelmap",
+        ),
+        ("{sr: pretty}", "objects.sr: no app makes it as pretty: organs makes it as true or false"),
+        ("{seg: false}", "objects: organs: sr cannot be made without seg, which they refer to"),
+    ],
+)
+def test_objects_that_no_app_makes_are_refused_with_what_which_app_makes(two_apps, load, tmp_path, text, sentence):
+    with pytest.raises(WrongUse) as refused:
+        load(f"objects: {text}")
+
+    assert str(refused.value) == f"{tmp_path / 'mapnode.yaml'}: {sentence}"
+
+
+def test_settings_without_objects_do_not_read_manifests(load, monkeypatch):
+    monkeypatch.setattr("mapnode.settings.list_apps", lambda: pytest.fail("manifests were read"))
+
+    assert load("workers: 2").objects == {}

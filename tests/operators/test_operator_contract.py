@@ -207,6 +207,12 @@ def test_operator_can_be_built_on_a_bare_application(step, tmp_path):
 
 
 @each_operator
+def test_operator_prepares_without_models_and_as_often_as_asked(step):
+    for _ in range(2):
+        assert step.prepare(None) is None
+
+
+@each_operator
 def test_parameters_are_frozen(step, tmp_path):
     parameters, _ = example_of(step, tmp_path)
 

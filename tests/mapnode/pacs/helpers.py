@@ -5,10 +5,11 @@ import subprocess
 import threading
 import time
 
+import httpx
 import uvicorn
 from fastapi import FastAPI
 
-from mapnode.pacs import Modality, OrthancSettings, event_router, free_port
+from mapnode.pacs import InstanceEvent, Modality, OrthancSettings, event_router, free_port
 from tests.node_under_test import ORTHANC
 
 TOKEN = "token of this test"
@@ -40,9 +41,16 @@ class Received:
         self.batches.append(batch)
         self.times.append(time.time())
 
+    def of(self, kind):
+        return [event for batch in self.batches for event in batch.of(kind)]
+
+    @property
+    def instances(self):
+        return self.of(InstanceEvent)
+
     @property
     def instance_ids(self):
-        return [name for batch in self.batches for name in batch.instance_ids]
+        return [event.id for event in self.instances]
 
     @property
     def conflicts(self):
@@ -72,6 +80,18 @@ def run(*command):
     """Run a program of dcmtk; without TCP_NODELAY each message waits 40 ms."""
     environment = os.environ | {"TCP_NODELAY": "1"}
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=120)
+
+
+def upload(orthanc, path, content, headers=()):
+    """Store a DICOM file over REST or DICOMweb (STOW-RS, PS3.18 10.5)."""
+    user = orthanc.credentials
+    if path.endswith("/studies"):
+        head = b"--part\r\nContent-Type: application/dicom\r\n\r\n"
+        content, kind = head + content + b"\r\n--part--", 'multipart/related; type="application/dicom"; boundary=part'
+    else:
+        kind = "application/dicom"
+    headers = {"Content-Type": kind, **dict(headers)}
+    return httpx.post(f"{orthanc.url}{path}", content=content, headers=headers, auth=(user.user, user.password))
 
 
 def orthanc_settings(folder, **more):

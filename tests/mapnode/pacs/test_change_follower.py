@@ -2,6 +2,7 @@
 
 import logging
 import threading
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
@@ -21,10 +22,10 @@ class Log:
         self.failure = None
         self.questions = 0
 
-    def add(self, name, kind="NewInstance", date="20261121T023134"):
+    def add(self, name, kind="NewInstance", date="20261121T023134", level="Instance"):
         self.highest += 1
         path = f"/instances/{name}"
-        self.rows.append(Change(seq=self.highest, type=kind, resource_id=name, path=path, date=date))
+        self.rows.append(Change(seq=self.highest, type=kind, resource_id=name, path=path, date=date, level=level))
 
     def changes(self, since, limit=500):
         self.questions += 1
@@ -77,6 +78,27 @@ def test_only_new_instances_are_delivered(log, follower, delivered):
     assert delivered == ["a", "b"]
     assert (poll.delivered, poll.more, poll.state) == (2, False, FollowState.FOLLOWING)
     assert follower.position.seq == 4
+
+
+def test_replaced_metadata_and_attachments_are_passed_on(log, memory, delivered):
+    changed = []
+    follower = ChangeFollower(log, memory, delivered.append, on_changed=changed.append)
+    log.add("a")
+    log.add("a", "UpdatedAttachment")
+    log.add("s", "UpdatedMetadata", level="Series")
+    assert follower.poll_once().delivered == 1
+    assert [(event.id, event.level, event.what) for event in changed] == [
+        ("a", "instance", "attachment"),
+        ("s", "series", "metadata"),
+    ]
+    assert changed[0].at == datetime(2026, 11, 21, 2, 31, 34, tzinfo=UTC).timestamp()
+
+
+def test_without_somebody_for_changes_they_are_passed_over(log, follower, delivered):
+    log.add("a", "UpdatedAttachment")
+    log.add("b")
+    follower.poll_once()
+    assert delivered == ["b"]
 
 
 def test_nothing_new_stores_nothing(log, follower, memory):

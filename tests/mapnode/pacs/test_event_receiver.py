@@ -85,3 +85,9 @@ def test_a_token_that_guards_nothing_is_refused(token):
 )
 def test_dropped_instances_ask_for_the_change_log_too(batch, tells):
     assert batch.tells_of_instances is tells
+
+
+def test_origins_are_told_in_short():
+    names = {"DicomProtocol": "dicom", "RestApi": "rest", "Plugins": "plugin", "rest": "rest", "NewOne": "NewOne"}
+    for orthancs, ours in names.items():
+        assert InstanceEvent(id="a", at=1, origin=orthancs).origin == ours

@@ -2,6 +2,7 @@
 
 import inspect
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
@@ -16,6 +17,7 @@ from mapnode.pacs.errors import (
     PacsError,
     UnexpectedAnswer,
 )
+from mapnode.pacs.events import InstanceEvent
 from mapnode.pacs.orthanc_client import OrthancClient, StoreStatus
 
 CHANGE = {
@@ -159,3 +161,35 @@ def test_sequences_among_the_main_tags_are_left_out(client_of):
     })
 
     assert client.series("s").tags == {"SeriesInstanceUID": "1.2.3"}
+
+
+ARRIVED = ATTACHMENT | {
+    "ID": "9be58262",
+    "ParentSeries": "3acd2c07",
+    "FileSize": 132368,
+    "MainDicomTags": {"SOPInstanceUID": "1.2.3"},
+    "RemoteAET": "CT",
+    "CalledAET": "MAPNODE",
+    "Origin": "DicomProtocol",
+    "ReceptionDate": "20261121T023134",
+}
+
+
+def test_an_arrival_has_the_fields_of_an_event(client_of):
+    event = client_of(ARRIVED).arrival("9be58262")
+    assert event == InstanceEvent(
+        id="9be58262",
+        at=datetime(2026, 11, 21, 2, 31, 34, tzinfo=UTC).timestamp(),
+        series_id="3acd2c07",
+        sop_instance_uid="1.2.3",
+        file_uuid=ATTACHMENT["Uuid"],
+        md5="db1e",
+        calling_aet="CT",
+        called_aet="MAPNODE",
+        origin="dicom",
+    )
+
+
+def test_an_arrival_offers_no_compressed_file_and_no_date_that_is_not_there(client_of):
+    event = client_of(ARRIVED | {"CompressedSize": 1, "ReceptionDate": ""}).arrival("9be58262")
+    assert (event.file_uuid, event.md5, event.at) == ("", "db1e", 0.0)

@@ -67,11 +67,21 @@ def test_the_settings_fill_in_the_rest(tmp_path, plugins):
 
 
 def test_the_plugin_gets_its_script_and_its_section(tmp_path, plugins):
-    plugin = PluginSettings("http://127.0.0.1:1/events", "token")
+    plugin = PluginSettings("http://127.0.0.1:1/events", "token", intake_free_bytes=2000, results_free_bytes=1000)
     rendered = render_configuration(OrthancSettings(tmp_path, plugin=plugin, plugin_folder=plugins), USER)
     assert rendered["PythonScript"] == str(shared_folder("orthanc") / "plugin.py")
-    assert rendered["Mapnode"] == {"EventUrl": "http://127.0.0.1:1/events", "Token": "token"}
+    assert rendered["Mapnode"] == {
+        "EventUrl": "http://127.0.0.1:1/events",
+        "Token": "token",
+        "IntakeFreeBytes": 2000,
+        "ResultsFreeBytes": 1000,
+    }
     assert any(path.endswith("libOrthancPython.so") for path in rendered["Plugins"])
+
+
+def test_results_need_the_space_that_intake_leaves():
+    with pytest.raises(WrongOrthancSettings, match="results_free_bytes"):
+        PluginSettings("http://127.0.0.1:1/events", "token", intake_free_bytes=1, results_free_bytes=2)
 
 
 def test_modalities_carry_permissions_and_addresses(tmp_path, plugins):

@@ -1,5 +1,6 @@
 """A real Orthanc, real senders: who is let in, what the node hears of, what a resend does."""
 
+import hashlib
 import io
 import time
 
@@ -7,11 +8,22 @@ import httpx
 import pydicom
 import pytest
 from pynetdicom import AE
+from pynetdicom.sop_class import StorageCommitmentPushModel, StorageCommitmentPushModelInstance
 
-from mapnode.pacs import ChangeFollower, FilePositionStore, OrthancProcess, PluginSettings, free_port
+from mapnode.pacs import (
+    ChangedEvent,
+    ChangeFollower,
+    CommitmentEvent,
+    DeletedEvent,
+    FilePositionStore,
+    OrthancProcess,
+    PluginSettings,
+    attachment_path,
+    free_port,
+)
 from mapnode.pacs.errors import NotAuthorised, NotFound, OrthancRefused
 from mapnode.pacs.orthanc_client import OrthancClient, StoreStatus
-from tests.mapnode.pacs.helpers import TOKEN, eventually, orthanc_settings, run, storescu
+from tests.mapnode.pacs.helpers import TOKEN, eventually, orthanc_settings, run, storescu, upload
 
 pytestmark = pytest.mark.orthanc
 
@@ -137,6 +149,31 @@ def test_events_arrive_within_200_ms(orthanc, client, received, make_series):
     assert received.times[-1] - sent < 0.2
 
 
+def test_an_event_says_what_the_client_would_have_asked_for(orthanc, client, received, make_series):
+    (file,) = make_series("complete event", slices=1)
+    storescu(orthanc.settings, file)
+    (found,) = client.lookup(pydicom.dcmread(file, stop_before_pixels=True).SOPInstanceUID)
+    event = eventually(lambda: next((e for e in received.instances if e.id == found.id), None))
+
+    asked = client.arrival(found.id)
+
+    assert (event.calling_aet, event.called_aet, event.origin) == ("SCANNER", "MAPNODE", "dicom")
+    assert event.model_copy(update={"at": asked.at}) == asked
+    assert abs(event.at - asked.at) < 2
+    content = attachment_path(event.file_uuid, orthanc.settings.storage).read_bytes()
+    assert hashlib.md5(content).hexdigest() == event.md5
+    assert client.series(event.series_id).instance_ids == (event.id,)
+
+
+@pytest.mark.parametrize(("path", "origin"), [("/instances", "rest"), ("/dicom-web/studies", "plugin")])
+def test_an_event_tells_rest_from_dicomweb(orthanc, received, make_series, path, origin):
+    content = make_series(f"origin {origin}", slices=1)[0].read_bytes()
+    uid = pydicom.dcmread(io.BytesIO(content), stop_before_pixels=True).SOPInstanceUID
+    upload(orthanc, path, content).raise_for_status()
+    event = eventually(lambda: next((e for e in received.instances if e.sop_instance_uid == uid), None))
+    assert (event.origin, event.calling_aet) == (origin, "")
+
+
 def test_an_equal_resend_is_no_conflict(orthanc, received, make_series):
     files = make_series("equal")
     storescu(orthanc.settings, *files)
@@ -216,6 +253,89 @@ def test_an_object_without_pixels_conflicts_by_its_elements(client, received):
     client.store(report("another"))
     assert eventually(lambda: len(received.conflicts) == before[0] + 1)
     assert received.conflicts[-1].origin == "rest"
+
+
+def rest(orthanc, method, path, **more):
+    """Orthanc's REST as an administrator uses it."""
+    user = orthanc.credentials
+    answer = httpx.request(method, f"{orthanc.url}{path}", auth=(user.user, user.password), timeout=30, **more)
+    answer.raise_for_status()
+    return answer
+
+
+def stored_study(orthanc, client, files):
+    """Send a series; Orthanc's identifiers of its instances, the series and the study."""
+    assert storescu(orthanc.settings, *files).returncode == 0
+    (found,) = client.lookup(pydicom.dcmread(files[0], stop_before_pixels=True).SOPInstanceUID)
+    series = client.series(client.instance(found.id).series_id)
+    return set(series.instance_ids), series.id, series.study_id
+
+
+def test_a_deletion_is_told_at_every_level(orthanc, client, received, make_series):
+    instances, series, study = stored_study(orthanc, client, make_series("told when deleted", slices=3))
+    one = min(instances)
+    rest(orthanc, "DELETE", f"/instances/{one}")
+    assert eventually(lambda: [e.level for e in received.of(DeletedEvent) if e.id == one] == ["instance"])
+    rest(orthanc, "DELETE", f"/studies/{study}")
+    expected = {(name, "instance") for name in instances} | {(series, "series"), (study, "study")}
+    assert eventually(lambda: expected <= {(e.id, e.level) for e in received.of(DeletedEvent)})
+
+
+def test_a_replaced_attachment_is_told_by_the_plugin_and_by_the_log(orthanc, client, received, make_series, tmp_path):
+    instances, _, _ = stored_study(orthanc, client, make_series("replaced", slices=2))
+    assert eventually(lambda: instances <= set(received.instance_ids))
+    assert not [e for e in received.of(ChangedEvent) if e.id in instances], "an arrival is no replacement"
+    one = min(instances)
+    rest(orthanc, "PUT", f"/instances/{one}/attachments/1024", content=b"notes")
+    rest(orthanc, "PUT", f"/instances/{one}/metadata/1024", content=b"note")
+
+    told = eventually(lambda: [e for e in received.of(ChangedEvent) if e.id == one][1:] and received.of(ChangedEvent))
+    assert {(e.level, e.what) for e in told if e.id == one} == {("instance", "attachment"), ("instance", "metadata")}
+    changed = []
+    store = FilePositionStore(tmp_path / "position.json")
+    follower = ChangeFollower(client, store, lambda _: None, on_changed=changed.append)
+    while follower.poll_once().more:
+        pass
+    assert {(e.level, e.what) for e in changed if e.id == one} == {("instance", "attachment"), ("instance", "metadata")}
+
+
+def test_a_merge_is_told_as_new_instances_and_deletions(orthanc, client, received, make_series):
+    first, _, study = stored_study(orthanc, client, make_series("merged into", slices=2))
+    second, series, _ = stored_study(orthanc, client, make_series("merged away", slices=2))
+    rest(orthanc, "POST", f"/studies/{study}/merge", json={"Resources": [series]})
+    gone = second | {series}
+    assert eventually(lambda: gone <= {e.id for e in received.of(DeletedEvent)})
+    merged = {name for s in client.study(study).series_ids for name in client.series(s).instance_ids}
+    assert len(merged - first) == len(second)
+    assert eventually(lambda: merged <= set(received.instance_ids))
+
+
+def ask_for_commitment(settings, files):
+    """Storage commitment for files (N-ACTION, PS3.4 J.3.2), as their sender."""
+    wanted = pydicom.Dataset()
+    wanted.TransactionUID = pydicom.uid.generate_uid()
+    wanted.ReferencedSOPSequence = []
+    for header in (pydicom.dcmread(file, stop_before_pixels=True) for file in files):
+        item = pydicom.Dataset()
+        item.ReferencedSOPClassUID, item.ReferencedSOPInstanceUID = header.SOPClassUID, header.SOPInstanceUID
+        wanted.ReferencedSOPSequence.append(item)
+    sender = AE("SCANNER")
+    sender.add_requested_context(StorageCommitmentPushModel)
+    association = sender.associate("127.0.0.1", settings.dicom_port, ae_title=settings.aet)
+    status, _ = association.send_n_action(wanted, 1, StorageCommitmentPushModel, StorageCommitmentPushModelInstance)
+    association.release()
+    assert status.Status == 0x0000
+    return wanted.TransactionUID
+
+
+def test_a_request_for_storage_commitment_is_told_with_who_asked(orthanc, received, make_series):
+    files = make_series("committed")
+    storescu(orthanc.settings, *files)
+    asked = time.time()
+    transaction = ask_for_commitment(orthanc.settings, files)
+    event = eventually(lambda: next((e for e in received.of(CommitmentEvent)), None))
+    assert (event.calling_aet, event.called_aet, event.transaction_uid) == ("SCANNER", "MAPNODE", transaction)
+    assert abs(event.at - asked) < 2
 
 
 def follow(client, folder):

@@ -1,12 +1,16 @@
 """Check: a result of another patient, study or series is found, and told without saying who."""
 
 import copy
+import os
+import shutil
 
 import pytest
-from pydicom import Dataset
+from pydicom import Dataset, dcmread
 
-from mapnode.results.check import check_results, identity_of
+from mapnode.results.check import LARGEST_FILE_BYTES, check_files, check_results, identity_of
+from operators.core.contract import Output
 from operators.core.identity import derived_uid
+from operators.core.manifest import OutputPart
 from operators.runtime.sdk import Application
 from operators.write.write_measurement_report import ReportParameters, WriteMeasurementReport
 from operators.write.write_segmentation import WriteParameters, WriteSegmentation
@@ -18,6 +22,7 @@ from tests.builders import (
     make_selection,
     make_volume,
 )
+from tests.results import content_named, shift_positions
 
 PATIENT = ("Roe^Richard", "SECRET-4711")
 
@@ -187,3 +192,169 @@ def test_no_problem_tells_who_the_patient_is(written, source):
     assert len(problems) == 4
     secrets = [*PATIENT, "Doe^Jane", "SECRET-0815"]
     assert [p for p in problems if any(secret in p for secret in secrets)] == []
+
+
+def test_a_segmentation_shifted_against_its_source_is_found(written, source):
+    seg = copy.deepcopy(written[1])
+    shift_positions(seg, (0, 0, 3))
+
+    (problem,) = check_results([seg], source)
+
+    assert "frames lie on another source image than the one that they refer to" in problem
+
+
+def test_a_result_that_would_replace_an_image_is_found(written, result, source):
+    result.SOPInstanceUID = result.file_meta.MediaStorageSOPInstanceUID = written[0][0].SOPInstanceUID
+
+    problems = check(written, result, source)
+
+    assert any("is that of a source image, which it would replace" in problem for problem in problems)
+
+
+def test_a_result_in_the_series_of_its_source_is_found(written, result, source):
+    result.SeriesInstanceUID = written[0][0].SeriesInstanceUID
+
+    assert check(written, result, source) == [
+        f"{result.SOPClassUID.name}: its SeriesInstanceUID is the source's; a result has a series of its own"
+    ]
+
+
+def test_results_of_two_modalities_in_one_series_are_found(written, source):
+    sr = copy.deepcopy(written[2])
+    sr.SeriesInstanceUID = written[1].SeriesInstanceUID
+
+    assert check_results([written[1], sr], source) == [
+        "results of the modalities SEG, SR are in one series (PS3.3 C.7.3.1)"
+    ]
+
+
+def test_a_result_that_is_there_twice_is_found(written, source):
+    problems = check_results([written[1], written[1]], source)
+
+    assert [problem.split(": ")[1] for problem in problems] == ["its SOPInstanceUID is that of another result"] * 2
+
+
+def test_a_report_on_a_segment_that_the_segmentation_has_not_is_found(written, source):
+    sr = copy.deepcopy(written[2])
+    reference = content_named(sr, "121191")[0][1].ReferencedSOPSequence[0]
+    reference.ReferencedSegmentNumber = 9
+
+    assert check_results([written[1], sr], source) == [
+        "Comprehensive 3D SR Storage: it refers to the segments [9], which the SEG has not"
+    ]
+
+
+@pytest.fixture(scope="module")
+def folder(written, tmp_path_factory):
+    """The results as files in an output folder."""
+    target = tmp_path_factory.mktemp("output")
+    for name, dataset in zip(("seg.dcm", "sr.dcm"), written[1:], strict=True):
+        dataset.save_as(target / name, enforce_file_format=True)
+    return target
+
+
+@pytest.fixture
+def output(folder, tmp_path):
+    """A folder of a run, to put hostile files into."""
+    target = tmp_path / "output"
+    shutil.copytree(folder, target)
+    return target
+
+
+MADE = (OutputPart(kind="seg", description=""), OutputPart(kind="sr", description=""))
+
+
+def outputs_of(written, **names) -> list[Output]:
+    """What result.json says of SEG and SR; other names in place of theirs."""
+    named = zip(("seg", "sr"), written[1:], strict=True)
+    return [Output(path=names.get(kind, f"{kind}.dcm"), sop_instance_uid=d.SOPInstanceUID) for kind, d in named]
+
+
+def test_files_of_a_run_pass(written, folder, source):
+    assert check_files(folder, outputs_of(written), MADE, source) == []
+
+
+def test_a_defect_in_a_file_is_found(written, output, source):
+    seg = dcmread(output / "seg.dcm")
+    shift_positions(seg, (0.4, 0, 0))
+    seg.save_as(output / "seg.dcm")
+
+    (problem,) = check_files(output, outputs_of(written), MADE, source)
+
+    assert "lie elsewhere than the source images that they refer to: shifted" in problem
+
+
+@pytest.mark.parametrize("name", ["../outside.dcm", "/etc/hostname", "deep/../../outside.dcm"])
+def test_a_file_outside_of_the_output_folder_is_refused(written, output, source, name):
+    (output / "deep").mkdir()
+    (output.parent / "outside.dcm").write_bytes((output / "seg.dcm").read_bytes())
+
+    problems = check_files(output, outputs_of(written, seg=name), MADE, source)
+
+    assert problems == [f"{name}: it is a link, or lies outside of the output folder"]
+
+
+@pytest.mark.parametrize("inside", [True, False])
+def test_a_link_is_refused_wherever_it_leads(written, output, source, inside):
+    target = output / "sr.dcm" if inside else output.parent / "elsewhere.dcm"
+    target.write_bytes((output / "seg.dcm").read_bytes())
+    (output / "seg.dcm").unlink()
+    (output / "seg.dcm").symlink_to(target)
+
+    problems = check_files(output, outputs_of(written), MADE, source)
+
+    assert "seg.dcm: it is a link, or lies outside of the output folder" in problems
+
+
+def test_a_folder_and_a_pipe_are_no_results(written, output, source):
+    (output / "folder").mkdir()
+    os.mkfifo(output / "pipe")
+
+    problems = check_files(output, outputs_of(written, seg="folder", sr="pipe"), MADE, source)
+
+    assert problems == ["folder: it is no regular file", "pipe: it is no regular file"]
+
+
+def test_a_file_that_is_not_there_is_a_problem_and_no_crash(written, output, source):
+    (output / "seg.dcm").unlink()
+
+    assert check_files(output, outputs_of(written), MADE, source) == ["seg.dcm: it cannot be opened: FileNotFoundError"]
+
+
+def test_an_absurdly_large_file_is_refused_without_reading_it(written, output, source):
+    with (output / "seg.dcm").open("r+b") as file:
+        file.truncate(LARGEST_FILE_BYTES + 1)
+
+    problems = check_files(output, outputs_of(written), MADE, source)
+
+    assert problems == [f"seg.dcm: it has {LARGEST_FILE_BYTES + 1} bytes; {LARGEST_FILE_BYTES} are the most"]
+
+
+def test_more_files_than_any_run_makes_are_refused(written, output, source):
+    problems = check_files(output, outputs_of(written) * 501, MADE, source)
+
+    assert problems == ["there are 1002 files; 1000 are the most that a run may make"]
+
+
+def test_an_object_that_the_manifest_does_not_name_is_refused(written, output, source):
+    problems = check_files(output, outputs_of(written), MADE[:1], source)
+
+    assert problems == ["sr.dcm: the app's manifest names no output of its SOP Class (Comprehensive 3D SR Storage)"]
+
+
+def test_an_object_under_another_uid_than_announced_is_refused(written, output, source):
+    announced = outputs_of(written, seg="sr.dcm", sr="seg.dcm")
+
+    assert check_files(output, announced, MADE, source) == [
+        f"{name}: its SOPInstanceUID is not the one that result.json says" for name in ("sr.dcm", "seg.dcm")
+    ]
+
+
+@pytest.mark.filterwarnings("ignore:End of file reached")
+@pytest.mark.parametrize("content", [b"", b"no DICOM", b"\0" * 128 + b"DICM" + b"\xff" * 40])
+def test_what_is_no_dicom_is_refused(written, output, source, content):
+    (output / "seg.dcm").write_bytes(content)
+
+    (problem,) = check_files(output, outputs_of(written), MADE, source)
+
+    assert problem.startswith("seg.dcm: ")

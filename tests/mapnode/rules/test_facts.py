@@ -12,6 +12,7 @@ from mapnode.rules import facts_from_headers, wrote_by_node
 from operators.core import defaults
 from operators.core.reading import read_folder
 from operators.write.write_measurement_report import Findings, build_report
+from operators.write.write_segmentation import build_segmentation
 from tests.builders import (
     make_ct_series,
     make_header,
@@ -19,7 +20,6 @@ from tests.builders import (
     make_label_map,
     make_measurements,
     make_quality,
-    make_segmentation,
     make_volume,
 )
 
@@ -155,7 +155,7 @@ def test_an_original_image_is_no_result_whoever_touched_it(image_type):
 def test_every_kind_of_object_that_apps_write_is_recognised_in_each_of_its_two_marks():
     volume, identity = make_volume(), make_identity()
     label_map = make_label_map(volume)
-    seg = make_segmentation(volume, label_map, identity)
+    seg = build_segmentation(volume, label_map, identity)
     report = build_report(volume, label_map, seg, Findings(make_measurements(label_map), make_quality()), identity)
     for result in (seg, report):
         assert wrote_by_node(result)

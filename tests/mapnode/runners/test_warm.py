@@ -1,313 +1,252 @@
-"""The warm runner keeps a process for many runs, and says so when it loses one."""
+"""The warm workers of a node: as many as runs ask for, as few as memory allows, each on its own."""
 
+import os
+import signal
 import sys
 import threading
 import time
-from datetime import datetime
-from pathlib import Path
 
 import pytest
 
-from mapnode.app_catalogue import App, find_app
-from mapnode.phantom import TrunkPhantomParameters, build_trunk_phantom, write_ct_series
-from mapnode.runners import warm
+from mapnode.app_catalogue import App
+from mapnode.errors import NodeError
+from mapnode.runners import memory, warm
+from mapnode.runners import worker as worker_module
 from mapnode.runners.child import Child
-from mapnode.runners.process import run_app
-from mapnode.runners.warm import WarmWorker, WarmWorkers, WorkerLost
+from mapnode.runners.warm import NodeStopping, WarmWorkers, WorkerLost
 from operators.core.contract import Job, Status
 from operators.core.manifest import read_manifest
+from tests.mapnode.runners.test_worker import ENOUGH_S, LOOP, MANIFEST, PREAMBLE, is_gone
+from tests.node_under_test import wait_for
 
-MANIFEST = Path(__file__).parents[3] / "apps" / "ct_body_composition" / "app.yaml"
-ENOUGH_S = 30.0
-"""Longer than any run here takes; no test waits for it."""
-
-PREAMBLE = """
-import json, os, sys, time
-runs = 0
-def say(**record):
-    print(json.dumps(record), flush=True)
-def finish(exit_code=0):
-    say(exit_code=exit_code)
-def result(status="done", **more):
-    document = {"schema": "mapnode.result/1", "app": "toy", "version": "1.0.0", "status": status, **more}
-    with open(os.path.join(target, "result.json"), "w") as file:
-        json.dump(document, file)
-"""
-LOOP = """
-finish()
-for line in sys.stdin:
-    order = json.loads(line)
-    source, target = order["source"], order["target"]
-    runs += 1
+GIB = 2**30
+IN_RUN = """
+    if os.path.exists(os.path.join(source, 'hold')):
+        kept.append(bytearray(int(open(os.path.join(source, 'hold')).read())))
+    while os.path.exists(os.path.join(source, 'wait')):
+        say(operator='Load', fraction=0.5); time.sleep(0.01)
+    if os.path.exists(os.path.join(source, 'crash')):
+        os.kill(os.getpid(), 9)
+    result(timings_s={'runs': runs}); finish()
 """
 
 
 @pytest.fixture
-def folders(tmp_path):
-    source, target = tmp_path / "in", tmp_path / "out"
-    source.mkdir()
-    target.mkdir()
-    return source, target
-
-
-@pytest.fixture
-def toy(tmp_path, monkeypatch):
-    """Makes workers whose process is a few lines: what happens in a run, or all of it."""
+def make(tmp_path, monkeypatch):
+    """Makes pools; each is stopped. Their workers run a few lines of Python."""
+    script = tmp_path / "worker.py"
+    script.write_text(PREAMBLE + "kept = []\n" + LOOP + IN_RUN)
+    monkeypatch.setattr(worker_module, "Child", lambda _: Child([sys.executable, str(script)]))
+    monkeypatch.setattr(warm, "WATCH_S", 0.05)
     made = []
 
-    def make(in_run: str = "result(); finish()", *, start: str = "", loop: str = LOOP) -> WarmWorker:
-        body = "".join(f"    {line}\n" for line in in_run.splitlines()) if loop else ""
-        script = tmp_path / f"worker{len(made)}.py"
-        script.write_text(PREAMBLE + start + loop + body)
-        monkeypatch.setattr(warm, "Child", lambda _: Child([sys.executable, str(script)]))
-        made.append(WarmWorker(App(tmp_path, read_manifest(MANIFEST))))
+    def make(**settings) -> WarmWorkers:
+        made.append(WarmWorkers(**settings))
         return made[-1]
 
     yield make
-    for worker in made:
-        worker.stop()
+    for workers in made:
+        workers.stop()
 
 
-def is_gone(pid: int) -> bool:
-    return not Path("/proc", str(pid)).exists()
+def app(name: str, tmp_path, memory_text: str = "1Gi") -> App:
+    manifest = read_manifest(MANIFEST)
+    part = manifest.application.model_copy(update={"title": name})
+    resources = manifest.resources.model_copy(update={"memory": memory_text})
+    return App(tmp_path, manifest.model_copy(update={"application": part, "resources": resources}))
 
 
-def test_runs_share_one_process(toy, folders):
-    worker = toy("result(timings_s={'runs': runs}); finish()")
+class Run:
+    """One run in a thread of its own, which waits until it is let go."""
 
-    results = [worker.run(*folders, Job(), timeout_s=ENOUGH_S) for _ in range(3)]
+    def __init__(self, workers, one, folder, *, waits=False, **files):
+        self.source, target = folder / "in", folder / "out"
+        self.source.mkdir(parents=True)
+        target.mkdir()
+        for name, content in files.items():
+            (self.source / name).write_text(str(content))
+        if waits:
+            (self.source / "wait").touch()
+        self.result = self.error = None
+        self.begun = threading.Event()
+        self.thread = threading.Thread(target=self._run, args=(workers, one, target))
+        self.thread.start()
+        if waits:
+            assert self.begun.wait(ENOUGH_S)
 
-    assert [(r.status, r.timings_s["runs"]) for r in results] == [(Status.DONE, n) for n in (1, 2, 3)]
-    assert worker.runs == 3
+    def _run(self, workers, one, target):
+        try:
+            self.result = workers.of(one).run(
+                self.source, target, Job(), timeout_s=ENOUGH_S, on_progress=lambda _: self.begun.set()
+            )
+        except NodeError as error:
+            self.error = error
 
-
-def test_nothing_starts_before_it_is_asked_for(toy):
-    assert toy().pid is None
-
-
-def test_a_warmed_up_worker_runs_in_the_process_that_was_started(toy, folders):
-    worker = toy()
-    worker.warm_up()
-    pid = worker.pid
-
-    worker.run(*folders, Job(), timeout_s=ENOUGH_S)
-
-    assert pid is not None
-    assert worker.pid == pid
-
-
-def test_the_order_reaches_the_worker(toy, folders):
-    worker = toy("result(identity=order['job']['identity'], clock=order['job']['clock']); finish()")
-    job = Job(identity="ab" * 32, clock=datetime(2025, 1, 2, 10, 15, 30), parameters={"p": 1})
-
-    result = worker.run(*folders, job, timeout_s=ENOUGH_S)
-
-    assert (result.identity, result.clock) == ("ab" * 32, "2025-01-02T10:15:30")
-
-
-def test_progress_lines_are_passed_on_and_other_lines_are_not(toy, folders):
-    worker = toy("print('hello'); say(operator='Load', fraction=0.5); result(); finish()")
-    seen = []
-
-    worker.run(*folders, Job(), timeout_s=ENOUGH_S, on_progress=seen.append)
-
-    assert [(p.operator, p.fraction) for p in seen] == [("Load", 0.5)]
+    def end(self):
+        (self.source / "wait").unlink(missing_ok=True)
+        self.thread.join()
+        return self.result
 
 
-def test_a_crash_in_the_middle_is_a_lost_worker_and_the_next_run_has_a_new_process(toy, folders, tmp_path):
-    marker = tmp_path / "crashed"
-    worker = toy(
-        f"if not os.path.exists({str(marker)!r}):\n"
-        f"    open({str(marker)!r}, 'w').close(); sys.exit(7)\n"
-        "result(timings_s={'runs': runs}); finish()"
-    )
-    worker.warm_up()
-    first = worker.pid
+def pids(workers):
+    return {row["app"]: row["pid"] for row in workers.describe()}
 
-    with pytest.raises(WorkerLost, match="exit code 7"):
-        worker.run(*folders, Job(), timeout_s=ENOUGH_S)
-    lost = worker.pid
-    result = worker.run(*folders, Job(), timeout_s=ENOUGH_S)
 
-    assert (lost, is_gone(first)) == (None, True)
+def test_runs_of_one_app_one_after_another_share_a_process(make, tmp_path):
+    workers, toy = make(), app("toy", tmp_path)
+
+    results = [Run(workers, toy, tmp_path / str(n)).end() for n in range(3)]
+
+    assert [r.timings_s["runs"] for r in results] == [1, 2, 3]
+    assert [row["runs"] for row in workers.describe()] == [3]
+
+
+def test_runs_of_one_app_at_the_same_time_have_a_process_each(make, tmp_path):
+    workers, toy = make(), app("toy", tmp_path)
+    running = [Run(workers, toy, tmp_path / str(n), waits=True) for n in range(2)]
+
+    states = [row["state"] for row in workers.describe()]
+
+    assert states == ["busy", "busy"]
+    assert [run.end().status for run in running] == [Status.DONE] * 2
+    assert Run(workers, toy, tmp_path / "third").end().timings_s == {"runs": 2}
+
+
+def test_crash_of_one_worker_leaves_the_others_alone(make, tmp_path):
+    workers, toy = make(), app("toy", tmp_path)
+    running = Run(workers, toy, tmp_path / "runs", waits=True)
+
+    crashed = Run(workers, toy, tmp_path / "crashes", crash="")
+    crashed.end()
+
+    assert isinstance(crashed.error, WorkerLost)
+    assert running.end().status is Status.DONE
+    assert len(workers.describe()) == 1
+
+
+def test_idle_worker_ends_after_its_time_and_a_busy_one_does_not(make, tmp_path):
+    workers = make(idle_s=0.2)
+    busy = Run(workers, app("busy", tmp_path), tmp_path / "busy", waits=True)
+    Run(workers, app("idle", tmp_path), tmp_path / "idle").end()
+
+    wait_for(lambda: set(pids(workers)) == {"busy"}, ENOUGH_S, "the idle worker to end")
+
+    assert busy.end().status is Status.DONE
+
+
+def test_least_recently_used_worker_ends_where_another_app_needs_its_memory(make, tmp_path):
+    workers = make(memory_bytes=GIB + 2**28)
+    for name in ("first", "second"):
+        Run(workers, app(name, tmp_path), tmp_path / name, hold=150_000_000).end()
+    Run(workers, app("first", tmp_path), tmp_path / "again").end()
+
+    Run(workers, app("third", tmp_path), tmp_path / "third").end()
+
+    assert set(pids(workers)) == {"first", "third"}
+
+
+def test_run_larger_than_the_whole_budget_still_runs(make, tmp_path):
+    workers, large = make(memory_bytes=GIB), app("large", tmp_path, "8Gi")
+
+    assert not workers.has_room_for(large)
+    assert Run(workers, large, tmp_path / "run").end().status is Status.DONE
+
+
+def test_room_is_what_runs_under_way_leave(make, tmp_path):
+    workers, toy = make(memory_bytes=2 * GIB + 1), app("toy", tmp_path)
+    first = Run(workers, toy, tmp_path / "first", waits=True)
+    room_beside_one = workers.has_room_for(toy)
+    second = Run(workers, toy, tmp_path / "second", waits=True)
+    room_beside_two = workers.has_room_for(toy)
+    first.end()
+    second.end()
+
+    assert (room_beside_one, room_beside_two, workers.has_room_for(toy)) == (True, False, True)
+
+
+def test_idle_workers_end_one_after_another_while_the_machine_is_short_of_memory(make, tmp_path, monkeypatch):
+    workers = make()
+    for name in ("first", "second"):
+        Run(workers, app(name, tmp_path), tmp_path / name).end()
+    monkeypatch.setattr(warm, "available_memory_bytes", lambda: 0)
+
+    wait_for(lambda: not workers.describe(), ENOUGH_S, "the idle workers to end")
+
+
+def test_worker_that_outgrew_its_manifest_is_replaced_before_the_next_run(make, tmp_path):
+    workers, small = make(), app("small", tmp_path, "100Mi")
+    Run(workers, small, tmp_path / "grows", hold=150_000_000).end()
+    grown = pids(workers)["small"]
+
+    result = Run(workers, small, tmp_path / "next").end()
+
     assert result.timings_s == {"runs": 1}
-    assert (worker.pid != first, worker.runs) == (True, 1)
+    assert is_gone(grown)
 
 
-def test_death_by_signal_is_named(toy, folders):
-    with pytest.raises(WorkerLost, match="signal 9"):
-        toy("os.kill(os.getpid(), 9)").run(*folders, Job(), timeout_s=ENOUGH_S)
+def test_description_names_process_state_memory_runs_and_start(make, tmp_path):
+    workers, before = make(), time.time()
+    Run(workers, app("toy", tmp_path), tmp_path / "run", hold=50_000_000).end()
+
+    (row,) = workers.describe()
+
+    assert (row["app"], row["state"], row["runs"]) == ("toy", "idle", 1)
+    assert 48 < row["rss_mb"] < 1000
+    assert before <= row["since"] <= time.time()
+    assert not is_gone(row["pid"])
 
 
-def test_a_worker_that_died_between_two_runs_is_replaced_in_silence(toy, folders):
-    worker = toy("result(timings_s={'runs': runs}); finish()")
-    worker.run(*folders, Job(), timeout_s=ENOUGH_S)
-    assert worker._child is not None
-    worker._child.kill()
-    worker._child.process.wait()
+def test_warmed_up_worker_takes_the_first_run(make, tmp_path):
+    workers, toy = make(), app("toy", tmp_path)
+    workers.of(toy).warm_up()
+    warmed = pids(workers)["toy"]
 
-    result = worker.run(*folders, Job(), timeout_s=ENOUGH_S)
+    Run(workers, toy, tmp_path / "run").end()
 
-    assert result.timings_s == {"runs": 1}
+    assert pids(workers) == {"toy": warmed}
 
 
-def test_a_run_that_takes_too_long_is_killed_and_says_so(toy, folders):
-    worker = toy("time.sleep(60)")
-    worker.warm_up()
-    pid = worker.pid
+def test_stop_ends_all_and_starts_none_any_more(make, tmp_path):
+    workers, toy = make(), app("toy", tmp_path)
+    running = Run(workers, toy, tmp_path / "runs", waits=True)
+    pid = pids(workers)["toy"]
 
-    with pytest.raises(WorkerLost, match=r"took longer than 0\.3 s and was killed"):
-        worker.run(*folders, Job(), timeout_s=0.3)
+    workers.stop()
+    running.end()
 
-    assert is_gone(pid)
-
-
-def test_a_start_that_takes_too_long_is_killed_and_says_so(toy, folders):
-    worker = toy(start="time.sleep(4); sys.exit(0)\n")
-    started = time.monotonic()
-
-    with pytest.raises(WorkerLost, match=r"took longer than 0\.3 s and was killed"):
-        worker.run(*folders, Job(), timeout_s=0.3)
-
-    assert time.monotonic() - started < 3
+    assert isinstance(running.error, WorkerLost)
+    assert (is_gone(pid), workers.describe()) == (True, [])
+    with pytest.raises(NodeStopping):
+        workers.of(toy)
 
 
-def test_a_worker_that_does_not_start_says_its_last_words(toy):
-    worker = toy(start="sys.exit('no such model')\n")
+def test_killed_idle_worker_is_replaced_in_silence(make, tmp_path):
+    workers, toy = make(), app("toy", tmp_path)
+    Run(workers, toy, tmp_path / "first").end()
+    os.kill(pids(workers)["toy"], signal.SIGKILL)
+    wait_for(lambda: not workers.describe(), ENOUGH_S, "the process to be gone")
 
-    with pytest.raises(WorkerLost, match="exit code 1; last words: no such model"):
-        worker.warm_up()
-
-    assert worker.pid is None
-
-
-def test_last_words_say_nothing_that_a_library_quotes(toy, folders):
-    worker = toy("""raise ValueError("Unable to convert 'Doe^Jane' to a date")""")
-
-    with pytest.raises(WorkerLost) as lost:
-        worker.run(*folders, Job(), timeout_s=ENOUGH_S)
-
-    assert "Unable to convert" in str(lost.value)
-    assert "Doe" not in str(lost.value)
+    assert Run(workers, toy, tmp_path / "second").end().status is Status.DONE
 
 
 @pytest.mark.parametrize(
-    ("in_run", "words"),
-    [
-        ("result('done'); finish(3)", "ended with 3, but says done"),
-        ("result('refused'); finish(0)", "ended with 0, but says refused"),
-        ("finish(0)", "left no valid result.json"),
-        ("open(os.path.join(target, 'result.json'), 'w').close(); finish(0)", "left no valid result.json"),
-    ],
+    ("text", "expected"), [("512Mi", 512 * 2**20), ("4Gi", 4 * GIB), ("1.5G", 1_500_000_000), ("2048", 2048)]
 )
-def test_a_result_and_an_exit_code_that_disagree_are_a_failure(toy, folders, in_run, words):
-    worker = toy(in_run)
-
-    result = worker.run(*folders, Job(), timeout_s=ENOUGH_S)
-
-    assert result.status is Status.FAILED
-    assert words in result.reasons[0].message
-    assert worker.pid is not None
+def test_memory_of_a_manifest_in_bytes(text, expected):
+    assert memory.parse_memory(text) == expected
 
 
-@pytest.mark.parametrize(("status", "code"), [("refused", 3), ("not_applicable", 4), ("failed", 1)])
-def test_a_run_that_ends_as_agreed_keeps_its_process(toy, folders, status, code):
-    worker = toy(f"result({status!r}); finish({code})")
+def test_container_with_less_memory_than_its_machine_counts_what_it_has(tmp_path, monkeypatch):
+    limit = tmp_path / "memory.max"
+    monkeypatch.setattr(memory, "CONTROL_GROUP_LIMIT", limit)
+    limit.write_text("max\n")
+    whole = memory.machine_memory_bytes()
+    limit.write_text("1048576\n")
 
-    results = [worker.run(*folders, Job(), timeout_s=ENOUGH_S) for _ in range(2)]
-
-    assert [r.status for r in results] == [Status(status)] * 2
-    assert worker.runs == 2
-
-
-def test_a_flood_on_both_channels_does_not_block_a_run(toy, folders):
-    worker = toy("for _ in range(20000): print('o' * 50); print('e' * 50, file=sys.stderr)\nresult(); finish()")
-
-    assert worker.run(*folders, Job(), timeout_s=ENOUGH_S).status is Status.DONE
+    assert memory.machine_memory_bytes() == 1048576 < whole
+    assert memory.available_memory_bytes() > 0
 
 
-def test_runs_of_two_threads_come_one_after_another(toy, folders, tmp_path):
-    worker = toy(
-        f"log = open({str(tmp_path / 'log')!r}, 'a'); log.write('begin '); log.flush(); time.sleep(0.1)\n"
-        "log.write('end '); log.close(); result(); finish()"
-    )
-    threads = [
-        threading.Thread(target=worker.run, args=(*folders, Job()), kwargs={"timeout_s": ENOUGH_S}) for _ in range(2)
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-
-    assert (tmp_path / "log").read_text() == "begin end begin end "
-
-
-def test_stopping_ends_the_process_and_a_later_run_starts_another(toy, folders):
-    worker = toy()
-    worker.run(*folders, Job(), timeout_s=ENOUGH_S)
-    pid = worker.pid
-
-    worker.stop()
-    stopped = worker.pid
-    worker.run(*folders, Job(), timeout_s=ENOUGH_S)
-
-    assert (stopped, is_gone(pid)) == (None, True)
-    assert worker.pid not in {None, pid}
-
-
-def test_stopping_twice_or_before_a_start_is_harmless(toy):
-    worker = toy()
-    worker.stop()
-    worker.stop()
-
-    assert worker.pid is None
-
-
-def test_workers_are_one_an_app(toy):
-    app = toy().app
-    workers = WarmWorkers()
-
-    worker = workers.of(app)
-    worker.warm_up()
-
-    assert workers.of(app) is worker
-    assert workers.pids() == {app.name: worker.pid}
-    workers.stop()
-    assert (worker.pid, workers.pids()) == (None, {})
-
-
-@pytest.mark.slow
-def test_the_real_worker_writes_the_same_bytes_as_the_process_runner_each_time(tmp_path):
-    phantom = build_trunk_phantom(TrunkPhantomParameters(slices=12, spacing_mm=(5.0, 3.0, 3.0)))
-    write_ct_series(phantom.hu, phantom.affine_lps, tmp_path / "in", description="axial", uid_seed="warm")
-    app, job = find_app("ct_body_composition"), Job(clock=datetime(2025, 1, 2, 10, 15, 30))
-    assert run_app(app, tmp_path / "in", tmp_path / "alone", job=job).status is Status.DONE
-    worker = WarmWorker(app)
-    try:
-        for name in ("first", "second"):
-            (tmp_path / name).mkdir()
-            assert worker.run(tmp_path / "in", tmp_path / name, job, timeout_s=300).status is Status.DONE
-    finally:
-        worker.stop()
-
-    alone = {p.name: p.read_bytes() for p in (tmp_path / "alone").iterdir() if p.name != "result.json"}
-    assert set(alone) == {"seg.dcm", "sr.dcm", "key_image.png"}
-    for name in ("first", "second"):
-        files = {p.name: p.read_bytes() for p in (tmp_path / name).iterdir() if p.name != "result.json"}
-        assert files == alone
-
-
-@pytest.mark.slow
-def test_the_real_worker_refuses_and_goes_on(tmp_path):
-    (tmp_path / "in").mkdir()
-    worker = WarmWorker(find_app("ct_body_composition"))
-    try:
-        statuses = []
-        for name in ("first", "second"):
-            (tmp_path / name).mkdir()
-            result = worker.run(tmp_path / "in", tmp_path / name, Job(), timeout_s=300)
-            statuses.append((result.status, [path.name for path in (tmp_path / name).iterdir()], worker.runs))
-    finally:
-        worker.stop()
-
-    assert statuses == [(Status.REFUSED, ["result.json"], 1), (Status.REFUSED, ["result.json"], 2)]
+def test_memory_of_a_process_that_is_gone_is_nothing():
+    assert memory.own_memory_bytes(2**22 + 1) == 0
+    assert memory.own_memory_bytes(os.getpid()) > 2**20

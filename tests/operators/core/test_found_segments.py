@@ -4,7 +4,8 @@ import numpy as np
 
 from operators.core.found_segments import count_labels, found_segments, plane_of
 from operators.core.measurements import LARGEST_AREA
-from tests.builders import TISSUES, make_identity, make_label_map, make_segmentation, make_volume
+from operators.write.write_segmentation import build_segmentation
+from tests.builders import TISSUES, make_identity, make_label_map, make_volume
 
 
 def test_counts_are_those_of_each_slice():
@@ -26,7 +27,7 @@ def test_numbers_are_those_of_the_seg():
     found = found_segments(label_map)
 
     assert [(each.number, each.segment.name) for each in found] == [(1, "body"), (2, "fat")]
-    seg = make_segmentation(volume, label_map, make_identity())
+    seg = build_segmentation(volume, label_map, make_identity())
     assert [(item.SegmentNumber, item.SegmentLabel) for item in seg.SegmentSequence] == [(1, "Body"), (2, "Fat")]
 
 

@@ -1,16 +1,18 @@
 """Staging: a volume from its stage is the volume from its files, and anything that does not fit is read anew."""
 
-import json
 import random
 
 import numpy as np
 import pytest
 from pydicom import dcmread
 
+from operators.core import pixels, staging
 from operators.core.geometry import VolumeGeometry, examine
 from operators.core.pixels import read_volume, volume_of
 from operators.core.reading import read_folder
-from operators.core.staging import FRAMES_NAME, INDEX_NAME, StageWriter, take_staged
+from operators.core.staged_volume import take_staged
+from operators.core.staging import FRAMES_NAME, INDEX_NAME, StageInUse, StageWriter, read_index
+from operators.core.stored_pixels import read_frames
 from operators.load import LoadVolumeParameters
 from operators.load.load_volume import load_volume
 from tests.builders import make_ct_series
@@ -28,6 +30,21 @@ def stage(folder, target, order=None) -> int:
     instances = sorted(series.instances, key=lambda instance: instance.path.name)
     with StageWriter(target) as writer:
         return sum(writer.add(instances[i]) for i in order or range(len(instances)))
+
+
+def is_mapped(array) -> bool:
+    """Whether an array is a part of a file, not a copy."""
+    while array is not None and not isinstance(array, np.memmap):
+        array = array.base
+    return array is not None
+
+
+def assert_equal(volume, expected) -> None:
+    assert volume.array.dtype == expected.array.dtype
+    assert np.array_equal(volume.array, expected.array)
+    assert (volume.padding is None) == (expected.padding is None)
+    assert expected.padding is None or np.array_equal(volume.padding, expected.padding)
+    assert [s.pixel_sha256 for s in volume.slices] == [s.pixel_sha256 for s in expected.slices]
 
 
 def rescaled(dataset, _index):
@@ -57,11 +74,9 @@ def test_volume_from_the_stage_equals_the_volume_from_its_files(tmp_path, edit, 
     assert stage(tmp_path / "in", tmp_path / "stage", numbers) == 12
     staged, read = volume_of(geometry, take_staged(tmp_path / "stage", geometry)), read_volume(geometry)
 
-    assert staged.array.dtype == read.array.dtype
-    assert np.array_equal(staged.array, read.array)
-    assert (staged.padding is None) == (read.padding is None)
-    assert read.padding is None or (read.padding.any() and np.array_equal(staged.padding, read.padding))
-    assert [s.pixel_sha256 for s in staged.slices] == [s.pixel_sha256 for s in read.slices]
+    assert_equal(staged, read)
+    assert (read.padding is not None and read.padding.any()) == (edit is padded)
+    assert is_mapped(staged.array) == (order != "shuffled")
 
 
 def test_slices_in_order_are_mapped_not_copied(tmp_path):
@@ -70,7 +85,61 @@ def test_slices_in_order_are_mapped_not_copied(tmp_path):
 
     array = take_staged(tmp_path / "stage", geometry_of(tmp_path / "in")).array
 
-    assert isinstance(array.base, np.memmap)
+    assert is_mapped(array)
+
+
+@pytest.mark.parametrize("edit", [None, rescaled, padded], ids=["int16", "fractions", "padding"])
+@pytest.mark.parametrize("missing", [{11}, {0, 5, 6}, set(range(11))], ids=["the last", "some", "all but one"])
+def test_slices_that_were_not_staged_are_decoded_and_only_they(tmp_path, monkeypatch, edit, missing):
+    make_ct_series(tmp_path / "in", edit=edit)
+    stage(tmp_path / "in", tmp_path / "stage", [i for i in range(12) if i not in missing])
+    geometry = geometry_of(tmp_path / "in")
+    expected, decoded, told = read_volume(geometry), [], []
+    monkeypatch.setattr(pixels, "read_frames", lambda i, wanted: decoded.append(i.path) or read_frames(i, wanted))
+
+    volume = load_volume(geometry, LoadVolumeParameters(tmp_path / "stage"), lambda *done: told.append(done))
+
+    assert_equal(volume, expected)
+    assert sorted(decoded) == sorted(geometry.frames[index].instance.path for index in missing)
+    assert told[-1] == (12, 12)
+
+
+def test_slice_that_int16_does_not_hold_is_decoded_with_all_others_when_it_was_not_staged(tmp_path):
+    make_ct_series(tmp_path / "in", edit=lambda ds, index: rescaled(ds, index) if index == 4 else None)
+    stage(tmp_path / "in", tmp_path / "stage", [i for i in range(12) if i != 4])
+    geometry = geometry_of(tmp_path / "in")
+
+    assert take_staged(tmp_path / "stage", geometry) is None
+    assert_equal(load_volume(geometry, LoadVolumeParameters(tmp_path / "stage")), read_volume(geometry))
+
+
+def test_value_beyond_int16_in_a_slice_that_was_not_staged_makes_the_whole_volume_wider(tmp_path):
+    def bright(dataset, index):
+        if index == 4:
+            dataset.RescaleIntercept = "32000"
+
+    make_ct_series(tmp_path / "in", edit=bright)
+    stage(tmp_path / "in", tmp_path / "stage", [i for i in range(12) if i != 4])
+    geometry = geometry_of(tmp_path / "in")
+
+    volume = load_volume(geometry, LoadVolumeParameters(tmp_path / "stage"))
+
+    assert_equal(volume, read_volume(geometry))
+    assert volume.array.dtype == np.float32
+
+
+def test_stage_serves_hard_links_of_the_files_that_were_decoded(tmp_path, monkeypatch):
+    paths = make_ct_series(tmp_path / "in")
+    stage(tmp_path / "in", tmp_path / "stage")
+    (tmp_path / "job").mkdir()
+    for path in paths:
+        (tmp_path / "job" / path.name).hardlink_to(path)
+        path.unlink()
+    geometry = geometry_of(tmp_path / "job")
+    expected = read_volume(geometry).array
+    monkeypatch.setattr("operators.core.pixels.read_frames", None)
+
+    assert np.array_equal(take_staged(tmp_path / "stage", geometry).array, expected)
 
 
 def test_staged_volume_is_taken_without_its_pixels_being_read_again(tmp_path, monkeypatch):
@@ -101,22 +170,29 @@ class TestMisfit:
         dataset.save_as(paths[3])
         geometry = geometry_of(tmp_path / "in")
 
-        assert take_staged(tmp_path / "stage", geometry) is None
-        assert (load_volume(geometry, LoadVolumeParameters(tmp_path / "stage")).array[3] == -1024).all()
+        volume = load_volume(geometry, LoadVolumeParameters(tmp_path / "stage"))
+
+        assert (volume.array[3] == -1024).all()
+        assert_equal(volume, read_volume(geometry))
 
     @pytest.mark.parametrize("name", [FRAMES_NAME, INDEX_NAME])
-    def test_stage_that_was_cut_off_is_not_taken(self, tmp_path, name):
+    def test_what_was_cut_off_a_stage_is_read_from_files(self, tmp_path, name):
         self.staged(tmp_path)
         path = tmp_path / "stage" / name
         path.write_bytes(path.read_bytes()[:-20])
+        geometry = geometry_of(tmp_path / "in")
+
+        assert_equal(load_volume(geometry, LoadVolumeParameters(tmp_path / "stage")), read_volume(geometry))
+
+    def test_stage_of_before_the_machine_started_is_not_taken(self, tmp_path, monkeypatch):
+        self.staged(tmp_path)
+        (tmp_path / "boot_id").write_text("another\n")
+        monkeypatch.setattr(staging, "BOOT_ID", tmp_path / "boot_id")
 
         assert take_staged(tmp_path / "stage", geometry_of(tmp_path / "in")) is None
-
-    def test_slice_that_was_not_staged_is_missed(self, tmp_path):
-        make_ct_series(tmp_path / "in")
-        stage(tmp_path / "in", tmp_path / "stage", range(11))
-
-        assert take_staged(tmp_path / "stage", geometry_of(tmp_path / "in")) is None
+        assert stage(tmp_path / "in", tmp_path / "stage") == 12
+        geometry = geometry_of(tmp_path / "in")
+        assert_equal(volume_of(geometry, take_staged(tmp_path / "stage", geometry)), read_volume(geometry))
 
     def test_folder_without_a_stage_is_no_failure(self, tmp_path):
         make_ct_series(tmp_path / "in")
@@ -151,5 +227,30 @@ def test_stage_goes_on_where_an_earlier_writer_stopped(tmp_path):
     geometry = geometry_of(tmp_path / "in")
 
     assert np.array_equal(take_staged(tmp_path / "stage", geometry).array, read_volume(geometry).array)
-    lines = (tmp_path / "stage" / INDEX_NAME).read_text().splitlines()
-    assert [json.loads(line)["offset"] for line in lines] == [index * 60 for index in range(12)]
+    assert sorted(e.offset for e in read_index(tmp_path / "stage").values()) == [index * 60 for index in range(12)]
+
+
+def test_line_of_a_writer_that_was_killed_costs_its_slice_alone(tmp_path):
+    make_ct_series(tmp_path / "in")
+    stage(tmp_path / "in", tmp_path / "stage", range(6))
+    index = tmp_path / "stage" / INDEX_NAME
+    index.write_bytes(index.read_bytes()[:-20])
+
+    stage(tmp_path / "in", tmp_path / "stage", range(6, 12))
+
+    assert len(read_index(tmp_path / "stage")) == 11
+
+
+def test_slice_that_is_staged_already_is_not_written_twice(tmp_path):
+    make_ct_series(tmp_path / "in")
+    stage(tmp_path / "in", tmp_path / "stage")
+    size = (tmp_path / "stage" / FRAMES_NAME).stat().st_size
+
+    assert stage(tmp_path / "in", tmp_path / "stage") == 12
+    assert (tmp_path / "stage" / FRAMES_NAME).stat().st_size == size
+
+
+def test_two_writers_never_share_a_stage(tmp_path):
+    with StageWriter(tmp_path / "stage"), pytest.raises(StageInUse):
+        StageWriter(tmp_path / "stage")
+    StageWriter(tmp_path / "stage").close()

@@ -20,6 +20,14 @@ class Double(Step):
         return 2 * number
 
 
+class Sum(Step):
+    inputs: ClassVar[tuple[str, ...]] = ("number", "more")
+    output: ClassVar[str] = "sum"
+
+    def process(self, number, more=100):
+        return number + more
+
+
 class Ports:
     """Stands in for the SDK's input and output of one call."""
 
@@ -47,6 +55,16 @@ def test_value_of_process_is_emitted_under_the_port(application):
 
     assert ports.emitted == {"doubled": 42}
     assert set(step.monitor.timings_s) == {"Double"}
+
+
+def test_port_that_the_application_does_not_feed_takes_its_default(application):
+    ports = Ports(number=21)
+    step = Sum(application, without=["more", "what another step has"])
+
+    step.compute(ports, ports, None)
+
+    assert step.ports == ("number",)
+    assert ports.emitted == {"sum": 121}
 
 
 def test_unforeseen_error_carries_the_name_and_its_cause(application):

@@ -8,7 +8,8 @@ from pydicom.uid import UID
 
 from operators.core.identity import ResultIdentity
 from operators.write.marking import contributing_equipment, device_uid, save, series_description, source_headers, stamp
-from tests.builders import ALGORITHM, make_identity, make_label_map, make_segmentation, make_volume
+from operators.write.write_segmentation import build_segmentation
+from tests.builders import ALGORITHM, make_identity, make_label_map, make_volume
 
 
 @pytest.mark.parametrize("app", ["a", "ct_body_composition", "x" * 60])
@@ -57,7 +58,7 @@ def test_stamp_puts_the_clock_of_the_identity_everywhere():
 
 def test_saved_file_reads_back_equal(tmp_path):
     volume = make_volume()
-    dataset = make_segmentation(volume, make_label_map(volume), make_identity())
+    dataset = build_segmentation(volume, make_label_map(volume), make_identity())
 
     save(dataset, tmp_path / "seg.dcm")
 

@@ -7,14 +7,15 @@ import pytest
 from highdicom.ko import KeyObjectSelectionDocument
 from pydicom import dcmread
 
-from mapnode.validation import VALIDATOR
+from mapnode.judges import VALIDATOR
 from operators.core.errors import OperatorError
 from operators.core.object_checks import check_object
 from operators.core.quality import QualityReport
 from operators.write.marking import save
 from operators.write.rejection_note import RejectionReason, build_rejection_note
 from operators.write.write_measurement_report import Findings, build_report
-from tests.builders import make_identity, make_label_map, make_measurements, make_segmentation, make_volume
+from operators.write.write_segmentation import build_segmentation
+from tests.builders import make_identity, make_label_map, make_measurements, make_volume
 from tests.judges import dciodvfy_errors
 
 SENTENCE = "Superseded by the result of another version."
@@ -26,7 +27,7 @@ def rejected():
     """SEG and SR of a former run, as an archive gives their headers."""
     volume = make_volume()
     label_map, identity = make_label_map(volume), make_identity()
-    seg = make_segmentation(volume, label_map, identity)
+    seg = build_segmentation(volume, label_map, identity)
     findings = Findings(make_measurements(label_map), QualityReport(()))
     return [seg, build_report(volume, label_map, seg, findings, identity)]
 

@@ -5,12 +5,13 @@ import dataclasses
 from pydicom.uid import EnhancedCTImageStorage
 
 from operators.write.source_references import referenced_series_items, source_image_items, source_instance_items
-from tests.builders import make_identity, make_label_map, make_segmentation, make_volume
+from operators.write.write_segmentation import build_segmentation
+from tests.builders import make_identity, make_label_map, make_volume
 
 
 def single_frames():
     volume = make_volume()
-    return volume, make_segmentation(volume, make_label_map(volume), make_identity())
+    return volume, build_segmentation(volume, make_label_map(volume), make_identity())
 
 
 def enhanced():

@@ -2,14 +2,24 @@
 
 import pytest
 from pydicom import Dataset
+from pydicom.dataset import FileMetaDataset
 from pydicom.uid import (
     CTImageStorage,
     EnhancedCTImageStorage,
     EnhancedMRImageStorage,
+    ExplicitVRLittleEndian,
     LegacyConvertedEnhancedCTImageStorage,
+    SegmentationStorage,
 )
 
-from operators.write.stand_ins import image_references, put_references, stand_ins
+from operators.write.marking import save
+from operators.write.stand_ins import (
+    first_stand_in,
+    image_references,
+    put_references,
+    put_references_to,
+    stand_ins,
+)
 from tests.builders import make_volume
 from tests.enhanced import frame_of, make_enhanced_volume
 
@@ -53,6 +63,43 @@ def test_frames_become_images_of_their_own(tmp_path, sop_class):
     assert len({h.SOPInstanceUID for h in headers}) == len(volume.slices)
     assert {h.SOPClassUID for h in headers} == {CTImageStorage}
     assert {s.header.SOPClassUID for s in volume.slices} == {sop_class}
+
+
+@pytest.mark.parametrize("make", [lambda _: make_volume(), make_enhanced_volume], ids=["single-frame", "enhanced"])
+def test_first_stand_in_is_the_first_of_all(tmp_path, make):
+    volume = make(tmp_path)
+
+    assert first_stand_in(volume) == stand_ins(volume)[0]
+
+
+@pytest.mark.parametrize("frames", [True, False])
+@pytest.mark.parametrize("make", [lambda _: make_volume(), make_enhanced_volume], ids=["single-frame", "enhanced"])
+def test_encoded_references_are_written_and_read_as_those_made_of_objects(tmp_path, make, frames):
+    volume = make(tmp_path)
+    expected, encoded = result(), result()
+    expected.SourceImageSequence = image_references(volume.slices, frames=frames)
+    expected.ReferencedSeriesSequence[0].ReferencedInstanceSequence = image_references(volume.slices, frames=False)
+
+    put_references_to(encoded, "SourceImageSequence", volume.slices, frames=frames)
+    put_references_to(encoded.ReferencedSeriesSequence[0], "ReferencedInstanceSequence", volume.slices, frames=False)
+
+    save(expected, tmp_path / "expected.dcm")
+    save(encoded, tmp_path / "encoded.dcm")
+    assert (tmp_path / "encoded.dcm").read_bytes() == (tmp_path / "expected.dcm").read_bytes()
+    assert encoded == expected
+
+
+def result() -> Dataset:
+    """A result as highdicom makes one, with an attribute whose VR depends on another (PS3.5 A.1)."""
+    dataset, series = Dataset(), Dataset()
+    dataset.file_meta = FileMetaDataset()
+    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    dataset.SpecificCharacterSet = "ISO_IR 192"
+    dataset.SOPClassUID, dataset.SOPInstanceUID = SegmentationStorage, "2.25.1"
+    dataset.PatientName = "Григорьев^Иван"
+    dataset.PixelRepresentation, dataset.PixelPaddingValue = 0, 0
+    dataset.ReferencedSeriesSequence = [series]
+    return dataset
 
 
 def test_list_of_instances_has_each_once_and_no_frames(tmp_path):

@@ -14,7 +14,7 @@ import pytest
 from pydicom import dcmread
 from pydicom.uid import CTImageStorage, EnhancedCTImageStorage
 
-from mapnode.validation import VALIDATOR
+from mapnode.judges import VALIDATOR
 from operators.core import codes
 from operators.core.contract import Result, Status
 from operators.core.errors import GeometryError
@@ -37,6 +37,7 @@ from operators.write.write_measurement_report import (
     WriteMeasurementReport,
     build_report,
 )
+from operators.write.write_segmentation import build_segmentation
 from operators.write.written import WrittenFile
 from tests.builders import (
     ALGORITHM,
@@ -47,7 +48,6 @@ from tests.builders import (
     make_measurements,
     make_multiframe,
     make_quality,
-    make_segmentation,
     make_selection,
     make_volume,
     read_only_series,
@@ -90,7 +90,7 @@ DERIVED = (
 def make_inputs(folder, volume=None):
     volume = volume or make_volume()
     label_map, identity = make_label_map(volume, landmarks={"iliac_crest": 6}), make_identity()
-    seg = make_segmentation(volume, label_map, identity)
+    seg = build_segmentation(volume, label_map, identity)
     save(seg, folder / "seg.dcm")
     return {
         "volume": volume,

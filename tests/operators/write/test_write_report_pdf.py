@@ -36,7 +36,6 @@ from tests.builders import (
     make_label_map,
     make_measurements,
     make_quality,
-    make_segmentation,
     make_selection,
     make_slice_areas,
     make_volume,
@@ -88,7 +87,7 @@ def inputs_of(volume, **changes):
         "slice_areas": make_slice_areas(volume, label_map),
         "quality": make_quality(),
         "selection": make_selection(volume),
-        "seg": WrittenFile("seg.dcm", make_segmentation(volume, label_map, identity)),
+        "seg": WrittenFile("seg.dcm"(volume, label_map, identity)),
         "identity": identity,
     }
     return inputs | changes

@@ -25,7 +25,6 @@ from tests.builders import (
     make_label_map,
     make_measurements,
     make_quality,
-    make_segmentation,
     make_slice_areas,
     make_volume,
 )
@@ -43,7 +42,7 @@ def inputs_of(volume):
         "measurements": make_measurements(label_map),
         "slice_areas": make_slice_areas(volume, label_map),
         "quality": make_quality(),
-        "seg": WrittenFile("seg.dcm", make_segmentation(volume, label_map, identity)),
+        "seg": WrittenFile("seg.dcm"(volume, label_map, identity)),
         "identity": identity,
     }
 

@@ -26,6 +26,7 @@ from operators.write.write_segmentation import (
     SegmentationType,
     WriteParameters,
     WriteSegmentation,
+    build_segmentation,
     save,
     tracking_id,
     tracking_uid,
@@ -41,7 +42,6 @@ from tests.builders import (
     make_hu,
     make_identity,
     make_label_map,
-    make_segmentation,
     make_volume,
 )
 from tests.enhanced import make_enhanced_volume
@@ -77,7 +77,7 @@ def make_odd(directions=AXIAL):
 
 def write(tmp_path, volume, label_map, identity=None):
     path = tmp_path / "seg.dcm"
-    save(make_segmentation(volume, label_map, identity or make_identity()), path)
+    save(build_segmentation(volume, label_map, identity or make_identity()), path)
     return path
 
 
@@ -293,14 +293,14 @@ def test_map_without_segments_is_refused():
     volume = make_volume()
 
     with pytest.raises(SegmentationError):
-        make_segmentation(volume, make_label_map(volume, np.zeros(volume.array.shape, np.uint8)), make_identity())
+        build_segmentation(volume, make_label_map(volume, np.zeros(volume.array.shape, np.uint8)), make_identity())
 
 
 def test_map_on_another_grid_is_refused():
     volume = make_volume()
 
     with pytest.raises(GeometryError):
-        make_segmentation(volume, make_label_map(make_volume(volume.array[1:])), make_identity())
+        build_segmentation(volume, make_label_map(make_volume(volume.array[1:])), make_identity())
 
 
 @pytest.mark.skipif(shutil.which("dciodvfy") is None, reason="dicom3tools is not installed")

@@ -1,0 +1,75 @@
+"""Housekeeping: gives room back: files of jobs that ended long ago, old quarantine, more when the disk runs short."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import time
+from typing import TYPE_CHECKING
+
+from mapnode.records import ENDED
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from mapnode.records import Records
+
+DAY_S = 86_400.0
+
+_log = logging.getLogger(__name__)
+
+
+def free_mb(folder: Path) -> float:
+    """Room on the disk of a folder for whoever is not root, in MB (10^6 bytes)."""
+    disk = os.statvfs(folder)
+    return disk.f_bavail * disk.f_frsize / 1e6
+
+
+class Housekeeping:
+    """Deletes what has been kept long enough. What became of the jobs stays in the records."""
+
+    def __init__(
+        self, folder: Path, records: Records, *, jobs_days: float, quarantine_days: float, min_free_mb: float
+    ) -> None:
+        """Bind it to a node.
+
+        Args:
+            folder: The node's folder (var).
+            records: Which jobs have ended.
+            jobs_days: Files of ended jobs are kept for so long.
+            quarantine_days: Quarantine is kept for so long.
+            min_free_mb: With less room than twice this, files of ended jobs go before their time, the oldest first.
+        """
+        self._folder = folder
+        self._records = records
+        self._jobs_s = jobs_days * DAY_S
+        self._quarantine_s = quarantine_days * DAY_S
+        self._min_free_mb = min_free_mb
+
+    def __call__(self) -> None:
+        """Delete what is due."""
+        for folder, age_s in _by_age(self._folder / "quarantine"):
+            if age_s > self._quarantine_s:
+                self._delete(folder, f"after {age_s / DAY_S:.0f} days in quarantine")
+        for folder, age_s in _by_age(self._folder / "jobs"):
+            is_short = free_mb(self._folder) < 2 * self._min_free_mb
+            if (age_s > self._jobs_s or is_short) and self._has_ended(folder.name):
+                self._delete(folder, "the disk runs short" if is_short else f"after {age_s / DAY_S:.0f} days")
+
+    def _has_ended(self, job: str) -> bool:
+        state = self._records.jobs.state(job)
+        return state is None or state in ENDED
+
+    @staticmethod
+    def _delete(folder: Path, why: str) -> None:
+        _log.info("the files in %s are deleted: %s", folder, why)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _by_age(folder: Path) -> Iterator[tuple[Path, float]]:
+    """Folders with their age in s, the oldest first."""
+    now = time.time()
+    entries = list(folder.iterdir()) if folder.is_dir() else []
+    yield from sorted(((entry, now - entry.stat().st_mtime) for entry in entries), key=lambda found: -found[1])

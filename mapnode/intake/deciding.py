@@ -1,0 +1,172 @@
+"""Deciding: from a series, or from the series of a study, to decisions and specs of jobs."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from mapnode.app_catalogue import find_app
+from mapnode.intake.references import referenced_series
+from mapnode.jobs.spec import JobSpec, input_identity
+from mapnode.records import DecisionRecord, JobState
+from mapnode.rules import Decision, decide, decide_study, facts_from_headers, wrote_by_node
+from mapnode.rules.evaluate import ClauseOutcome
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from pydicom import Dataset
+
+    from mapnode.intake.source import SourceReader, SourceSeries
+    from mapnode.records import JobRecord, Records
+    from mapnode.rules import Rule, RuleSet, SeriesFacts
+    from operators.core.contract import ObjectKind
+
+FROM_ELSEWHERE = "another mapnode"
+"""Stands for the rules that led to a result of a node that is not this one."""
+TAKEN_BACK = frozenset({JobState.SUPERSEDED, JobState.RECALLED})
+"""Whoever sends the same input again after this means it."""
+
+
+@dataclass(frozen=True)
+class Known:
+    """A series with what rules may know of it.
+
+    Attributes:
+        source: Its instances.
+        headers: Their headers.
+        facts: What rules may know.
+    """
+
+    source: SourceSeries
+    headers: Sequence[Dataset] = field(repr=False)
+    facts: SeriesFacts
+
+
+class Decider:
+    """Asks the rules, and says what jobs follow."""
+
+    def __init__(
+        self,
+        reader: SourceReader,
+        records: Records,
+        rules: RuleSet,
+        objects: Mapping[ObjectKind, bool | str],
+        max_chain_depth: int,
+    ) -> None:
+        """Bind it to a node.
+
+        Args:
+            reader: Reads series.
+            records: Which jobs there were.
+            rules: Which app runs on which series.
+            objects: Which objects apps make, those that make them.
+            max_chain_depth: How many rules may lead from one to the next.
+        """
+        self._reader = reader
+        self._records = records
+        self._rules = rules
+        self._objects = objects
+        self._max_depth = max_chain_depth
+
+    def know(self, source: SourceSeries, calling_aet: str, called_aet: str) -> Known:
+        """Read what the rules may know of a series."""
+        headers = self._reader.headers(source)
+        maker = self._records.jobs.maker_of([i.sop_instance_uid for i in source.instances])
+        own = maker is not None or any(map(wrote_by_node, headers))
+        chain = () if not own else (FROM_ELSEWHERE,) if maker is None else maker.spec.chain
+        facts = facts_from_headers(
+            headers,
+            calling_aet=calling_aet,
+            called_aet=called_aet,
+            own_result=own,
+            chain=chain,
+            attributes=self._rules.attributes,
+        )
+        return Known(source, headers, facts)
+
+    def decide_series(self, known: Known) -> list[tuple[Decision, JobSpec | None]]:
+        """What the series rules say of a series, each with the job that follows."""
+        return [self._with_job(decision, known.source.id, [known]) for decision in decide(self._rules, known.facts)]
+
+    @property
+    def study_rules(self) -> list[Rule]:
+        """The rules that are about studies."""
+        return [rule for rule in self._rules.rules if rule.study is not None and rule.mode != "off"]
+
+    def decide_study(self, rule: Rule, study_id: str, series: Sequence[Known]) -> tuple[Decision, JobSpec | None]:
+        """What a study rule says of the series of a study, with the job that follows."""
+        decision, met = decide_study(rule, [known.facts for known in series])
+        wanted = {facts.series_instance_uid for facts in met}
+        return self._with_job(decision, study_id, [k for k in series if k.facts.series_instance_uid in wanted])
+
+    def _with_job(self, decision: Decision, subject: str, inputs: Sequence[Known]) -> tuple[Decision, JobSpec | None]:
+        if not decision.matched:
+            return decision, None
+        chain = next((known.facts.chain for known in inputs if known.facts.chain), ())
+        if len(chain) >= self._max_depth:
+            text = f"at most {self._max_depth} rules lead from one to the next (max_chain_depth)"
+            return Decision.of(self._rule(decision.rule), (ClauseOutcome(text, False, " > ".join(chain)),)), None
+        return decision, self._spec(decision, subject, inputs, (*chain, decision.rule))
+
+    def _spec(self, decision: Decision, subject: str, inputs: Sequence[Known], chain: tuple[str, ...]) -> JobSpec:
+        rule, manifest = self._rule(decision.rule), find_app(decision.app).manifest
+        series = [known.source for known in inputs]
+        if rule.with_sources:
+            series += referenced_series(self._reader, inputs)
+        made = {part.kind for part in manifest.mapnode.outputs}
+        spec = JobSpec(
+            rule=rule.name,
+            app=rule.app,
+            app_version=manifest.application.version,
+            parameters=decision.parameters,
+            objects={kind: choice for kind, choice in self._objects.items() if kind in made},
+            mode=rule.mode,
+            subject=subject,
+            series_ids=tuple(one.id for one in series),
+            study_instance_uid=inputs[0].facts.study_instance_uid,
+            series_instance_uid=inputs[0].facts.series_instance_uid,
+            identity="0" * 64,
+            chain=chain,
+        )
+        return identified(spec, [digest for one in series for digest in one.digests])
+
+    def _rule(self, name: str) -> Rule:
+        return next(rule for rule in self._rules.rules if rule.name == name)
+
+
+def identified(spec: JobSpec, digests: Sequence[tuple[str, str]]) -> JobSpec:
+    """A spec with the identity that belongs to its input and attempt."""
+    identity = input_identity(spec.app, spec.app_version, spec.parameters, spec.objects, digests, attempt=spec.attempt)
+    return spec.model_copy(update={"identity": identity})
+
+
+def next_attempt(
+    spec: JobSpec, digests: Sequence[tuple[str, str]], known: JobRecord | None, *, forced: bool
+) -> JobSpec:
+    """The spec of a job that was run before: a further attempt where that makes sense, else the same.
+
+    Args:
+        spec: The job, as often as it was tried already.
+        digests: Of its input.
+        known: The job of that identity.
+        forced: Somebody asked for it.
+    """
+    if known is None or not (forced or known.state in TAKEN_BACK):
+        return spec
+    return identified(spec.model_copy(update={"attempt": spec.attempt + 1}), digests)
+
+
+def record_of(decision: Decision, known: Known, job: str | None) -> DecisionRecord:
+    """A decision as it is kept."""
+    return DecisionRecord(
+        at=time.time(),
+        study_instance_uid=known.facts.study_instance_uid,
+        series_instance_uid=known.facts.series_instance_uid,
+        rule=decision.rule,
+        app=decision.app,
+        matched=decision.matched,
+        clauses=[vars(clause) for clause in decision.clauses],
+        job_id=job,
+    )

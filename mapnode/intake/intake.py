@@ -1,0 +1,357 @@
+"""Intake: takes what arrives, waits until a series rests, decides, and calls jobs back when it grows again."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import TYPE_CHECKING
+
+from mapnode.intake.arrivals import SeriesArrivals
+from mapnode.intake.completeness import has_hole, settle_time_s
+from mapnode.intake.deciding import next_attempt, record_of
+from mapnode.intake.rejections import rejected_by
+from mapnode.pacs.errors import NotFound, OrthancUnreachable
+from mapnode.records import JobState
+from mapnode.records.job_states import ACTIVE, UNPUBLISHED
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from mapnode.intake.completeness import Corroboration, Patience
+    from mapnode.intake.deciding import Decider, Known
+    from mapnode.intake.source import SourceReader, SourceSeries
+    from mapnode.jobs.spec import JobSpec
+    from mapnode.pacs.events import InstanceEvent
+    from mapnode.records import Records
+    from mapnode.rules import Decision
+    from mapnode.staging import Stager
+
+RETRY_S = 30.0
+"""After this a series that could not be decided is tried again; it waits in the records meanwhile."""
+PUBLISHING_WAIT_S = 0.2
+"""A series that grew while an earlier result is on its way out is decided after that."""
+FORGET_S = 86_400.0
+"""A series that has been at rest for so long is not kept in memory any longer."""
+KEPT_SERIES = 2000
+"""Series in memory; those that rest longest go first. Of what is forgotten, single deleted instances go unnoticed."""
+STAGE_S = 60.0
+"""Slices decoded beforehand of a series at rest, without a job, are kept for so long."""
+WITH_RESULTS = ACTIVE | {JobState.DONE}
+PRIORITIES = {"stat": 1, "routine": 2, "research": 3}
+
+_log = logging.getLogger(__name__)
+
+
+class Intake:
+    """Turns arrivals into decisions and jobs. One thread uses it; what waits is stored before anything else happens.
+
+    Attributes:
+        series: What is known of series that move or have jobs, by Orthanc's identifier.
+    """
+
+    def __init__(
+        self,
+        reader: SourceReader,
+        records: Records,
+        decider: Decider,
+        patience: Patience,
+        *,
+        on_jobs: Callable[[Known, str], None],
+        on_withdrawn: Callable[[str, str], None],
+        stager: Stager,
+    ) -> None:
+        """Bind it to a node.
+
+        Args:
+            reader: Reads series from Orthanc.
+            records: What waits, what was decided, which jobs there are.
+            decider: Asks the rules.
+            patience: How long to wait for what.
+            on_jobs: Called with a series that jobs were made for, and its sender: find out whether it is complete.
+            on_withdrawn: Called with a published job whose source is gone, and the reason.
+            stager: Decodes instances while they arrive.
+        """
+        self._reader = reader
+        self._records = records
+        self._decider = decider
+        self._patience = patience
+        self._on_jobs = on_jobs
+        self._on_withdrawn = on_withdrawn
+        self._stager = stager
+        self.series: dict[str, SeriesArrivals] = {}
+        now = time.monotonic()
+        for pending in records.pending.all():
+            self.series[pending.orthanc_id] = SeriesArrivals(pending.orthanc_id, now, forced=pending.forced)
+        for job in records.jobs.in_states(ACTIVE):
+            for series_id in job.spec.series_ids:
+                self.series.setdefault(series_id, SeriesArrivals(series_id, now, pending=False))
+
+    def take(self, events: Iterable[InstanceEvent]) -> None:
+        """Instances came: their series wait from now on, and jobs on what they were before are called back."""
+        now = time.monotonic()
+        news = set()
+        for event in events:
+            self._reader.remember(event)
+            known = self.series.get(event.series_id)
+            if known is None:
+                known = self.series[event.series_id] = SeriesArrivals(event.series_id, now)
+            if known.add(event, now):
+                news.add(event.series_id)
+                if event.file_uuid:
+                    known.is_staged = True
+                    self._stager.add(event.series_id, self._reader.file(event.file_uuid))
+        self._grew(news, "another instance came")
+
+    def changed(self, series_id: str, why: str) -> None:
+        """Something else about a series is not as it was: an instance was deleted, replaced or taken out of use."""
+        now = time.monotonic()
+        self.series.setdefault(series_id, SeriesArrivals(series_id, now)).touch(now)
+        self.series[series_id].instances.clear()
+        self._grew({series_id}, why)
+
+    def touched(self, identifiers: Sequence[str], why: str) -> None:
+        """Series or instances, by Orthanc's identifiers, are not what they were."""
+        changed = set(identifiers)
+        touched = [s.series_id for s in self.series.values() if s.series_id in changed or changed & s.instances.keys()]
+        for series_id in {*touched, *(one for one in changed if self._records.jobs.of_subject(one, WITH_RESULTS))}:
+            self.changed(series_id, why)
+
+    def force(self, series_id: str) -> None:
+        """Decide a series again, and run known input once more."""
+        self._records.pending.force(series_id, time.time())
+        known = self.series.setdefault(series_id, SeriesArrivals(series_id, time.monotonic()))
+        known.pending = known.forced = True
+
+    def corroborate(self, series_id: str, said: Corroboration) -> None:
+        """Somebody who knows says how many instances a series has; that holds until another one comes."""
+        known = self.series.get(series_id)
+        if known is not None and not known.pending:
+            known.corroborations.append(said)
+
+    def committed(self, calling_aet: str) -> None:
+        """A sender asked for storage commitment: it is done with what it sent so far."""
+        for known in self.series.values():
+            if calling_aet and known.calling_aet == calling_aet:
+                known.committed = True
+
+    def decide_settled(self) -> bool:
+        """Decide the series that have come to rest; whether there were any."""
+        now = time.monotonic()
+        looked = False
+        for known in [one for one in self.series.values() if one.pending and now >= one.not_before]:
+            wait_s = settle_time_s(known.gaps_s, known.recalls, self._patience, has_hole=known.has_hole)
+            if now - known.last >= wait_s or known.forced:
+                looked = True
+                if not self._try(known):
+                    break
+        return looked
+
+    def forget(self) -> None:
+        """Drop from disk and memory what has been at rest for long and has no job to come."""
+        now = time.monotonic()
+        busy = {series for job in self._records.jobs.in_states(ACTIVE) for series in job.spec.series_ids}
+        resting = [one for one in self.series.values() if not one.pending and one.series_id not in busy]
+        for number, one in enumerate(sorted(resting, key=lambda one: one.last, reverse=True)):
+            if one.is_staged and now - one.last > STAGE_S:
+                self._stager.drop(one.series_id)
+                one.is_staged = False
+            if number >= KEPT_SERIES or now - one.last > FORGET_S:
+                del self.series[one.series_id]
+
+    def next_look_s(self) -> float | None:
+        """How long nothing has to be decided; None where nothing waits."""
+        now = time.monotonic()
+        waits = [
+            max(
+                known.not_before,
+                known.last + settle_time_s(known.gaps_s, known.recalls, self._patience, has_hole=known.has_hole),
+            )
+            - now
+            for known in self.series.values()
+            if known.pending
+        ]
+        return max(0.0, min(waits)) if waits else None
+
+    def _grew(self, series_ids: set[str], why: str) -> None:
+        if not series_ids:
+            return
+        self._records.pending.grew(series_ids, time.time())
+        for series_id in series_ids:
+            known = self.series[series_id]
+            for subject in filter(None, (series_id, known.study_id)):
+                known.recalls += self._recall(subject, why)
+
+    def _recall(self, subject: str, why: str) -> int:
+        """Call back what is not published; the number of jobs that had begun."""
+        begun = 0
+        for job in self._records.jobs.of_subject(subject, UNPUBLISHED):
+            if self._records.jobs.move(job.id, JobState.RECALLED, why, only_from=UNPUBLISHED):
+                _log.info("job %s: called back, %s", job.id, why)
+                begun += job.state is not JobState.QUEUED
+        return begun
+
+    def _try(self, known: SeriesArrivals) -> bool:
+        """Decide a series; False if Orthanc does not answer, who follows the change log has said so."""
+        try:
+            self._decide(known)
+        except OrthancUnreachable:
+            return False
+        except Exception as error:  # noqa: BLE001 - the intake's loop: one series must never end it for all others
+            _log.error("series %s could not be decided, trying again in %g s: %s", known.series_id, RETRY_S, error)
+            known.not_before = time.monotonic() + RETRY_S
+        return True
+
+    def _decide(self, known: SeriesArrivals) -> None:
+        source = self._reader.series(known.series_id)
+        if source is not None:
+            source = source.without(self._records.rejections.among([i.sop_instance_uid for i in source.instances]))
+            known.study_id = source.study_id
+        if source is None or not source.instances:
+            self._gone(known)
+            return
+        if self._should_wait(known, source):
+            return
+        calling, called = self._sender(known, source)
+        found = self._decider.know(source, calling, called)
+        self._take_rejections(found)
+        decided = [(d, s, found) for d, s in self._decider.decide_series(found)]
+        decided += self._decide_study(known, found)
+        if any(s is not None and self._is_publishing(s) for _, s, _ in decided):
+            known.not_before = time.monotonic() + PUBLISHING_WAIT_S
+            return
+        jobs = [
+            record_of(d, f, None if s is None else self._add(s, d, source, calling, forced=known.forced))
+            for d, s, f in decided
+        ]
+        self._records.decisions.add(jobs)
+        self._records.pending.settled(known.series_id)
+        known.pending = known.forced = False
+        matched = ", ".join(record.app for record in jobs if record.matched) or "no rule matches"
+        _log.info(
+            "series %s at rest with %d instances: %s", found.facts.series_instance_uid, found.facts.instances, matched
+        )
+        if any(record.job_id for record in jobs):
+            self._on_jobs(found, calling)
+
+    def _should_wait(self, known: SeriesArrivals, source: SourceSeries) -> bool:
+        """Whether a first look showed that something is missing in the middle."""
+        looked, known.looked = known.looked, len(source.instances)
+        if known.has_hole or looked == len(source.instances) or known.forced:
+            return False
+        known.has_hole = has_hole(instance.number for instance in source.instances)
+        return known.has_hole
+
+    def _gone(self, known: SeriesArrivals) -> None:
+        """Nothing of a series is left: call back what is not published, withdraw what is."""
+        why = "the source series is no longer in Orthanc, or was taken out of use"
+        self._recall(known.series_id, why)
+        for job in self._records.jobs.of_subject(known.series_id, {JobState.DONE}):
+            self._on_withdrawn(job.id, why)
+        self._records.pending.settled(known.series_id)
+        known.pending = known.forced = False
+
+    def _sender(self, known: SeriesArrivals, source: SourceSeries) -> tuple[str, str]:
+        """Calling and called AE title of the first instance that has them."""
+        for event in known.instances.values():
+            if event.calling_aet:
+                return event.calling_aet, event.called_aet
+        metadata = self._reader.client.instance_metadata(source.instances[0].id)
+        return metadata.remote_aet, metadata.called_aet
+
+    def _take_rejections(self, found: Known) -> None:
+        """A rejection note of somebody else: what it names is no input any more."""
+        if found.facts.own_result:
+            return
+        for header in found.headers:
+            note = rejected_by(header)
+            if note is None:
+                continue
+            self._records.rejections.add(note.sop_instance_uids, str(header.SOPInstanceUID), note.title)
+            for series_id in self._series_with(note.sop_instance_uids):
+                self.changed(series_id, f"a rejection note took instances out of use ({note.title})")
+
+    def _series_with(self, sop_instance_uids: Iterable[str]) -> set[str]:
+        client = self._reader.client
+        found = (one for uid in sop_instance_uids for one in client.lookup(uid) if one.type == "Instance")
+        return {client.instance(one.id).series_id for one in found}
+
+    def _decide_study(self, known: SeriesArrivals, found: Known) -> list[tuple[Decision, JobSpec | None, Known]]:
+        """What study rules say, once every series of the study has come to rest."""
+        rules = self._decider.study_rules
+        if not rules:
+            return []
+        try:
+            series_ids = self._reader.client.study(known.study_id).series_ids
+        except NotFound:
+            return []
+        others = [series_id for series_id in series_ids if series_id != known.series_id]
+        if any(one in self.series and self.series[one].pending for one in others):
+            return []  # whichever comes to rest last decides
+        everything = [found, *self._known(others)]
+        return [(*self._decider.decide_study(rule, known.study_id, everything), found) for rule in rules]
+
+    def _known(self, series_ids: Sequence[str]) -> list[Known]:
+        found = []
+        for series_id in series_ids:
+            source = self._reader.series(series_id)
+            if source is not None:
+                arrivals = self.series.get(series_id) or SeriesArrivals(series_id, 0.0)
+                found.append(self._decider.know(source, *self._sender(arrivals, source)))
+        return found
+
+    def _is_publishing(self, spec: JobSpec) -> bool:
+        return bool(self._records.jobs.of_subject(spec.subject, {JobState.PUBLISHING}))
+
+    def _add(self, spec: JobSpec, decision: Decision, source: SourceSeries, calling_aet: str, *, forced: bool) -> str:
+        """Make the job, unless it is known; what it replaces goes with it."""
+        jobs = self._records.jobs
+        spec = self._attempt(spec, source, forced=forced)
+        earlier = jobs.of_rule(spec.rule, spec.series_instance_uid, {JobState.DONE})
+        same = [job for job in earlier if job.subject == spec.subject]
+        spec = spec.model_copy(
+            update={
+                "predecessor": same[-1].spec.identity if same else None,
+                "replaces": tuple(job.id for job in earlier),
+            }
+        )
+        self._recall_others(spec)
+        reason = f"rule {spec.rule}: {decision.decided_by}"
+        if jobs.add(spec.job_id, spec, PRIORITIES[decision.priority], calling_aet, reason):
+            for series_id in spec.series_ids:
+                self.series.setdefault(series_id, SeriesArrivals(series_id, time.monotonic(), pending=False))
+        else:
+            _log.info("job %s is known: the same input does not run twice", spec.job_id)
+            self._restore(spec.job_id)
+        return spec.job_id
+
+    def _restore(self, job_id: str) -> None:
+        """Bring back results that Orthanc lost, as a restored backup does: the same bytes, or made once more."""
+        job = self._records.jobs.get(job_id)
+        if job is None or job.state is not JobState.DONE:
+            return
+        lookup = self._reader.client.lookup
+        if all(lookup(one["sop_instance_uid"]) for one in job.stored):
+            return
+        self._records.jobs.move(
+            job_id, JobState.QUEUED, "its results are no longer in Orthanc; made again", only_from={JobState.DONE}
+        )
+
+    def _recall_others(self, spec: JobSpec) -> None:
+        """Call back unpublished jobs of the same rule on the same subject: they were about another input."""
+        for job in self._records.jobs.of_subject(spec.subject, UNPUBLISHED):
+            if job.spec.rule == spec.rule and job.id != spec.job_id:
+                why = "the rule now applies to another input"
+                self._records.jobs.move(job.id, JobState.RECALLED, why, only_from=UNPUBLISHED)
+
+    def _attempt(self, spec: JobSpec, source: SourceSeries, *, forced: bool) -> JobSpec:
+        """The first attempt that was not taken back; the next one where somebody asks for it."""
+        digests = self._digests(spec, source)
+        while (after := next_attempt(spec, digests, self._records.jobs.get(spec.job_id), forced=forced)) is not spec:
+            spec, forced = after, False
+        return spec
+
+    def _digests(self, spec: JobSpec, source: SourceSeries) -> list[tuple[str, str]]:
+        if spec.series_ids == (source.id,):
+            return source.digests
+        series = (self._reader.series(one) for one in spec.series_ids)
+        return [digest for one in series if one is not None for digest in one.digests]

@@ -1,0 +1,155 @@
+"""Source: a series as Orthanc has it now: its instances, their files, their headers."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from pydicom import dcmread
+
+from mapnode.errors import NodeError
+from mapnode.pacs.errors import NotFound
+from mapnode.pacs.orthanc_client import attachment_path
+from operators.core.errors import InputRefused
+from operators.core.header import PARSE_ERRORS
+from operators.core.reading import read_files
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+    from pathlib import Path
+
+    from pydicom import Dataset
+
+    from mapnode.pacs.events import InstanceEvent
+    from mapnode.pacs.orthanc_client import Instance, OrthancClient
+
+
+DIGESTS = 200_000
+"""Digests of files that are remembered."""
+
+
+@dataclass(frozen=True)
+class SourceInstance:
+    """One instance.
+
+    Attributes:
+        id: Orthanc's identifier.
+        sop_instance_uid: SOP Instance UID (0008,0018).
+        file_uuid: Of the file in Orthanc's storage area; another file is another content.
+        md5: Of the file.
+        number: Instance Number (0020,0013), where it has one.
+    """
+
+    id: str
+    sop_instance_uid: str
+    file_uuid: str
+    md5: str
+    number: int | None
+
+
+@dataclass(frozen=True)
+class SourceSeries:
+    """A series.
+
+    Attributes:
+        id: Orthanc's identifier.
+        study_id: Orthanc's identifier of its study.
+        instances: What it has, without what was taken out of use.
+    """
+
+    id: str
+    study_id: str
+    instances: tuple[SourceInstance, ...]
+
+    @property
+    def digests(self) -> list[tuple[str, str]]:
+        """SOP Instance UID and digest of each instance."""
+        return [(instance.sop_instance_uid, instance.md5) for instance in self.instances]
+
+    def without(self, sop_instance_uids: Collection[str]) -> SourceSeries:
+        """The series without some instances."""
+        kept = (i for i in self.instances if i.sop_instance_uid not in sop_instance_uids)
+        return replace(self, instances=tuple(kept))
+
+
+class SourceReader:
+    """Reads series from Orthanc: one question for all instances, files from its storage area."""
+
+    def __init__(self, client: OrthancClient, storage: Path) -> None:
+        """Bind it.
+
+        Args:
+            client: Orthanc.
+            storage: Its storage area; where this process cannot reach it, files come over REST.
+        """
+        self.client = client
+        self._storage = storage
+        self._digests: dict[str, str] = {}
+
+    def remember(self, event: InstanceEvent) -> None:
+        """Keep the digest that an event told of, so that Orthanc need not be asked for it."""
+        if event.file_uuid and event.md5:
+            if len(self._digests) >= DIGESTS:
+                self._digests.clear()
+            self._digests[event.file_uuid] = event.md5
+
+    def series(self, series_id: str) -> SourceSeries | None:
+        """A series as it is now; None where it is gone or empty.
+
+        Args:
+            series_id: Orthanc's identifier.
+        """
+        try:
+            study_id = self.client.series(series_id).study_id
+            found = tuple(self._instance(instance) for instance in self.client.series_instances(series_id))
+        except NotFound:
+            return None
+        return SourceSeries(series_id, study_id, found) if found else None
+
+    def headers(self, series: SourceSeries) -> list[Dataset]:
+        """The headers of all instances, in any order.
+
+        Raises:
+            NodeError: If one cannot be read.
+        """
+        paths = [self.path(instance) for instance in series.instances]
+        if all(path.is_file() for path in paths):
+            try:
+                found = read_files(paths, self._storage)
+            except InputRefused as error:
+                raise NodeError(f"series {series.id} cannot be read: no file of it is a DICOM instance") from error
+            headers = [instance.header for one in found.series for instance in one.instances]
+            if len(headers) == len(paths):
+                return headers
+        return [self._header(instance) for instance in series.instances]
+
+    def path(self, instance: SourceInstance) -> Path:
+        """Where Orthanc's storage area keeps the file."""
+        return self.file(instance.file_uuid)
+
+    def file(self, file_uuid: str) -> Path:
+        """Where Orthanc's storage area keeps a file, by its UUID."""
+        return attachment_path(file_uuid, self._storage)
+
+    def _header(self, instance: SourceInstance) -> Dataset:
+        """One header over REST.
+
+        Raises:
+            NodeError: If it cannot be read.
+        """
+        try:
+            return dcmread(io.BytesIO(self.client.instance_file(instance.id)), stop_before_pixels=True)
+        except PARSE_ERRORS as error:
+            raise NodeError(f"instance {instance.sop_instance_uid} cannot be read: {type(error).__name__}") from error
+
+    def _instance(self, instance: Instance) -> SourceInstance:
+        md5 = self._digests.get(instance.file_uuid) or self.client.attachment(instance.id).md5
+        number = instance.tags.get("InstanceNumber", "").strip()
+        return SourceInstance(
+            id=instance.id,
+            sop_instance_uid=instance.sop_instance_uid,
+            file_uuid=instance.file_uuid,
+            md5=md5,
+            number=int(number) if number.lstrip("+-").isdigit() else None,
+        )

@@ -1,0 +1,93 @@
+"""Failures: what becomes of a job when a step fails for good, by kind of error."""
+
+from __future__ import annotations
+
+import errno
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from mapnode.errors import NodeError
+from mapnode.jobs.inputs import SourceChanged
+from mapnode.jobs.work import AppChanged, Recalled, ResultConflict
+from mapnode.pacs.errors import OrthancUnreachable
+from mapnode.records import JobState
+from mapnode.runners.worker import RunCancelled, WorkerLost
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+MAX_TRIES = 3
+"""A defect may be one of the moment; after so many tries it is not."""
+BACKOFF_S = 30.0
+"""Before the second try; four times as long before each further one."""
+ORTHANC_PAUSE_S = 300.0
+DISK_PAUSE_S = 60.0
+
+
+@dataclass(frozen=True)
+class Ending:
+    """Where a job goes.
+
+    Attributes:
+        state: Its next state.
+        reason: Why.
+        after_s: It is not started again before that.
+    """
+
+    state: JobState
+    reason: str
+    after_s: float = 0.0
+
+
+def ending_of(error: BaseException, state: JobState, tries: int) -> Ending | None:
+    """What an error means for a job.
+
+    Args:
+        error: What its step raised; of one that was tried again and again, the last error counts.
+        state: Where the job was: RUNNING or PUBLISHING.
+        tries: How often it was started.
+
+    Returns:
+        Where it goes; None where it went somewhere else already, because somebody called it back.
+    """
+    cause = last_cause(error)
+    if isinstance(cause, Recalled | RunCancelled):
+        return None
+    if isinstance(cause, SourceChanged):
+        return Ending(JobState.RECALLED, str(cause))
+    if isinstance(cause, AppChanged):
+        return Ending(JobState.RECALLED, str(cause))
+    again = JobState.QUEUED if state is JobState.RUNNING else JobState.WAITING
+    if isinstance(cause, OrthancUnreachable):
+        return Ending(again, f"{cause}; tried again later", ORTHANC_PAUSE_S)
+    if _is_full(cause):
+        return Ending(again, "the disk is full; tried again when there is room", DISK_PAUSE_S)
+    if isinstance(cause, WorkerLost):
+        return Ending(JobState.QUARANTINED, f"the input ends every worker: {cause}")
+    if isinstance(cause, ResultConflict):
+        return Ending(JobState.QUARANTINED, str(cause))
+    reason = str(cause) if is_ours(cause) else f"a defect: {type(cause).__name__}"
+    if tries < MAX_TRIES:
+        return Ending(again, f"{reason}; try {tries + 1} of {MAX_TRIES} follows", BACKOFF_S * 4 ** max(tries - 1, 0))
+    return Ending(JobState.FAILED, reason)
+
+
+def last_cause(error: BaseException) -> BaseException:
+    """The error itself; of a step that was tried again and again, its last one."""
+    tries = getattr(error, "errors", None)  # DBOS keeps them, in a class that it does not export
+    return tries[-1] if tries else error
+
+
+def is_ours(error: BaseException) -> bool:
+    """Whether an error's words are our own: foreign ones may quote a patient's name."""
+    return isinstance(last_cause(error), NodeError)
+
+
+def _is_full(error: BaseException) -> bool:
+    return any(isinstance(one, OSError) and one.errno in {errno.ENOSPC, errno.EDQUOT} for one in _chain(error))
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__

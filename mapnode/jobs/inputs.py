@@ -1,0 +1,66 @@
+"""Inputs: the instances of a job, as Orthanc has them now, and their place in the job's folder."""
+
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING
+
+from mapnode.errors import NodeError
+from mapnode.jobs.spec import input_identity
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from mapnode.intake.source import SourceReader, SourceSeries
+    from mapnode.jobs.spec import JobSpec
+    from mapnode.records import Records
+
+
+class SourceChanged(NodeError):
+    """The source is not what the job was made for: nothing of it may be stored."""
+
+
+def current_input(reader: SourceReader, records: Records, spec: JobSpec) -> list[SourceSeries]:
+    """The series of a job as Orthanc has them now, proven to be those that it was made for.
+
+    Args:
+        reader: Reads series.
+        records: What was taken out of use.
+        spec: The job.
+
+    Returns:
+        The series, without instances that are out of use.
+
+    Raises:
+        SourceChanged: If an instance was added, deleted, replaced or rejected since.
+    """
+    found = []
+    for series_id in spec.series_ids:
+        series = reader.series(series_id)
+        if series is None:
+            raise SourceChanged("the source series is no longer in Orthanc")
+        found.append(series.without(records.rejections.among([i.sop_instance_uid for i in series.instances])))
+    digests = [digest for series in found for digest in series.digests]
+    identity = input_identity(spec.app, spec.app_version, spec.parameters, spec.objects, digests, attempt=spec.attempt)
+    if identity != spec.identity:
+        raise SourceChanged("the source is not what it was when the job was made")
+    return found
+
+
+def place_input(reader: SourceReader, series: list[SourceSeries], folder: Path) -> int:
+    """Put all instances into a folder: hard links into Orthanc's storage, else copies over REST.
+
+    Returns:
+        How many are links.
+    """
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    linked = 0
+    for instance in (instance for one in series for instance in one.instances):
+        target = folder / f"{instance.sop_instance_uid}.dcm"
+        try:
+            target.hardlink_to(reader.path(instance))
+            linked += 1
+        except OSError:
+            target.write_bytes(reader.client.instance_file(instance.id))
+    return linked

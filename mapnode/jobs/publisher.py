@@ -1,0 +1,110 @@
+"""Publisher: when the results of a job go out: when its source is known to be complete, or nothing came for a while."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import TYPE_CHECKING
+
+from mapnode.intake.completeness import Corroboration, Verdict, may_publish
+from mapnode.records import JobState
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from mapnode.intake.arrivals import SeriesArrivals
+    from mapnode.intake.completeness import Patience
+    from mapnode.records import JobRecord, Records
+
+AT_ONCE = 4
+"""Jobs that are on their way out at the same time."""
+
+_log = logging.getLogger(__name__)
+
+
+class Publisher:
+    """Looks at the jobs that wait, and lets go out what may."""
+
+    def __init__(
+        self,
+        records: Records,
+        series: Mapping[str, SeriesArrivals],
+        patience: Patience,
+        study_quiet_s: Callable[[str], float | None],
+        publish: Callable[[JobRecord, int], None],
+    ) -> None:
+        """Bind it to a node.
+
+        Args:
+            records: The jobs.
+            series: What is known of arrivals, by Orthanc's identifier.
+            patience: How long to wait for what.
+            study_quiet_s: Silence that a rule asks of a whole study; None for rules about series.
+            publish: Begins to publish a job, for the how manieth time.
+        """
+        self._records = records
+        self._series = series
+        self._patience = patience
+        self._study_quiet_s = study_quiet_s
+        self._publish = publish
+        self._said: dict[str, str] = {}
+
+    def tick(self) -> int:
+        """Let go out what may; how many jobs that were."""
+        waiting = self._records.jobs.in_states({JobState.WAITING})
+        self._said = {job.id: self._said[job.id] for job in waiting if job.id in self._said}
+        free = AT_ONCE - self._records.jobs.counts().get(JobState.PUBLISHING, 0) if waiting else 0
+        released = 0
+        for job in waiting:
+            if released >= free:
+                break
+            if job.not_before > time.time():
+                continue
+            verdict = self._verdict(job)
+            if verdict.now:
+                released += self.release(job, verdict.reason)
+            elif self._said.get(job.id) != verdict.reason:
+                self._said[job.id] = verdict.reason
+                self._records.jobs.note(job.id, "wait", verdict.reason)
+        return released
+
+    def release(self, job: JobRecord, reason: str) -> bool:
+        """Let a job's results go out; False where it was called back meanwhile."""
+        only_from = {JobState.WAITING, JobState.SHADOW}
+        if not self._records.jobs.move(job.id, JobState.PUBLISHING, reason, only_from=only_from):
+            return False
+        self._publish(job, self.times_published(job.id))
+        _log.info("job %s: its results go out, %s", job.id, reason)
+        return True
+
+    def times_published(self, job: str) -> int:
+        """How often a job's results began to go out."""
+        history = self._records.jobs.history([job]).get(job, [])
+        return sum(line.event == JobState.PUBLISHING for line in history)
+
+    def _verdict(self, job: JobRecord) -> Verdict:
+        """Whether all series of a job are complete, as far as anybody can know."""
+        study_quiet_s = self._study_quiet_s(job.spec.rule)
+        if study_quiet_s is not None:
+            return self._study_verdict(job, study_quiet_s)
+        verdicts = [self._series_verdict(self._series[one]) for one in job.spec.series_ids if one in self._series]
+        late = [verdict for verdict in verdicts if not verdict.now]
+        return (late or verdicts or [Verdict(now=True, reason="nothing is known to come")])[0]
+
+    def _series_verdict(self, series: SeriesArrivals) -> Verdict:
+        if series.pending:
+            return Verdict(now=False, reason="the series changed and is looked at again")
+        said = list(series.corroborations)
+        if series.committed:
+            said.append(Corroboration(series.looked, "its sender asked for storage commitment: the series"))
+        return may_publish(series.looked, time.monotonic() - series.last, said, self._patience)
+
+    def _study_verdict(self, job: JobRecord, quiet_s: float) -> Verdict:
+        """A study has no end of its own: nothing may have come for it for so long."""
+        of_study = [s for s in self._series.values() if s.study_id in {job.subject, ""}]
+        if any(series.pending for series in of_study):
+            return Verdict(now=False, reason="a series of the study, or one of which nobody knows yet, is arriving")
+        quiet = time.monotonic() - max((s.last for s in of_study), default=0.0)
+        if quiet >= quiet_s:
+            return Verdict(now=True, reason=f"nothing came for the study for {quiet_s:g} s")
+        return Verdict(now=False, reason=f"waits until nothing came for the study for {quiet_s:g} s")

@@ -1,0 +1,252 @@
+"""Jobs: what became of every job and why. The state changes here and nowhere else, each change with its reason."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import func, select, update
+
+from mapnode.database import upsert
+from mapnode.jobs.spec import JobSpec
+from mapnode.records.job_states import ACTIVE, JobState
+from mapnode.records.tables import HISTORY, JOBS, RESULTS
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Sequence
+
+    from sqlalchemy import Connection, Engine, Row, Select
+
+PAGE = 500
+"""Jobs that a list has where nobody says otherwise."""
+DETAIL_LENGTH = 2000
+
+
+@dataclass(frozen=True)
+class JobRecord:
+    """A job.
+
+    Attributes:
+        seq: In the order of creation.
+        id: Its identifier.
+        state: Where it is.
+        reason: Why it is there.
+        priority: 1 stat, 2 routine, 3 research.
+        source: AE title that the study came from; empty where nobody knows.
+        subject: Orthanc's identifier of the series or study that it is about.
+        created_at: Seconds since the epoch.
+        not_before: It is not started before this, seconds since the epoch.
+        tries: How often it was started.
+        spec: What it is about.
+        stored: Its results in Orthanc: path, Orthanc's identifier, SOP Instance UID, answer.
+        progress: What its app last said.
+    """
+
+    seq: int
+    id: str
+    state: JobState
+    reason: str
+    priority: int
+    source: str
+    subject: str
+    created_at: float
+    not_before: float
+    tries: int
+    spec: JobSpec
+    stored: list[dict[str, str]]
+    progress: str
+
+
+@dataclass(frozen=True)
+class HistoryRecord:
+    """One line of a job's history.
+
+    Attributes:
+        job_id: The job.
+        at: When it began, seconds since the epoch.
+        event: A step's name, or a state.
+        seconds: How long a step took; None for what has no length.
+        detail: Why, or what came of it.
+    """
+
+    job_id: str
+    at: float
+    event: str
+    seconds: float | None
+    detail: str
+
+
+class Jobs:
+    """All jobs."""
+
+    def __init__(self, engine: Engine) -> None:
+        """Bind it to a database."""
+        self._engine = engine
+
+    def add(self, job: str, spec: JobSpec, priority: int, source: str, reason: str, not_before: float = 0.0) -> bool:
+        """Take a job; one that is known already is not taken twice.
+
+        Returns:
+            Whether it is new.
+        """
+        now = time.time()
+        row = {
+            "id": job,
+            "state": JobState.QUEUED,
+            "reason": reason,
+            "app": spec.app,
+            "rule": spec.rule,
+            "priority": priority,
+            "source": source,
+            "subject": spec.subject,
+            "study_instance_uid": spec.study_instance_uid,
+            "series_instance_uid": spec.series_instance_uid,
+            "created_at": now,
+            "not_before": not_before,
+            "spec": spec.model_dump_json(),
+        }
+        with self._engine.begin() as connection:
+            known = connection.execute(select(JOBS.c.seq).where(JOBS.c.id == job)).first()
+            if known is not None:
+                return False
+            connection.execute(JOBS.insert().values(**row))
+            _note(connection, job, JobState.QUEUED, None, reason, now)
+        return True
+
+    def move(
+        self, job: str, state: JobState, reason: str = "", *, only_from: Collection[JobState] = (), **more: float
+    ) -> bool:
+        """Put a job into a state, with the reason.
+
+        Args:
+            job: The job.
+            state: The new state.
+            reason: Why.
+            only_from: States that it may come from; any where none is named.
+            more: Other columns that change with it.
+
+        Returns:
+            False if it was in another state than it may come from.
+        """
+        statement = update(JOBS).where(JOBS.c.id == job)
+        if only_from:
+            statement = statement.where(JOBS.c.state.in_(list(only_from)))
+        with self._engine.begin() as connection:
+            changed = connection.execute(statement.values(state=state, reason=reason, **more)).rowcount
+            if changed:
+                _note(connection, job, state, None, reason, time.time())
+        return bool(changed)
+
+    def note(
+        self, job: str, event: str, detail: str = "", *, at: float | None = None, seconds: float | None = None
+    ) -> None:
+        """Add a line to a job's history."""
+        with self._engine.begin() as connection:
+            _note(connection, job, event, seconds, detail, time.time() if at is None else at)
+
+    def progress(self, job: str, text: str) -> None:
+        """Keep what a job's app last said."""
+        with self._engine.begin() as connection:
+            connection.execute(update(JOBS).where(JOBS.c.id == job).values(progress=text))
+
+    def stored(self, job: str, stored: Sequence[dict[str, str]]) -> None:
+        """Keep where a job's results are in Orthanc."""
+        with self._engine.begin() as connection:
+            connection.execute(update(JOBS).where(JOBS.c.id == job).values(stored=json.dumps(list(stored))))
+
+    def made(self, job: str, sop_instance_uids: Iterable[str]) -> None:
+        """Objects that a job made, kept before any of them leaves the node."""
+        with self._engine.begin() as connection:
+            for uid in sop_instance_uids:
+                upsert(connection, RESULTS, {"sop_instance_uid": uid, "job_id": job}, ("sop_instance_uid",))
+
+    def maker_of(self, sop_instance_uids: Collection[str]) -> JobRecord | None:
+        """The job that made any of these objects."""
+        query = select(JOBS).join(RESULTS, RESULTS.c.job_id == JOBS.c.id)
+        query = query.where(RESULTS.c.sop_instance_uid.in_(list(sop_instance_uids)[:PAGE])).limit(1)
+        return next(iter(self._read(query)), None)
+
+    def get(self, job: str) -> JobRecord | None:
+        """One job; None where there is none."""
+        return next(iter(self._read(select(JOBS).where(JOBS.c.id == job))), None)
+
+    def state(self, job: str) -> JobState | None:
+        """Where one job is."""
+        with self._engine.connect() as connection:
+            found = connection.execute(select(JOBS.c.state).where(JOBS.c.id == job)).scalar_one_or_none()
+        return None if found is None else JobState(found)
+
+    def named(self, beginning: str) -> list[JobRecord]:
+        """Jobs whose identifier begins so."""
+        return self._read(select(JOBS).where(JOBS.c.id.startswith(beginning, autoescape=True)).limit(2))
+
+    def of_subject(self, subject: str, states: Collection[JobState] = ACTIVE) -> list[JobRecord]:
+        """Jobs on a series or study, the oldest first."""
+        query = select(JOBS).where(JOBS.c.subject == subject, JOBS.c.state.in_(list(states)))
+        return self._read(query.order_by(JOBS.c.seq))
+
+    def of_rule(self, rule: str, uid: str, states: Collection[JobState]) -> list[JobRecord]:
+        """Jobs of a rule on a series, by its Series Instance UID, or on a study, the oldest first."""
+        query = select(JOBS).where(JOBS.c.rule == rule, JOBS.c.state.in_(list(states)))
+        query = query.where((JOBS.c.series_instance_uid == uid) | (JOBS.c.study_instance_uid == uid))
+        return self._read(query.order_by(JOBS.c.seq))
+
+    def in_states(self, states: Collection[JobState], limit: int = 100_000) -> list[JobRecord]:
+        """Jobs that are in one of these states, the oldest first."""
+        query = select(JOBS).where(JOBS.c.state.in_(list(states))).order_by(JOBS.c.seq).limit(limit)
+        return self._read(query)
+
+    def next_of_each_source(self, now: float, closed_apps: Collection[str]) -> list[JobRecord]:
+        """Of each priority and source the oldest job that may start, the most urgent first."""
+        ready = JOBS.c.state == JobState.QUEUED, JOBS.c.not_before <= now, JOBS.c.app.not_in(list(closed_apps))
+        heads = select(func.min(JOBS.c.seq)).where(*ready).group_by(JOBS.c.priority, JOBS.c.source)
+        return self._read(select(JOBS).where(JOBS.c.seq.in_(heads)).order_by(JOBS.c.priority, JOBS.c.seq))
+
+    def newest(self, limit: int = PAGE, offset: int = 0) -> list[JobRecord]:
+        """Jobs, the newest first."""
+        return self._read(select(JOBS).order_by(JOBS.c.seq.desc()).limit(limit).offset(offset))
+
+    def counts(self) -> dict[str, int]:
+        """Number of jobs by state."""
+        query = select(JOBS.c.state, func.count()).group_by(JOBS.c.state)
+        with self._engine.connect() as connection:
+            return {str(state): int(count) for state, count in connection.execute(query)}
+
+    def history(self, jobs: Sequence[str]) -> dict[str, list[HistoryRecord]]:
+        """The history of jobs, the oldest line first."""
+        found: dict[str, list[HistoryRecord]] = defaultdict(list)
+        query = select(HISTORY).where(HISTORY.c.job_id.in_(list(jobs))).order_by(HISTORY.c.id)
+        with self._engine.connect() as connection:
+            for row in connection.execute(query):
+                found[row.job_id].append(HistoryRecord(row.job_id, row.at, row.event, row.seconds, row.detail))
+        return found
+
+    def _read(self, query: Select[Any]) -> list[JobRecord]:
+        with self._engine.connect() as connection:
+            return [_record(row) for row in connection.execute(query)]
+
+
+def _note(connection: Connection, job: str, event: str, seconds: float | None, detail: str, at: float) -> None:
+    row = {"job_id": job, "at": at, "event": event, "seconds": seconds, "detail": detail[:DETAIL_LENGTH]}
+    connection.execute(HISTORY.insert().values(**row))
+
+
+def _record(row: Row[Any]) -> JobRecord:
+    return JobRecord(
+        seq=row.seq,
+        id=row.id,
+        state=JobState(row.state),
+        reason=row.reason,
+        priority=row.priority,
+        source=row.source,
+        subject=row.subject,
+        created_at=row.created_at,
+        not_before=row.not_before,
+        tries=row.tries,
+        spec=JobSpec.model_validate_json(row.spec),
+        stored=json.loads(row.stored),
+        progress=row.progress,
+    )

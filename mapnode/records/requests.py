@@ -1,0 +1,75 @@
+"""Requests: what commands ask of the node; they wait in the database while no node runs."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import delete, func, select
+
+from mapnode.records.tables import REQUESTS
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+
+class RequestKind(StrEnum):
+    """What can be asked for."""
+
+    RERUN = "rerun"
+    RETRY = "retry"
+    CANCEL = "cancel"
+    RELEASE = "release"
+
+
+@dataclass(frozen=True)
+class Request:
+    """One request.
+
+    Attributes:
+        id: In the order of asking.
+        kind: What is asked for.
+        argument: Of what: a job, or a study or series with `app`.
+    """
+
+    id: int
+    kind: RequestKind
+    argument: dict[str, Any]
+
+
+class Requests:
+    """The requests that wait."""
+
+    def __init__(self, engine: Engine) -> None:
+        """Bind it to a database."""
+        self._engine = engine
+
+    def add(self, kind: RequestKind, **argument: Any) -> int:  # noqa: ANN401 - whatever JSON can say
+        """Ask for something.
+
+        Returns:
+            The request's number.
+        """
+        row = {"at": time.time(), "kind": kind, "argument": json.dumps(argument)}
+        with self._engine.begin() as connection:
+            return int(connection.execute(REQUESTS.insert().values(**row).returning(REQUESTS.c.id)).scalar_one())
+
+    def all(self) -> list[Request]:
+        """The requests, the oldest first."""
+        with self._engine.connect() as connection:
+            rows = connection.execute(select(REQUESTS).order_by(REQUESTS.c.id))
+            return [Request(row.id, RequestKind(row.kind), json.loads(row.argument)) for row in rows]
+
+    def done(self, request: int) -> None:
+        """A request was taken care of."""
+        with self._engine.begin() as connection:
+            connection.execute(delete(REQUESTS).where(REQUESTS.c.id == request))
+
+    def waits(self, request: int) -> bool:
+        """Whether a request was not yet taken care of."""
+        with self._engine.connect() as connection:
+            query = select(func.count()).select_from(REQUESTS).where(REQUESTS.c.id == request)
+            return bool(connection.execute(query).scalar_one())

@@ -1,0 +1,217 @@
+"""Comparer: compares what came again under a known SOP Instance UID with what is stored.
+
+Images with other pixels, or of a patient whose identity was corrected, replace what is stored: who sends them again
+means it. What has no pixels stays as it is, and so does what mapnode itself made: a PACS changes reports on their way.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections import OrderedDict, deque
+from typing import Any, NamedTuple
+
+from mapnode_plugin.outbox import Outbox
+from mapnode_plugin.replacer import Replacer
+
+QUEUE_BYTES = 64 * 1024 * 1024
+"""Instances that came again and wait to be compared."""
+FRESH_S = 2
+"""A reception date so near to now is taken for now: it is written to the second."""
+IDENTITY = ("PatientName", "PatientBirthDate", "PatientSex", "AccessionNumber", "StudyID")
+"""What corrections of a study change; Patient ID is part of Orthanc's identifiers."""
+OWN_MANUFACTURER = "mapnode"
+STOP_S = 3.0
+"""How long the end of the thread is waited for."""
+
+
+class Arrival(NamedTuple):
+    """An instance that came again, as it was received."""
+
+    instance_id: str
+    data: bytes
+    calling_aet: str
+    origin: str
+    at: float
+
+
+class Comparer(threading.Thread):
+    """Compares what came again with what is stored.
+
+    Args:
+        api: Orthanc's module.
+        outbox: Takes conflicts.
+        replacer: Replaces what is stored.
+        limit_bytes: Instances that wait at most, together.
+    """
+
+    def __init__(
+        self,
+        api: Any,  # noqa: ANN401 - Orthanc's module is untyped
+        outbox: Outbox,
+        replacer: Replacer,
+        limit_bytes: int = QUEUE_BYTES,
+    ) -> None:
+        super().__init__(name="mapnode comparer", daemon=True)
+        self._api = api
+        self._outbox = outbox
+        self._replacer = replacer
+        self._limit_bytes = limit_bytes
+        self._filled = threading.Condition()
+        self._arrivals: deque[Arrival] = deque()
+        self._bytes = 0
+        self._stopping = False
+
+    def has_room(self, size: int) -> bool:
+        """Whether an instance of that size may wait here; one that is larger than everything may, alone."""
+        return self._bytes == 0 or self._bytes + size <= self._limit_bytes
+
+    def add(self, arrival: Arrival) -> None:
+        """Have an instance compared."""
+        with self._filled:
+            self._arrivals.append(arrival)
+            self._bytes += len(arrival.data)
+            self._filled.notify()
+
+    def run(self) -> None:
+        """Compare until told to stop; what was interrupted by a kill is done first."""
+        self._replacer.finish()
+        while True:
+            with self._filled:
+                self._filled.wait_for(lambda: self._arrivals or self._stopping)
+                if self._stopping:
+                    return
+                arrival = self._arrivals.popleft()
+            self.compare(arrival)
+            with self._filled:
+                self._bytes -= len(arrival.data)
+
+    def compare(self, arrival: Arrival) -> None:
+        """Compare one instance, and report and replace it when it is another one."""
+        try:
+            stored = self._api.GetDicomForInstance(arrival.instance_id)
+            tags = _tags(self._api, stored)
+            is_same = same_content(self._api, arrival.data, stored)
+            if is_same and same_identity(tags, _tags(self._api, arrival.data)):
+                return
+            is_replaced = may_replace(self._api, tags, stored)
+            if is_replaced:
+                self._replacer.replace(arrival.instance_id, arrival.data)
+            elif is_same:
+                return
+            uid = tags["SOPInstanceUID"]
+        except Exception as error:  # noqa: BLE001 - Orthanc's module raises its own kind; the thread has to live
+            self._outbox.add_unchecked()
+            self._api.LogWarning(f"mapnode: instance {arrival.instance_id} came again and was not compared ({error})")
+            return
+        self._outbox.add({
+            "kind": "conflict",
+            "id": arrival.instance_id,
+            "at": arrival.at,
+            "sop_instance_uid": uid,
+            "calling_aet": arrival.calling_aet,
+            "origin": arrival.origin,
+        })
+        self._api.LogWarning(
+            f"mapnode: SOP Instance UID {uid} came again with other content from "
+            f"{arrival.calling_aet or arrival.origin}; the stored instance {arrival.instance_id} "
+            f"{'is replaced' if is_replaced else 'stays as it is'}"
+        )
+
+    def stop(self) -> None:
+        """End the thread."""
+        with self._filled:
+            self._stopping = True
+            self._filled.notify()
+        self.join(STOP_S)
+
+
+def same_content(api: Any, received: bytes, stored: bytes) -> bool:  # noqa: ANN401 - Orthanc's module is untyped
+    """Whether two DICOM files under one SOP Instance UID mean the same.
+
+    Images are the same when their pixels are, whatever their headers say: a PACS corrects headers. What has no pixels
+    is the same when all its data elements are; the File Meta Information, which each sender writes anew, is no part.
+    """
+    if received == stored:
+        return True
+    ours, theirs = api.CreateDicomInstance(received), api.CreateDicomInstance(stored)
+    if _has_pixels(ours) != _has_pixels(theirs):
+        return False
+    if not _has_pixels(ours):
+        return _elements(api, ours) == _elements(api, theirs)
+    frames = ours.GetInstanceFramesCount()
+    if frames != theirs.GetInstanceFramesCount():
+        return False
+    if ours.GetInstanceTransferSyntaxUid() == theirs.GetInstanceTransferSyntaxUid() and all(
+        ours.GetInstanceRawFrame(index) == theirs.GetInstanceRawFrame(index) for index in range(frames)
+    ):
+        return True
+    # Another transfer syntax, or another encoder: what the pixels say counts.
+    return all(_decoded(ours, index) == _decoded(theirs, index) for index in range(frames))
+
+
+def same_identity(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    """Whether two headers name the same patient and request, in the same way."""
+    return all(str(one.get(name) or "").strip() == str(other.get(name) or "").strip() for name in IDENTITY)
+
+
+def may_replace(api: Any, tags: dict[str, Any], stored: bytes) -> bool:  # noqa: ANN401
+    """Whether what is stored may be replaced: it is an image, and none that mapnode made."""
+    return _has_pixels(api.CreateDicomInstance(stored)) and tags.get("Manufacturer") != OWN_MANUFACTURER
+
+
+def _tags(api: Any, data: bytes) -> dict[str, Any]:  # noqa: ANN401
+    found: dict[str, Any] = json.loads(api.CreateDicomInstance(data).GetInstanceSimplifiedJson())
+    return found
+
+
+def _has_pixels(instance: Any) -> bool:  # noqa: ANN401
+    return any(tag in json.loads(instance.GetInstanceJson()) for tag in ("7fe0,0010", "7FE0,0010"))
+
+
+def _elements(api: Any, instance: Any) -> str:  # noqa: ANN401
+    flags = api.DicomToJsonFlags
+    everything = (
+        flags.INCLUDE_BINARY | flags.INCLUDE_PRIVATE_TAGS | flags.INCLUDE_UNKNOWN_TAGS | flags.INCLUDE_PIXEL_DATA
+    )
+    text: str = instance.GetInstanceAdvancedJson(api.DicomToJsonFormat.FULL, everything, 0)
+    return text
+
+
+def _decoded(instance: Any, index: int) -> tuple[int, int, int, bytes]:  # noqa: ANN401
+    image = instance.GetInstanceDecodedFrame(index)
+    return image.GetImageWidth(), image.GetImageHeight(), image.GetImagePixelFormat(), image.GetImageBuffer()
+
+
+class ResendDetector:
+    """Tells what came again from what is new, without asking Orthanc's index.
+
+    An instance that came again carries the reception date of the first one. One that came again within moments is told
+    by memory, as the date is written to the second. A clock that was set makes a new instance look old at worst: it is
+    compared with itself then.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._recent: OrderedDict[str, float] = OrderedDict()
+
+    def came_again(self, instance_id: str, reception_date: str | None) -> bool:
+        """Whether an instance was stored before.
+
+        Args:
+            instance_id: Orthanc's identifier.
+            reception_date: Orthanc's metadata: UTC, 20250102T101500.
+
+        Returns:
+            False when it is surely new.
+        """
+        now = time.time()
+        fresh = {time.strftime("%Y%m%dT%H%M%S", time.gmtime(now - back)) for back in range(-1, FRESH_S + 1)}
+        with self._lock:
+            while self._recent and next(iter(self._recent.values())) < now - 2 * FRESH_S:
+                self._recent.popitem(last=False)
+            seen = instance_id in self._recent
+            self._recent[instance_id] = now
+            self._recent.move_to_end(instance_id)
+        return seen or reception_date not in fresh

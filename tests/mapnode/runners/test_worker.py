@@ -1,0 +1,476 @@
+"""A warm worker keeps a process for many runs, ends a cancelled one, and says so when it loses one."""
+
+import os
+import signal
+import sys
+import threading
+import time
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+from mapnode.app_catalogue import App, find_app
+from mapnode.phantom import TrunkPhantomParameters, build_trunk_phantom, write_ct_series
+from mapnode.runners import worker as worker_module
+from mapnode.runners.child import Child
+from mapnode.runners.process import run_app
+from mapnode.runners.worker import RunCancelled, WarmWorker, WorkerLost, WorkerState
+from operators.core.contract import Job, Status
+from operators.core.manifest import read_manifest
+from tests.node_under_test import wait_for
+
+MANIFEST = Path(__file__).parents[3] / "apps" / "ct_body_composition" / "app.yaml"
+ENOUGH_S = 30.0
+"""Longer than any run here takes; no test waits for it."""
+
+PREAMBLE = """
+import json, os, sys, time
+runs = 0
+def say(**record):
+    print(json.dumps(record), flush=True)
+def finish(exit_code=0):
+    say(exit_code=exit_code)
+def result(status="done", **more):
+    document = {"schema": "mapnode.result/1", "app": "toy", "version": "1.0.0", "status": status, **more}
+    with open(os.path.join(target, "result.json"), "w") as file:
+        json.dump(document, file)
+"""
+LOOP = """
+finish()
+for line in sys.stdin:
+    order = json.loads(line)
+    if "signal" in order:
+        finish()
+        continue
+    source, target = order["source"], order["target"]
+    runs += 1
+"""
+
+
+@pytest.fixture
+def folders(tmp_path):
+    source, target = tmp_path / "in", tmp_path / "out"
+    source.mkdir()
+    target.mkdir()
+    return source, target
+
+
+@pytest.fixture
+def toy(tmp_path, monkeypatch):
+    """Makes workers whose process is a few lines: what happens in a run, or all of it."""
+    made = []
+
+    def make(in_run: str = "result(); finish()", *, start: str = "", loop: str = LOOP) -> WarmWorker:
+        body = "".join(f"    {line}\n" for line in in_run.splitlines()) if loop else ""
+        script = tmp_path / f"worker{len(made)}.py"
+        script.write_text(PREAMBLE + start + loop + body)
+        monkeypatch.setattr(worker_module, "Child", lambda _: Child([sys.executable, str(script)]))
+        made.append(WarmWorker(App(tmp_path, read_manifest(MANIFEST))))
+        return made[-1]
+
+    yield make
+    for worker in made:
+        worker.stop()
+
+
+def is_gone(pid: int) -> bool:
+    """Whether a process ended, be it that nobody asked for its exit code yet."""
+    try:
+        return Path("/proc", str(pid), "stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except OSError:
+        return True
+
+
+def test_runs_share_one_process(toy, folders):
+    worker = toy("result(timings_s={'runs': runs}); finish()")
+
+    results = [worker.run(*folders, Job(), timeout_s=ENOUGH_S) for _ in range(3)]
+
+    assert [(r.status, r.timings_s["runs"]) for r in results] == [(Status.DONE, n) for n in (1, 2, 3)]
+    assert worker.runs == 3
+
+
+def test_nothing_starts_before_it_is_asked_for(toy):
+    assert toy().pid is None
+
+
+def test_a_warmed_up_worker_runs_in_the_process_that_was_started(toy, folders):
+    worker = toy()
+    worker.warm_up()
+    pid = worker.pid
+
+    worker.run(*folders, Job(), timeout_s=ENOUGH_S)
+
+    assert pid is not None
+    assert worker.pid == pid
+
+
+def test_the_order_reaches_the_worker(toy, folders):
+    worker = toy("result(identity=order['job']['identity'], clock=order['job']['clock']); finish()")
+    job = Job(identity="ab" * 32, clock=datetime(2025, 1, 2, 10, 15, 30), parameters={"p": 1})
+
+    result = worker.run(*folders, job, timeout_s=ENOUGH_S)
+
+    assert (result.identity, result.clock) == ("ab" * 32, "2025-01-02T10:15:30")
+
+
+def test_progress_lines_are_passed_on_and_other_lines_are_not(toy, folders):
+    worker = toy("print('hello'); say(operator='Load', fraction=0.5); result(); finish()")
+    seen = []
+
+    worker.run(*folders, Job(), timeout_s=ENOUGH_S, on_progress=seen.append)
+
+    assert [(p.operator, p.fraction) for p in seen] == [("Load", 0.5)]
+
+
+def test_a_crash_in_the_middle_is_a_lost_worker_and_the_next_run_has_a_new_process(toy, folders, tmp_path):
+    marker = tmp_path / "crashed"
+    worker = toy(
+        f"if not os.path.exists({str(marker)!r}):\n"
+        f"    open({str(marker)!r}, 'w').close(); sys.exit(7)\n"
+        "result(timings_s={'runs': runs}); finish()"
+    )
+    worker.warm_up()
+    first = worker.pid
+
+    with pytest.raises(WorkerLost, match="exit code 7"):
+        worker.run(*folders, Job(), timeout_s=ENOUGH_S)
+    lost = worker.pid
+    result = worker.run(*folders, Job(), timeout_s=ENOUGH_S)
+
+    assert (lost, is_gone(first)) == (None, True)
+    assert result.timings_s == {"runs": 1}
+    assert (worker.pid != first, worker.runs) == (True, 1)
+
+
+def test_death_by_signal_is_named(toy, folders):
+    with pytest.raises(WorkerLost, match="signal 9"):
+        toy("os.kill(os.getpid(), 9)").run(*folders, Job(), timeout_s=ENOUGH_S)
+
+
+def test_a_worker_that_died_between_two_runs_is_replaced_in_silence(toy, folders):
+    worker = toy("result(timings_s={'runs': runs}); finish()")
+    worker.run(*folders, Job(), timeout_s=ENOUGH_S)
+    assert worker._child is not None
+    worker._child.kill()
+    wait_for(lambda: worker.pid is None, ENOUGH_S, "the process to end")
+
+    result = worker.run(*folders, Job(), timeout_s=ENOUGH_S)
+
+    assert result.timings_s == {"runs": 1}
+
+
+def test_a_run_that_takes_too_long_is_killed_and_says_so(toy, folders):
+    worker = toy("time.sleep(60)")
+    worker.warm_up()
+    pid = worker.pid
+
+    with pytest.raises(WorkerLost, match=r"took longer than 0\.3 s and was killed"):
+        worker.run(*folders, Job(), timeout_s=0.3)
+
+    assert is_gone(pid)
+
+
+def test_a_start_that_takes_too_long_is_killed_and_says_so(toy, folders):
+    worker = toy(start="time.sleep(4); sys.exit(0)\n")
+    started = time.monotonic()
+
+    with pytest.raises(WorkerLost, match=r"took longer than 0\.3 s and was killed"):
+        worker.run(*folders, Job(), timeout_s=0.3)
+
+    assert time.monotonic() - started < 3
+
+
+def test_a_worker_that_does_not_start_says_its_last_words(toy):
+    worker = toy(start="sys.exit('no such model')\n")
+
+    with pytest.raises(WorkerLost, match="exit code 1; last words: no such model"):
+        worker.warm_up()
+
+    assert worker.pid is None
+
+
+def test_last_words_say_nothing_that_a_library_quotes(toy, folders):
+    worker = toy("""raise ValueError("Unable to convert 'Doe^Jane' to a date")""")
+
+    with pytest.raises(WorkerLost) as lost:
+        worker.run(*folders, Job(), timeout_s=ENOUGH_S)
+
+    assert "Unable to convert" in str(lost.value)
+    assert "Doe" not in str(lost.value)
+
+
+@pytest.mark.parametrize(
+    ("in_run", "words"),
+    [
+        ("result('done'); finish(3)", "ended with 3, but says done"),
+        ("result('refused'); finish(0)", "ended with 0, but says refused"),
+        ("finish(0)", "left no valid result.json"),
+        ("open(os.path.join(target, 'result.json'), 'w').close(); finish(0)", "left no valid result.json"),
+    ],
+)
+def test_a_result_and_an_exit_code_that_disagree_are_a_failure(toy, folders, in_run, words):
+    worker = toy(in_run)
+
+    result = worker.run(*folders, Job(), timeout_s=ENOUGH_S)
+
+    assert result.status is Status.FAILED
+    assert words in result.reasons[0].message
+    assert worker.pid is not None
+
+
+@pytest.mark.parametrize(("status", "code"), [("refused", 3), ("not_applicable", 4), ("failed", 1)])
+def test_a_run_that_ends_as_agreed_keeps_its_process(toy, folders, status, code):
+    worker = toy(f"result({status!r}); finish({code})")
+
+    results = [worker.run(*folders, Job(), timeout_s=ENOUGH_S) for _ in range(2)]
+
+    assert [r.status for r in results] == [Status(status)] * 2
+    assert worker.runs == 2
+
+
+def test_a_flood_on_both_channels_does_not_block_a_run(toy, folders):
+    worker = toy("for _ in range(20000): print('o' * 50); print('e' * 50, file=sys.stderr)\nresult(); finish()")
+
+    assert worker.run(*folders, Job(), timeout_s=ENOUGH_S).status is Status.DONE
+
+
+def test_runs_of_two_threads_come_one_after_another(toy, folders, tmp_path):
+    worker = toy(
+        f"log = open({str(tmp_path / 'log')!r}, 'a'); log.write('begin '); log.flush(); time.sleep(0.1)\n"
+        "log.write('end '); log.close(); result(); finish()"
+    )
+    threads = [
+        threading.Thread(target=worker.run, args=(*folders, Job()), kwargs={"timeout_s": ENOUGH_S}) for _ in range(2)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert (tmp_path / "log").read_text() == "begin end begin end "
+
+
+def test_stopping_ends_the_process_and_a_later_run_starts_another(toy, folders):
+    worker = toy()
+    worker.run(*folders, Job(), timeout_s=ENOUGH_S)
+    pid = worker.pid
+
+    worker.stop()
+    stopped = worker.pid
+    worker.run(*folders, Job(), timeout_s=ENOUGH_S)
+
+    assert (stopped, is_gone(pid)) == (None, True)
+    assert worker.pid not in {None, pid}
+
+
+def test_stopping_twice_or_before_a_start_is_harmless(toy):
+    worker = toy()
+    worker.stop()
+    worker.stop()
+
+    assert worker.pid is None
+
+
+def test_cancelled_run_ends_soon_and_its_process_goes_on(toy, folders):
+    worker = toy(
+        "if runs == 1:\n    say(operator='Load', fraction=0.1)\n    sys.stdin.readline(); finish(1)\n"
+        "else:\n    result(timings_s={'runs': runs}); finish()"
+    )
+    cancelled = threading.Event()
+
+    with pytest.raises(RunCancelled, match="was cancelled"):
+        worker.run(*folders, Job(), timeout_s=ENOUGH_S, on_progress=lambda _: cancelled.set(), cancelled=cancelled)
+    pid = worker.pid
+    result = worker.run(*folders, Job(), timeout_s=ENOUGH_S, cancelled=lambda: False)
+
+    assert result.timings_s == {"runs": 2}
+    assert worker.pid == pid
+
+
+def test_cancelled_run_that_does_not_look_up_is_killed_after_its_grace(toy, folders, monkeypatch):
+    monkeypatch.setattr(worker_module, "CANCEL_GRACE_S", 0.2)
+    worker = toy("say(operator='Load', fraction=0.1); time.sleep(60)")
+    seen = []
+    started = time.monotonic()
+
+    with pytest.raises(RunCancelled):
+        worker.run(*folders, Job(), timeout_s=ENOUGH_S, on_progress=seen.append, cancelled=lambda: bool(seen))
+
+    assert (worker.pid, worker.state) == (None, WorkerState.STOPPED)
+    assert time.monotonic() - started < 20
+
+
+def test_run_that_is_done_before_it_hears_of_its_end_is_cancelled_all_the_same(toy, folders):
+    worker = toy("say(operator='Load', fraction=0.1); result(); finish()")
+    seen = []
+
+    with pytest.raises(RunCancelled):
+        worker.run(*folders, Job(), timeout_s=ENOUGH_S, on_progress=seen.append, cancelled=lambda: bool(seen))
+
+
+def test_run_that_dies_while_it_is_cancelled_is_cancelled_not_lost(toy, folders):
+    worker = toy("say(operator='Load', fraction=0.1); sys.stdin.readline(); sys.exit(5)")
+    seen = []
+
+    with pytest.raises(RunCancelled):
+        worker.run(*folders, Job(), timeout_s=ENOUGH_S, on_progress=seen.append, cancelled=lambda: bool(seen))
+
+    assert worker.pid is None
+
+
+def test_run_that_is_cancelled_beforehand_starts_nothing(toy, folders):
+    worker = toy()
+    cancelled = threading.Event()
+    cancelled.set()
+
+    with pytest.raises(RunCancelled, match="before it began"):
+        worker.run(*folders, Job(), timeout_s=ENOUGH_S, cancelled=cancelled)
+
+    assert worker.pid is None
+
+
+def test_idle_process_that_does_not_answer_is_replaced_before_a_run(toy, folders, monkeypatch):
+    monkeypatch.setattr(worker_module, "PING_TIMEOUT_S", 0.3)
+    worker = toy("result(timings_s={'runs': runs}); finish()")
+    worker.run(*folders, Job(), timeout_s=ENOUGH_S)
+    hung = worker.pid
+    os.kill(hung, signal.SIGSTOP)
+
+    result = worker.run(*folders, Job(), timeout_s=ENOUGH_S)
+
+    assert result.timings_s == {"runs": 1}
+    assert is_gone(hung)
+
+
+def test_killed_worker_takes_the_processes_that_it_started_along(toy, folders, tmp_path):
+    pid_file = tmp_path / "grandchild"
+    worker = toy(
+        "import subprocess\nchild = subprocess.Popen(['sleep', '600'])\n"
+        f"open({str(pid_file)!r}, 'w').write(str(child.pid)); say(operator='Load', fraction=0.1); time.sleep(60)"
+    )
+
+    with pytest.raises(WorkerLost):
+        worker.run(*folders, Job(), timeout_s=1.0)
+
+    wait_for(lambda: is_gone(int(pid_file.read_text())), ENOUGH_S, "the grandchild to end")
+
+
+def test_worker_says_what_it_does(toy, folders):
+    worker = toy("say(operator='Load', fraction=0.1); result(); finish()")
+    states = [worker.state]
+
+    worker.run(*folders, Job(), timeout_s=ENOUGH_S, on_progress=lambda _: states.append(worker.state))
+    states.append(worker.state)
+    worker.stop()
+
+    assert [*states, worker.state] == [
+        WorkerState.STOPPED,
+        WorkerState.BUSY,
+        WorkerState.IDLE,
+        WorkerState.STOPPED,
+    ]
+
+
+def test_closed_worker_starts_nothing_any_more(toy, folders):
+    worker = toy()
+    worker.close()
+
+    with pytest.raises(WorkerLost):
+        worker.run(*folders, Job(), timeout_s=ENOUGH_S)
+
+    assert worker.pid is None
+
+
+@pytest.mark.slow
+def test_the_real_worker_writes_the_same_bytes_as_the_process_runner_each_time(tmp_path):
+    phantom = build_trunk_phantom(TrunkPhantomParameters(slices=12, spacing_mm=(5.0, 3.0, 3.0)))
+    write_ct_series(phantom.hu, phantom.affine_lps, tmp_path / "in", description="axial", uid_seed="warm")
+    app, job = find_app("ct_body_composition"), Job(clock=datetime(2025, 1, 2, 10, 15, 30))
+    assert run_app(app, tmp_path / "in", tmp_path / "alone", job=job).status is Status.DONE
+    worker = WarmWorker(app)
+    try:
+        for name in ("first", "second"):
+            (tmp_path / name).mkdir()
+            assert worker.run(tmp_path / "in", tmp_path / name, job, timeout_s=300).status is Status.DONE
+    finally:
+        worker.stop()
+
+    alone = {p.name: p.read_bytes() for p in (tmp_path / "alone").iterdir() if p.name != "result.json"}
+    assert set(alone) == {"seg.dcm", "sr.dcm", "key_image.png"}
+    for name in ("first", "second"):
+        files = {p.name: p.read_bytes() for p in (tmp_path / name).iterdir() if p.name != "result.json"}
+        assert files == alone
+
+
+@pytest.mark.slow
+def test_the_real_worker_refuses_and_goes_on(tmp_path):
+    (tmp_path / "in").mkdir()
+    worker = WarmWorker(find_app("ct_body_composition"))
+    try:
+        statuses = []
+        for name in ("first", "second"):
+            (tmp_path / name).mkdir()
+            result = worker.run(tmp_path / "in", tmp_path / name, Job(), timeout_s=300)
+            statuses.append((result.status, [path.name for path in (tmp_path / name).iterdir()], worker.runs))
+    finally:
+        worker.stop()
+
+    assert statuses == [(Status.REFUSED, ["result.json"], 1), (Status.REFUSED, ["result.json"], 2)]
+
+
+WAITING_APP = """
+import sys, time
+from pathlib import Path
+from operators.runtime.application import MapApplication, main
+from operators.runtime.step import Step
+
+PREPARED = []
+
+class Wait(Step):
+    @classmethod
+    def prepare(cls, model):
+        PREPARED.append(model)
+
+    def process(self):
+        folder = self.parameters
+        if (folder / "wait").exists():
+            while True:
+                self.report(0.5)
+                time.sleep(0.01)
+        raise RuntimeError(f"prepared {len(PREPARED)} times")
+
+class WaitingApp(MapApplication):
+    def compose(self):
+        self.connect(Wait(self, self.run_context.input_folder))
+"""
+
+
+@pytest.mark.slow
+def test_a_real_run_that_is_cancelled_ends_within_two_seconds_and_its_process_runs_on(tmp_path, folders):
+    app_folder = tmp_path / "waiting"
+    app_folder.mkdir()
+    (app_folder / "app.py").write_text(WAITING_APP)
+    worker = WarmWorker(App(app_folder, read_manifest(MANIFEST)))
+    (app_folder / "app.yaml").write_text(MANIFEST.read_text())
+    (folders[0] / "wait").touch()
+    cancelled, seen = threading.Event(), []
+
+    def on_progress(progress):
+        if not seen and progress.fraction > 0:
+            seen.append(time.monotonic())
+            cancelled.set()
+
+    try:
+        with pytest.raises(RunCancelled):
+            worker.run(*folders, Job(), timeout_s=300, on_progress=on_progress, cancelled=cancelled)
+        took_s, pid = time.monotonic() - seen[0], worker.pid
+        (folders[0] / "wait").unlink()
+        result = worker.run(*folders, Job(), timeout_s=300)
+    finally:
+        worker.stop()
+
+    assert took_s < 2
+    assert (worker.runs, pid is not None) == (2, True)
+    assert "prepared 1 times" in result.reasons[0].message

@@ -1,0 +1,326 @@
+"""The engine end to end, with a real Orthanc: late instances, superseding, shadow mode, switches, studies, chains."""
+
+import io
+import json
+import shutil
+from pathlib import Path
+
+import httpx
+import pytest
+from pydicom import dcmread
+
+from mapnode.pacs.orthanc_configuration import load_credentials
+from tests.judges import dciodvfy_errors
+from tests.node_under_test import NodeUnderTest, wait_for
+from tests.test_node import make_study
+
+pytestmark = pytest.mark.orthanc
+
+APP = "threshold"
+APPS = Path(__file__).parents[1] / "benchmarks" / "apps"
+IS_CT = {"attribute": "Modality", "equals": "CT"}
+RULE = {"name": "ct", "app": APP, "when": [IS_CT]}
+
+
+@pytest.fixture(autouse=True)
+def small_app(monkeypatch):
+    """The node under test also knows the least of all apps."""
+    monkeypatch.setenv("MAPNODE_APPS", str(APPS))
+
+
+@pytest.fixture
+def start_node(tmp_path):
+    """Start a node with rules; what runs at the end is stopped."""
+    made = []
+
+    def start(*rules, **settings) -> NodeUnderTest:
+        node = NodeUnderTest(tmp_path / f"node{len(made)}", rules={"rules": list(rules or [RULE])}, **settings)
+        made.append(node)
+        node.start()
+        return node
+
+    yield start
+    for node in made:
+        if node.process is not None and node.process.poll() is None:
+            node.stop()
+        node.end_orthanc()
+
+
+def wait_for_states(node, *states, timeout_s=90):
+    """The jobs, the newest first, once they are in these states."""
+
+    def look():
+        jobs = node.jobs()
+        return jobs if tuple(job["state"] for job in jobs) == states else None
+
+    return wait_for(look, timeout_s, f"jobs in {states}; there are {[(j['state'], j['reason']) for j in node.jobs()]}")
+
+
+def events(job):
+    return [line["event"] for line in job["history"]]
+
+
+def stored_objects(node, study_instance_uid, modality):
+    """The objects of a modality in a study."""
+    with node.client() as client:
+        found = [one for one in client.lookup(study_instance_uid) if one.type == "Study"]
+        datasets = [
+            dcmread(io.BytesIO(client.instance_file(instance.id)))
+            for study in found
+            for series_id in client.study(study.id).series_ids
+            for instance in client.series_instances(series_id)
+        ]
+    return [dataset for dataset in datasets if dataset.Modality == modality]
+
+
+def delete(node, path):
+    credentials = load_credentials(node.var / "orthanc")
+    url = f"http://127.0.0.1:{node.http_port}{path}"
+    assert httpx.delete(url, auth=(credentials.user, credentials.password)).status_code == 200
+
+
+def test_every_start_wait_and_publication_stands_in_the_job_with_its_reason(start_node, tmp_path):
+    node = start_node(publish_quiet_s=10.0)
+    assert node.send(make_study(tmp_path / "study")) == 0
+    (job,) = wait_for_states(node, "done")
+    said = {line["event"]: line["detail"] for line in job["history"]}
+    assert said["queued"] == "rule ct: all held"
+    assert "a slot is free" in said["running"]
+    assert "waits until nothing came for 10 s" in said["wait"]
+    assert "nothing came for 10 s" in said["publishing"]
+
+
+def test_a_late_instance_calls_the_job_back_and_one_result_is_published(start_node, tmp_path):
+    node = start_node(publish_quiet_s=10.0)
+    files = make_study(tmp_path / "study")
+    assert node.send(files[:-1]) == 0
+    wait_for(lambda: [job for job in node.jobs() if job["state"] == "waiting"], 60, "the first job to be computed")
+    assert node.send(files[-1:]) == 0
+    done, recalled = wait_for_states(node, "done", "recalled")
+    assert recalled["reason"] == "another instance came"
+    assert recalled["stored"] == []
+    assert done["predecessor"] is None
+    assert len(stored_objects(node, done["study_instance_uid"], "SEG")) == 1
+
+
+def test_an_instance_after_the_publication_gives_a_result_that_supersedes_the_first(start_node, tmp_path):
+    node = start_node()
+    files = make_study(tmp_path / "study")
+    assert node.send(files[:-1]) == 0
+    wait_for_states(node, "done")
+    assert node.send(files[-1:]) == 0
+    done, superseded = wait_for_states(node, "done", "superseded")
+    reports = stored_objects(node, done["study_instance_uid"], "SR")
+    first, second = sorted(reports, key=lambda report: "PredecessorDocumentsSequence" in report)
+    predecessor = second.PredecessorDocumentsSequence[0].ReferencedSeriesSequence[0].ReferencedSOPSequence[0]
+    assert predecessor.ReferencedSOPInstanceUID == first.SOPInstanceUID
+    (note,) = stored_objects(node, done["study_instance_uid"], "KO")
+    assert note.ConceptNameCodeSequence[0].CodeValue == "113001"
+    rejected = {
+        one.ReferencedSOPInstanceUID
+        for study in note.CurrentRequestedProcedureEvidenceSequence
+        for series in study.ReferencedSeriesSequence
+        for one in series.ReferencedSOPSequence
+    }
+    assert rejected == {one["sop_instance_uid"] for one in superseded["stored"]}
+    note.save_as(tmp_path / "note.dcm")
+    assert dciodvfy_errors(tmp_path / "note.dcm") == []
+
+
+def test_instances_that_come_again_unchanged_call_nothing_back(start_node, tmp_path):
+    node = start_node(publish_quiet_s=10.0)
+    files = make_study(tmp_path / "study")
+    assert node.send(files) == 0
+    wait_for(lambda: [job for job in node.jobs() if job["state"] == "waiting"], 60, "the job to be computed")
+    assert node.send(files[:3]) == 0
+    (job,) = wait_for_states(node, "done")
+    assert events(job).count("running") == 1
+
+
+def test_a_deleted_instance_gives_a_result_without_it_that_supersedes_the_first(start_node, tmp_path):
+    node = start_node()
+    files = make_study(tmp_path / "study", slices=14)
+    assert node.send(files) == 0
+    (job,) = wait_for_states(node, "done")
+    with node.client() as client:
+        (last,) = client.lookup(dcmread(files[-1]).SOPInstanceUID)
+    delete(node, f"/instances/{last.id}")
+    done, _ = wait_for_states(node, "done", "superseded")
+    assert done["predecessor"] is not None
+    assert done["id"] != job["id"]
+
+
+def test_results_whose_source_series_was_deleted_are_rejected(start_node, tmp_path):
+    node = start_node()
+    assert node.send(make_study(tmp_path / "study")) == 0
+    (job,) = wait_for_states(node, "done")
+    with node.client() as client:
+        (series,) = client.lookup(job["series_instance_uid"])
+    delete(node, f"/series/{series.id}")
+    (job,) = wait_for_states(node, "superseded")
+    (note,) = stored_objects(node, job["study_instance_uid"], "KO")
+    assert note.ConceptNameCodeSequence[0].CodeMeaning == "Rejected for Quality Reasons"
+
+
+def test_a_shadow_rule_computes_and_publishes_only_when_released(start_node, tmp_path):
+    node = start_node({**RULE, "mode": "shadow"})
+    assert node.send(make_study(tmp_path / "study")) == 0
+    (job,) = wait_for_states(node, "shadow")
+    assert stored_objects(node, job["study_instance_uid"], "SEG") == []
+    assert (node.var / "jobs" / job["id"] / "output" / "seg.dcm").is_file()
+    node.command("jobs", "release", job["id"])
+    (job,) = wait_for_states(node, "done")
+    assert len(stored_objects(node, job["study_instance_uid"], "SEG")) == 1
+
+
+def test_a_rule_that_is_off_decides_nothing(start_node, tmp_path):
+    node = start_node({**RULE, "mode": "off"}, {"name": "other", "app": APP, "when": [{**IS_CT, "equals": "MR"}]})
+    files = make_study(tmp_path / "study")
+    assert node.send(files) == 0
+    decisions = node.decisions(dcmread(files[0]).SeriesInstanceUID)
+    assert [decision.rule for decision in decisions] == ["other"]
+
+
+def test_a_paused_app_keeps_its_jobs_until_it_is_resumed(start_node, tmp_path):
+    node = start_node()
+    assert node.command("pause", "--app", APP, "--reason", "wrong numbers")["off"] == {f"app:{APP}": "wrong numbers"}
+    assert node.send(make_study(tmp_path / "study")) == 0
+    wait_for_states(node, "queued")
+    assert node.command("status")["off"] == {f"app:{APP}": "wrong numbers"}
+    assert node.command("resume", "--app", APP)["off"] == {}
+    wait_for_states(node, "done")
+
+
+def test_a_rerun_supersedes_what_was_there(start_node, tmp_path):
+    node = start_node()
+    assert node.send(make_study(tmp_path / "study")) == 0
+    (first,) = wait_for_states(node, "done")
+    node.command("rerun", first["study_instance_uid"])
+    again, before = wait_for_states(node, "done", "superseded")
+    assert (again["attempt"], before["id"]) == (1, first["id"])
+    assert len(stored_objects(node, first["study_instance_uid"], "SEG")) == 2
+
+
+def test_a_cancelled_job_is_not_stored(start_node, tmp_path):
+    node = start_node(publish_quiet_s=300.0)
+    assert node.send(make_study(tmp_path / "study")) == 0
+    (job,) = wait_for_states(node, "waiting")
+    assert node.command("jobs", "cancel", job["id"])["state"] == "cancelled"
+    assert stored_objects(node, job["study_instance_uid"], "SEG") == []
+
+
+def test_a_study_rule_waits_for_all_series_that_it_needs(start_node, tmp_path):
+    of_series = {"requires": [{"name": "axial", "when": [{"fact": "instances", "range": {"min": 12}}]},
+                              {"name": "scout", "when": [{"fact": "instances", "range": {"max": 5}}]}]}  # fmt: skip
+    node = start_node({"name": "both", "app": APP, "study": {**of_series, "quiet_s": 2}})
+    axial = make_study(tmp_path / "axial", "axial", slices=14)
+    scout = []
+    for path in make_study(tmp_path / "scout", "scout", slices=3):
+        dataset = dcmread(path)
+        dataset.StudyInstanceUID = dcmread(axial[0]).StudyInstanceUID
+        dataset.save_as(path)
+        scout.append(path)
+    assert node.send(axial) == 0
+    (decision,) = node.decisions(dcmread(axial[0]).SeriesInstanceUID)
+    assert (decision.matched, decision.clauses[-1]["text"]) == (False, "series scout: instances range max 5")
+    assert node.send(scout) == 0
+    (job,) = wait_for_states(node, "done")
+    assert "nothing came for the study for 2 s" in {line["detail"] for line in job["history"]}
+
+
+def test_a_result_leads_to_the_next_rule_once_and_never_to_its_own(start_node, tmp_path):
+    of_seg = {"attribute": "Modality", "equals": "SEG"}
+    chained = {"name": "of_seg", "app": APP, "own_results": True, "with_sources": True, "when": [of_seg]}
+    node = start_node(RULE, chained)
+    assert node.send(make_study(tmp_path / "study")) == 0
+    second, first = wait_for_states(node, "done", "done")
+    assert (first["rule"], second["rule"]) == ("ct", "of_seg")
+    (seg,) = [one for one in second["stored"] if one["path"] == "seg.dcm"]
+    with node.client() as client:
+        uid = dcmread(io.BytesIO(client.instance_file(seg["orthanc_id"]))).SeriesInstanceUID
+    decisions = node.decisions(uid)
+    assert [(d.rule, d.matched) for d in decisions] == [("ct", False), ("of_seg", False)]
+    assert decisions[1].clauses[-1]["met"] == "ct > of_seg"
+
+
+def test_a_result_sent_back_under_another_title_without_its_marks_is_still_ours(start_node, tmp_path):
+    node = start_node()
+    assert node.send(make_study(tmp_path / "study")) == 0
+    (job,) = wait_for_states(node, "done")
+    (seg,) = stored_objects(node, job["study_instance_uid"], "SEG")
+    with node.client() as client:
+        (found,) = client.lookup(seg.SOPInstanceUID)
+    delete(node, f"/instances/{found.id}")
+    seg.Manufacturer, seg.Modality = "SOMEBODY", "CT"
+    del seg.ContributingEquipmentSequence
+    seg.save_as(tmp_path / "back.dcm")
+    assert node.send([tmp_path / "back.dcm"], aet="VIEWER") == 0
+
+    def decided():
+        found = [d for d in node.decisions(seg.SeriesInstanceUID) if d.clauses[-1]["met"] == "a result of mapnode"]
+        return len(found) >= 2
+
+    wait_for(decided, 30, "the decision")
+    assert [one["state"] for one in node.jobs()] == ["done"]
+
+
+def test_images_that_a_rejection_note_takes_out_of_use_are_no_input_any_more(start_node, tmp_path):
+    from highdicom import ko
+    from pydicom.sr.codedict import codes
+
+    node = start_node()
+    files = make_study(tmp_path / "study", slices=14)
+    assert node.send(files) == 0
+    (first,) = wait_for_states(node, "done")
+    evidence = [dcmread(files[-1])]
+    content = ko.KeyObjectSelection(codes.DCM.RejectedForQualityReasons, evidence)
+    note = ko.KeyObjectSelectionDocument(evidence, content, "1.2.3.4", 99, "1.2.3.4.5", 1, manufacturer="PACS")
+    note.save_as(tmp_path / "note.dcm")
+    assert node.send([tmp_path / "note.dcm"], aet="VIEWER") == 0
+    done, superseded = wait_for_states(node, "done", "superseded")
+    assert superseded["id"] == first["id"]
+    reports = [r for r in stored_objects(node, done["study_instance_uid"], "SR") if "PredecessorDocumentsSequence" in r]
+    used = {one.ReferencedSOPInstanceUID for study in reports[0].CurrentRequestedProcedureEvidenceSequence
+            for series in study.ReferencedSeriesSequence for one in series.ReferencedSOPSequence}  # fmt: skip
+    assert evidence[0].SOPInstanceUID not in used
+
+
+def test_an_upgrade_with_jobs_in_flight_loses_none(start_node, tmp_path, monkeypatch):
+    apps = tmp_path / "apps"
+    shutil.copytree(APPS / APP, apps / APP)
+    monkeypatch.setenv("MAPNODE_APPS", str(apps))
+    node = start_node()
+    node.command("pause")
+    studies = [make_study(tmp_path / f"study{n}", f"upgrade {n}", patient_id=f"P{n}") for n in range(20)]
+    for files in studies:
+        assert node.send(files) == 0
+    wait_for(lambda: len(node.jobs()) == 20, 60, "20 queued jobs")
+    node.command("resume")
+    wait_for(lambda: any(job["state"] == "running" for job in node.jobs()), 30, "a running job")
+    assert node.stop() == 0
+    manifest = apps / APP / "app.yaml"
+    manifest.write_text(manifest.read_text().replace("version: 1.0.0", "version: 1.1.0"))
+    node.start()
+
+    def all_done():
+        done = {job["series_instance_uid"] for job in node.jobs() if job["state"] == "done"}
+        return done == {str(dcmread(files[0]).SeriesInstanceUID) for files in studies}
+
+    wait_for(all_done, 240, "a result for each study")
+    assert not [job for job in node.jobs() if job["state"] in {"failed", "quarantined"}]
+
+
+def test_results_that_a_restored_orthanc_lacks_are_stored_again(start_node, tmp_path):
+    node = start_node()
+    assert node.send(make_study(tmp_path / "study")) == 0
+    (job,) = wait_for_states(node, "done")
+    (before,) = stored_objects(node, job["study_instance_uid"], "SEG")
+    node.kill()  # Orthanc goes on, and nobody hears of what it loses
+    with node.client() as client:
+        lost = client.lookup(before.SOPInstanceUID)
+    delete(node, f"/instances/{lost[0].id}")
+    position = node.var / "position.json"
+    position.write_text(json.dumps({**json.loads(position.read_text()), "seq": 1_000_000}))
+    node.start()
+    (after,) = wait_for(lambda: stored_objects(node, job["study_instance_uid"], "SEG"), 60, "the SEG to be back")
+    assert after.SOPInstanceUID == before.SOPInstanceUID
