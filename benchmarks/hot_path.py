@@ -87,9 +87,7 @@ def main() -> int:
     for row in staged:
         print(f"{row:<24}{staged[row]:>8.3f}{unstaged[row]:>8.3f}")
     besides = staged["from order to answer"] - staged[SEGMENTATION]
-    print(
-        f"besides the threshold {besides:.2f} s (goal {GOAL_S:.2f} s), threshold {staged[SEGMENTATION]:.3f} s"
-    )
+    print(f"besides the threshold {besides:.2f} s (goal {GOAL_S:.2f} s), threshold {staged[SEGMENTATION]:.3f} s")
     return int(besides > GOAL_S)
 
 

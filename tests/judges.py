@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,19 @@ def dciodvfy_errors(path: Path) -> list[str]:
     assert shutil.which(VALIDATOR), "dciodvfy is missing: apt-get install dicom3tools"
     done = subprocess.run([VALIDATOR, "-new", path], capture_output=True, text=True, errors="replace", check=False)
     return [line for line in (done.stdout + done.stderr).splitlines() if line.startswith("Error")]
+
+
+ENTITIES = "dcentvfy"
+"""Of dicom3tools, as dciodvfy is."""
+
+
+def dcentvfy_errors(paths: Iterable[Path]) -> list[str]:
+    """Where objects differ in what they say of one patient, study, series or frame of reference, warnings apart."""
+    assert shutil.which(ENTITIES), "dcentvfy is missing: apt-get install dicom3tools"
+    done = subprocess.run([ENTITIES, *paths], capture_output=True, text=True, errors="replace", check=False)
+    lines = [line for line in (done.stdout + done.stderr).splitlines() if not line.startswith("Warning")]
+    assert bool(lines) == bool(done.returncode), done.returncode
+    return lines
 
 
 def dcmqi(program: str, *arguments: object) -> None:

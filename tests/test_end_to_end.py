@@ -18,7 +18,7 @@ from pydicom import dcmread
 from pydicom.uid import UID, ExplicitVRLittleEndian
 
 from mapnode.phantom import build_trunk_phantom, write_ct_series
-from tests.judges import dciodvfy_errors, dice, read_report, read_segments, volume_ml
+from tests.judges import dcentvfy_errors, dciodvfy_errors, dice, read_report, read_segments, volume_ml
 
 pytestmark = pytest.mark.slow
 
@@ -347,6 +347,15 @@ def test_every_object_passes_mapnode_validate_with_its_source(phantom_study, all
     assert asked["seg.dcm"] == ["mapnode", "dcentvfy", "dciodvfy", "segimage2itkimage"]
     assert asked["sr.dcm"] == ["mapnode", "dcentvfy", "dciodvfy", "tid1500reader"]
     assert {"secondary_capture.dcm", "report_pdf.dcm", "presentation_state.dcm", "rtstruct.dcm"} <= asked.keys()
+
+
+def test_object_of_another_patient_is_found_by_the_judge(phantom_study, phantom_result, tmp_path):
+    target, _ = phantom_result
+    seg = dcmread(target / "seg.dcm")
+    seg.PatientSex = "F" if seg.PatientSex == "M" else "M"
+    seg.save_as(tmp_path / "seg.dcm")
+
+    assert dcentvfy_errors([*phantom_study.iterdir(), tmp_path / "seg.dcm"])
 
 
 def test_results_moved_against_their_source_do_not_pass(phantom_study, all_objects, tmp_path):

@@ -35,13 +35,27 @@ HOUNSFIELD_UNIT: Code = codes.UCUM.HounsfieldUnit
 MORPHOLOGICAL_OPERATIONS: Code = codes.DCM.MorphologicalOperations
 
 # Reports
-COMPUTED_TOMOGRAPHY: Code = codes.SCT.ComputedTomography
+FINDING: Code = codes.DCM.Finding
+FINDING_CATEGORY = Code("276214006", "SCT", "Finding category")
+QUALITATIVE_EVALUATIONS = Code("C0034375", "UMLS", "Qualitative Evaluations")
+APPROXIMATE_SPATIAL_LOCATION: Code = codes.DCM.ApproximateSpatialLocation
+PROCEDURE_REPORTED: Code = codes.DCM.ProcedureReported
+IMAGING_MEASUREMENTS: Code = codes.DCM.ImagingMeasurements
+IMAGING_MEASUREMENT_REPORT: Code = codes.DCM.ImagingMeasurementReport
 COMMENT: Code = codes.DCM.Comment
 EQUATION: Code = codes.DCM.Equation
-IMAGE_QUALITY_ANALYSIS: Code = codes.SCT.ImageQualityAnalysis
 QUALITY_ASSESSMENT: Code = codes.DCM.QualityAssessment
 QUALITY_FINDING: Code = codes.DCM.QualityFinding
 PRESENCE_OF_PROPERTY: Code = codes.DCM.PresenceOfProperty
+
+# Quantitative diagnostic imaging procedures (PS3.16 CID 100)
+IMAGING_PROCEDURE: Code = codes.SCT.ImagingProcedure
+CT_PROCEDURE: Code = codes.cid100.CTUnspecifiedBodyRegion
+MR_PROCEDURE: Code = codes.cid100.MRIUnspecifiedBodyRegion
+PET_PROCEDURE: Code = codes.cid100.PETUnspecifiedBodyRegion
+NM_PROCEDURE: Code = codes.cid100.NMUnspecifiedBodyRegion
+XR_PROCEDURE: Code = codes.cid100.XRUnspecifiedBodyRegion
+ANGIOGRAPHY: Code = codes.SCT.Angiography
 
 # Present or absent (PS3.16 CID 240); why there is no value (CID 42)
 ABSENT: Code = codes.SCT.Absent

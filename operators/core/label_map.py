@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from operators.core.probability_map import ProbabilityMap
     from operators.core.volume import Volume
 
+LABELS = 256
+"""A label map has one byte a voxel."""
 MISPLACED_VOXELS = 0.25
 """Slices of a series may stray from even spacing by rounding; half a voxel is a shift."""
 
@@ -51,6 +53,12 @@ class Segment:
     colour: tuple[int, int, int]
     region: Code | None = None
     modifier: Code | None = None
+
+    def mask_of(self, labels: NDArray[np.uint8]) -> NDArray[np.bool_]:
+        """Which of some labels belong to the segment, in their shape."""
+        table = np.zeros(LABELS, dtype=bool)
+        table[list(self.labels)] = True
+        return np.asarray(table[labels])
 
 
 @dataclass(frozen=True)
@@ -102,9 +110,7 @@ class LabelMap:
 
     def mask(self, segment: Segment) -> NDArray[np.bool_]:
         """`(slices, rows, columns)`, true inside the segment."""
-        table = np.zeros(256, dtype=bool)
-        table[list(segment.labels)] = True
-        return table[self.array]
+        return segment.mask_of(self.array)
 
     def segment(self, name: str) -> Segment:
         """The segment of that name.

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from operators.core.errors import GeometryError
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -84,3 +86,16 @@ class Volume:
         """Centre of the first voxel of a slice, mm in LPS: its Image Position (Patient)."""
         x, y, z, _ = self.affine_lps @ (slice_index, 0, 0, 1)
         return float(x), float(y), float(z)
+
+
+def require_frame_of_reference(volume: Volume) -> None:
+    """Refuse a volume whose places are in no frame: an object with coordinates in mm cannot say what they mean.
+
+    Raises:
+        GeometryError: If the source has no Frame of Reference UID (PS3.3 C.7.4.1).
+    """
+    if not volume.frame_of_reference_uid:
+        raise GeometryError(
+            "the source has no Frame of Reference UID (0020,0052), which places in mm belong to; "
+            "send the images as the scanner wrote them"
+        )

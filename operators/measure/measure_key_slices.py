@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from operators.core import codes
+from operators.core.found_segments import found_segments, plane_of
 from operators.core.label_map import LabelMap, require_same_grid
-from operators.core.measurements import LARGEST_AREA, KeySlice, Measurement, Quantity, SliceAreas, rounded
+from operators.core.measurements import KeySlice, Measurement, Quantity, SliceAreas, rounded
 from operators.core.volume import Volume
 from operators.measure.measure_segments import MEAN_HU
 from operators.runtime.step import Step
@@ -56,22 +57,21 @@ def measure_key_slices(volume: Volume, label_map: LabelMap, slice_areas: Sequenc
     """
     require_same_grid(volume, label_map)
     return tuple(
-        KeySlice(segment.name, role, areas.index, areas.sop_instance_uid, _values(volume, label_map, segment, areas))
-        for segment in label_map.segments
-        for role, areas in _places(segment, label_map, slice_areas)
-        if areas.area_cm2[segment.name]
+        KeySlice(
+            found.segment.name,
+            role,
+            index,
+            slice_areas[index].sop_instance_uid,
+            _values(volume, label_map, found.segment, slice_areas[index]),
+        )
+        for found in found_segments(label_map)
+        for role, index in found.key_slices(label_map.landmarks)
     )
-
-
-def _places(segment: Segment, label_map: LabelMap, slice_areas: Sequence[SliceAreas]) -> list[tuple[str, SliceAreas]]:
-    """Roles and slices."""
-    largest = max(slice_areas, key=lambda areas: areas.area_cm2[segment.name])
-    return [(LARGEST_AREA, largest), *((name, slice_areas[index]) for name, index in label_map.landmarks.items())]
 
 
 def _values(
     volume: Volume, label_map: LabelMap, segment: Segment, areas: SliceAreas
 ) -> tuple[Measurement, Measurement]:
-    inside = np.isin(label_map.array[areas.index], segment.labels)
+    inside = plane_of(label_map, segment, areas.index)
     mean = float(volume.array[areas.index][inside].mean(dtype=np.float64))
     return Measurement(AREA, areas.area_cm2[segment.name]), Measurement(MEAN_HU, rounded(mean))

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from operators.core import codes
+from operators.core.found_segments import count_labels
 from operators.core.label_map import LabelMap, require_same_grid
 from operators.core.measurements import Measurement, Quantity, SegmentMeasurements, rounded
 from operators.core.volume import Volume
-from operators.measure.tally import count_labels, sum_labels
+from operators.measure.tally import sum_labels
 from operators.runtime.step import Step
 
 if TYPE_CHECKING:

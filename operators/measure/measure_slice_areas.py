@@ -6,10 +6,10 @@ from typing import ClassVar
 
 import numpy as np
 
+from operators.core.found_segments import count_labels
 from operators.core.label_map import LabelMap, require_same_grid
 from operators.core.measurements import SliceAreas, rounded
 from operators.core.volume import Volume
-from operators.measure.tally import count_labels
 from operators.runtime.step import Step
 
 

@@ -148,6 +148,16 @@ def device_uid(algorithm: Algorithm) -> str:
     return derived_uid(f"device/{algorithm.digest}")
 
 
+def equipment(algorithm: Algorithm) -> dict[str, Any]:
+    """The algorithm as the equipment of an object, in arguments of highdicom (PS3.3 C.7.5.1, C.7.5.2)."""
+    return {
+        "manufacturer": defaults.MANUFACTURER,
+        "manufacturer_model_name": algorithm.name,
+        "software_versions": algorithm.version,
+        "device_serial_number": algorithm.digest[:16],
+    }
+
+
 def contributing_equipment(algorithm: Algorithm, identity: ResultIdentity) -> hd.ContributingEquipment:
     """The algorithm as Contributing Equipment (0018,A001) (PS3.3 C.12.1)."""
     item = hd.ContributingEquipment(

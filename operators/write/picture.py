@@ -43,7 +43,7 @@ def compose(
     """Key slices on the left, legend, values and remarks on the right; nothing names the patient.
 
     Args:
-        slices: What `draw_key_slices` gave.
+        slices: What `draw_slices` gave.
         label_map: Segments, in the order of the legend.
         measurements: Numbers, one entry a segment, in the same order.
         slice_areas: Areas by slice; shown where one slice is shown.

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 import numpy as np
 
 from operators.core.errors import SegmentationError
+from operators.core.found_segments import segments_among
+from operators.core.label_map import LABELS
 from operators.write.rle import encode_rle
 
 if TYPE_CHECKING:
@@ -21,8 +23,6 @@ if TYPE_CHECKING:
     from operators.core.label_map import LabelMap, Segment
     from operators.core.probability_map import ProbabilityMap
 
-LABELS = 256
-"""A label map has one byte a voxel."""
 MAXIMUM_FRACTIONAL_VALUE = 255
 """Maximum Fractional Value (0062,000E): what a probability of 1 is stored as."""
 
@@ -96,12 +96,6 @@ class LabelExtents:
         return self.first[:, labels].min(axis=1), self.end[:, labels].max(axis=1)
 
 
-def found_in(label_map: LabelMap, extents: LabelExtents) -> tuple[Segment, ...]:
-    """The segments that have at least one voxel."""
-    present = np.flatnonzero(extents.present.any(axis=0))
-    return tuple(segment for segment in label_map.segments if np.isin(segment.labels, present).any())
-
-
 def shared_labels(segments: Sequence[Segment], extents: LabelExtents) -> list[int]:
     """Labels in the map that belong to several segments: there they overlap."""
     owners = np.zeros(LABELS, dtype=np.int_)
@@ -116,7 +110,7 @@ class BinaryFrames:
     def __init__(self, label_map: LabelMap) -> None:
         extents = LabelExtents(label_map.array)
         self._array = label_map.array
-        self.segments = found_in(label_map, extents)
+        self.segments = segments_among(label_map.segments, extents.present)
         self._extents = [extents.of(segment) for segment in self.segments]
         self.overlap = "YES" if shared_labels(self.segments, extents) else "NO"
 
@@ -169,7 +163,7 @@ class LabelmapFrames:
     def __init__(self, label_map: LabelMap) -> None:
         extents = LabelExtents(label_map.array)
         self._array = label_map.array
-        self.segments = found_in(label_map, extents)
+        self.segments = segments_among(label_map.segments, extents.present)
         if shared := shared_labels(self.segments, extents):
             names = [segment.name for segment in self.segments if set(segment.labels) & set(shared)]
             raise SegmentationError(

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 from scipy import ndimage
 
-from operators.measure.tally import count_labels
+from operators.core.found_segments import count_labels
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -119,7 +119,7 @@ def _opposite(side: str) -> str:
     return "".join(pair[1 - pair.index(letter)] for letter in side for pair in LETTERS if letter in pair)
 
 
-def key_slices(label_map: LabelMap) -> tuple[int, ...]:
+def slices_to_show(label_map: LabelMap) -> tuple[int, ...]:
     """The slices to show, at most MOST_SLICES.
 
     The first is the middle one of those in which most segments are found; each other shows segments that none before
@@ -147,8 +147,8 @@ def _richest(presence: NDArray[np.bool_]) -> int:
     return int(best[len(best) // 2])
 
 
-def draw_key_slices(volume: Volume, label_map: LabelMap) -> tuple[ShownSlice, ...]:
-    """The key slices with segments, outlines and side markers.
+def draw_slices(volume: Volume, label_map: LabelMap) -> tuple[ShownSlice, ...]:
+    """The slices to show with segments, outlines and side markers.
 
     Args:
         volume: Values on the label map's grid.
@@ -160,7 +160,7 @@ def draw_key_slices(volume: Volume, label_map: LabelMap) -> tuple[ShownSlice, ..
     view = view_of(volume.affine_lps)
     return tuple(
         ShownSlice(index, caption_of(volume, index), _with_sides(draw_slice(volume, label_map, index), view))
-        for index in key_slices(label_map)
+        for index in slices_to_show(label_map)
     )
 
 

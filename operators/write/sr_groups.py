@@ -5,45 +5,33 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
-import numpy as np
 from highdicom import sr
 from highdicom.sr import RelationshipTypeValues as Relation
 
 from operators.core import codes, defaults
-from operators.core.kinds import Kind, kind_of
-from operators.core.measurements import LARGEST_AREA
+from operators.core.found_segments import found_segments, plane_of
 from operators.core.mosaic import is_mosaic
-from operators.core.quality import Verdict
-from operators.write.contours import CENTRE, closed, outlines
-from operators.write.write_segmentation import found_segments, tracking_id, tracking_uid
+from operators.write.sr_places import location_of, region_of
+from operators.write.write_segmentation import tracking_id, tracking_uid
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
-    from numpy.typing import NDArray
     from pydicom import Dataset
     from pydicom.sr.coding import Code
 
     from operators.core.identity import ResultIdentity
     from operators.core.label_map import Algorithm, LabelMap, Segment
     from operators.core.measurements import DerivedValue, KeySlice, Measurement, SegmentMeasurements
-    from operators.core.quality import QualityReport
-    from operators.core.volume import SourceSlice, Volume
+    from operators.core.volume import Volume
+
+WHOLE_TEXT = "the whole segment in the scan"
 
 Group: TypeAlias = (
     sr.MeasurementsAndQualitativeEvaluations
     | sr.PlanarROIMeasurementsAndQualitativeEvaluations
     | sr.VolumetricROIMeasurementsAndQualitativeEvaluations
 )
-VERDICT_CODES = {Verdict.PASS: codes.QUALITY_PASS, Verdict.CAUTION: codes.QUALITY_CAUTION}
-MOST_POINTS = 8191
-"""Points of a polyline: the length of an FL element has 16 bits in Explicit VR (PS3.5 7.1.2)."""
-OUTLINE_TEXT = "The outline is the segment in this slice; area and attenuation are those of its pixels in this slice."
-POINTER_TEXT = (
-    "The line only points to the segment, which one outline cannot draw in this slice; area and attenuation are those "
-    "of all its pixels in this slice."
-)
-VOLUME_TEXT = "The volume is that of the whole segment in the scan."
 
 
 @dataclass(frozen=True)
@@ -83,22 +71,24 @@ class Context:
 
 
 def volumetric_groups(
+    volume: Volume,
     label_map: LabelMap,
     seg: Dataset,
     measurements: Sequence[SegmentMeasurements],
-    source_series_uid: str,
     context: Context,
 ) -> Iterator[sr.VolumetricROIMeasurementsAndQualitativeEvaluations]:
     """One TID 1411 group for each segment that is in the SEG."""
     by_name = {measured.segment_name: measured for measured in measurements}
-    for number, segment in enumerate(found_segments(label_map), start=1):
-        yield sr.VolumetricROIMeasurementsAndQualitativeEvaluations(
+    series_uid = str(volume.slices[0].header.SeriesInstanceUID)
+    for found in found_segments(label_map):
+        segment = found.segment
+        group = sr.VolumetricROIMeasurementsAndQualitativeEvaluations(
             tracking_identifier=context.tracking_of(segment),
             referenced_segment=sr.ReferencedSegment(
                 sop_class_uid=seg.SOPClassUID,
                 sop_instance_uid=seg.SOPInstanceUID,
-                segment_number=number,
-                source_series=sr.SourceSeriesForSegmentation(source_series_uid),
+                segment_number=found.number,
+                source_series=sr.SourceSeriesForSegmentation(series_uid),
             ),
             finding_category=segment.category,
             finding_type=segment.type,
@@ -106,139 +96,70 @@ def volumetric_groups(
             algorithm_id=context.algorithm_id,
             measurements=[_measurement(m) for m in by_name[segment.name].values],
         )
+        index = found.largest_slice
+        _locate(group, location_of(plane_of(label_map, segment, index), volume.slices[index]))
+        _add_text(group, codes.COMMENT, f"{segment.label}: {WHOLE_TEXT}")
+        yield group
+
+
+def _locate(group: Group, places: Sequence[sr.CoordinatesForMeasurement]) -> None:
+    """Say the approximate spatial location below the first number of a group whose region is a segment of a SEG.
+
+    OHIF 3.13 fails on a whole report in which a group has no coordinates; it writes numbers with their own coordinates
+    beside these and leaves out the others of the group. TID 1419 knows no such place, and may be extended.
+    """
+    numbers = [item for item in group[0].ContentSequence if item.ValueType == sr.ValueTypeValues.NUM.value]
+    for number in numbers[:1]:
+        number.ContentSequence = sr.ContentSequence([*number.get("ContentSequence", []), *places])
 
 
 def planar_groups(
-    volume: Volume,
-    label_map: LabelMap,
-    measurements: Sequence[SegmentMeasurements],
-    key_slices: Sequence[KeySlice],
-    context: Context,
+    volume: Volume, label_map: LabelMap, key_slices: Sequence[KeySlice], context: Context
 ) -> Iterator[sr.PlanarROIMeasurementsAndQualitativeEvaluations]:
     """One TID 1410 group for each key slice: viewers that draw no SEG in an SR draw these.
 
     A tile of a mosaic has no image coordinates of its own, so that nothing is drawn on it.
     """
-    volumes = {m.segment_name: v for m in measurements for v in m.values if v.quantity.concept == codes.VOLUME}
     for row in key_slices:
         source = volume.slices[row.index]
         if is_mosaic(source.header):
             continue
         segment = label_map.segment(row.segment_name)
-        mask = np.isin(label_map.array[row.index], segment.labels)
-        whole = volumes.get(row.segment_name) if row.role == LARGEST_AREA else None
-        yield _planar_group(row, segment, mask, source, whole, context)
+        region, text = region_of(plane_of(label_map, segment, row.index), source)
+        group = sr.PlanarROIMeasurementsAndQualitativeEvaluations(
+            tracking_identifier=context.tracking(f"{segment.name}/{row.role}"),
+            referenced_region=region,
+            finding_category=segment.category,
+            finding_type=segment.type,
+            finding_sites=finding_sites(segment),
+            algorithm_id=context.algorithm_id,
+            measurements=[_measurement(m) for m in row.values],
+        )
+        _add_text(group, codes.COMMENT, text)
+        yield group
 
 
-def _planar_group(
-    row: KeySlice,
-    segment: Segment,
-    mask: NDArray[np.bool_],
-    source: SourceSlice,
-    whole: Measurement | None,
-    context: Context,
-) -> sr.PlanarROIMeasurementsAndQualitativeEvaluations:
-    """A segment drawn in one slice, with the volume of the whole segment where that is given."""
-    polyline, text = polyline_of(mask)
-    group = sr.PlanarROIMeasurementsAndQualitativeEvaluations(
-        tracking_identifier=context.tracking(f"{segment.name}/{row.role}"),
-        referenced_region=sr.ImageRegion(sr.GraphicTypeValues.POLYLINE, polyline, _source_image(source)),
-        finding_category=segment.category,
-        finding_type=segment.type,
-        finding_sites=finding_sites(segment),
-        algorithm_id=context.algorithm_id,
-        measurements=[_measurement(m) for m in (*row.values, whole) if m],
-    )
-    _add_text(group, codes.COMMENT, f"{text} {VOLUME_TEXT}" if whole else text)
-    return group
+def derived_groups(
+    volume: Volume, label_map: LabelMap, derived: Iterable[DerivedValue], context: Context
+) -> Iterator[sr.MeasurementsAndQualitativeEvaluations]:
+    """One TID 1501 group with its equation for each derived value that was computed.
 
-
-def polyline_of(mask: NDArray[np.bool_]) -> tuple[NDArray[np.float64], str]:
-    """How a segment is drawn in a slice: its outline where one outline is the segment, else a line that points to it.
-
-    Viewers compute the area of a closed polyline themselves: that of a ring or of fragments would not be the segment's.
-
-    Args:
-        mask: `(rows, columns)`, not empty.
-
-    Returns:
-        `(points, 2)` image coordinates (column, row), and a sentence that says what is drawn.
+    Its approximate spatial location is in the middle slice of the first segment that it is computed from.
     """
-    first, *others = outlines(mask)
-    if others or first.holes or len(first.outer) >= MOST_POINTS:
-        return pointer_line(mask), POINTER_TEXT
-    return closed(first.outer), OUTLINE_TEXT
-
-
-def pointer_line(mask: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """The longest run of a mask's pixels along a row, the first of equals, from edge to edge.
-
-    Args:
-        mask: `(rows, columns)`, not empty.
-
-    Returns:
-        `(2, 2)` image coordinates (column, row).
-
-    Examples:
-        >>> pointer_line(np.array([[True, False, False], [False, True, True]])).tolist()
-        [[1.0, 1.5], [3.0, 1.5]]
-    """
-    steps = np.diff(np.pad(mask, ((0, 0), (1, 1))).astype(np.int8), axis=1)
-    starts, ends = np.argwhere(steps == 1), np.argwhere(steps == -1)
-    longest = int((ends - starts)[:, 1].argmax())
-    row = starts[longest, 0] + CENTRE
-    return np.array([[starts[longest, 1], row], [ends[longest, 1], row]], dtype=np.float64)
-
-
-def derived_group(value: DerivedValue, context: Context) -> sr.MeasurementsAndQualitativeEvaluations:
-    """A TID 1501 group with a derived value and its equation, or with the reason why there is no value.
-
-    Where there is no value a code says so, not a NUM without Measured Value: OHIF 3.13 looks for the unit in there.
-    """
-    quantity = value.quantity
-    group = sr.MeasurementsAndQualitativeEvaluations(
-        tracking_identifier=context.tracking(f"derived/{quantity.name}"),
-        algorithm_id=context.algorithm_id,
-        measurements=None if value.value is None else [_derived_measurement(value, value.value)],
-        qualitative_evaluations=[sr.QualitativeEvaluation(quantity.concept, codes.MEASUREMENT_NOT_ATTEMPTED)]
-        if value.value is None
-        else None,
-    )
-    _add_text(group, codes.COMMENT, f"{value.label}: {value.definition}.")
-    if value.reason:
-        _add_text(group, codes.COMMENT, f"{value.label}: not computed, because {value.reason}.")
-    return group
-
-
-def absent_group(segment: Segment, context: Context) -> sr.MeasurementsAndQualitativeEvaluations:
-    """A TID 1501 group for a segment that was looked for and not found; SEG has none of it."""
-    group = sr.MeasurementsAndQualitativeEvaluations(
-        tracking_identifier=context.tracking_of(segment),
-        finding_category=segment.category,
-        finding_type=segment.type,
-        finding_sites=finding_sites(segment),
-        algorithm_id=context.algorithm_id,
-        qualitative_evaluations=[sr.QualitativeEvaluation(codes.PRESENCE_OF_PROPERTY, codes.ABSENT)],
-    )
-    _add_text(group, codes.COMMENT, f"{segment.label}: not found by the algorithm in the images measured.")
-    return group
-
-
-def remarks_group(
-    quality: QualityReport, comments: Sequence[str], context: Context
-) -> sr.MeasurementsAndQualitativeEvaluations:
-    """A TID 1501 group with what a reader has to know: verdict and findings on quality, and comments."""
-    group = sr.MeasurementsAndQualitativeEvaluations(
-        tracking_identifier=context.tracking("remarks"),
-        finding_type=codes.IMAGE_QUALITY_ANALYSIS,
-        algorithm_id=context.algorithm_id,
-        qualitative_evaluations=[sr.QualitativeEvaluation(codes.QUALITY_ASSESSMENT, VERDICT_CODES[quality.verdict])],
-    )
-    for finding in quality.findings:
-        _add_text(group, codes.QUALITY_FINDING, finding.message)
-    for comment in comments:
-        _add_text(group, codes.COMMENT, comment)
-    return group
+    found = {each.segment.name: each for each in found_segments(label_map)}
+    for each in derived:
+        if each.value is None:
+            continue
+        first = found[each.segment_names[0]]
+        index = first.slices[len(first.slices) // 2]
+        location = location_of(plane_of(label_map, first.segment, index), volume.slices[index])
+        group = sr.MeasurementsAndQualitativeEvaluations(
+            tracking_identifier=context.tracking(f"derived/{each.quantity.name}"),
+            algorithm_id=context.algorithm_id,
+            measurements=[_derived_measurement(each, each.value, location)],
+        )
+        _add_text(group, codes.COMMENT, each.label)
+        yield group
 
 
 def finding_sites(segment: Segment) -> list[sr.FindingSite] | None:
@@ -256,23 +177,22 @@ def _measurement(measurement: Measurement) -> sr.Measurement:
     )
 
 
-def _derived_measurement(derived: DerivedValue, value: float) -> sr.Measurement:
-    """TID 300 with its equation (TID 315)."""
+def _derived_measurement(
+    derived: DerivedValue, value: float, location: Sequence[sr.CoordinatesForMeasurement]
+) -> sr.Measurement:
+    """TID 300 with its equation (TID 315) and its place (TID 320)."""
     quantity = derived.quantity
-    measurement = sr.Measurement(name=quantity.concept, value=value, unit=quantity.ucum, derivation=quantity.derivation)
+    measurement = sr.Measurement(
+        name=quantity.concept,
+        value=value,
+        unit=quantity.ucum,
+        derivation=quantity.derivation,
+        referenced_coordinates=location,
+    )
     equation = sr.TextContentItem(codes.EQUATION, derived.definition, Relation.INFERRED_FROM)
     number = measurement[0]
     number.ContentSequence = sr.ContentSequence([*number.get("ContentSequence", []), equation])
     return measurement
-
-
-def _source_image(source: SourceSlice) -> sr.SourceImageForRegion:
-    """The image, and its frame where it has several (PS3.3 10.3)."""
-    header = source.header
-    # A frame with functional groups of its own has a header that stands for it alone (operators/core/frames.py).
-    several = kind_of(header) is Kind.FRAMES or int(header.get("NumberOfFrames") or 1) > 1
-    frames = [source.frame_number] if several else None
-    return sr.SourceImageForRegion(header.SOPClassUID, header.SOPInstanceUID, frames)
 
 
 def _add_text(group: Group, name: Code, value: str) -> None:

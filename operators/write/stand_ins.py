@@ -43,10 +43,15 @@ def image_references(sources: Iterable[SourceSlice], *, frames: bool = True) -> 
     for (class_uid, instance_uid), of_instance in _frames_by_instance(sources).items():
         item = Dataset()
         item.ReferencedSOPClassUID, item.ReferencedSOPInstanceUID = class_uid, instance_uid
-        if frames and class_uid in MULTI_FRAME:
+        if frames and of_instance:
             item.ReferencedFrameNumber = of_instance if len(of_instance) > 1 else of_instance[0]
         items.append(item)
     return items
+
+
+def _has_frames(header: Dataset) -> bool:
+    """Whether an image may have several frames; a header of one frame does not say how many there are."""
+    return header.SOPClassUID in MULTI_FRAME or int(header.get("NumberOfFrames") or 1) > 1
 
 
 def put_references_to(dataset: Dataset, keyword: str, sources: Iterable[SourceSlice], *, frames: bool = True) -> None:
@@ -59,7 +64,7 @@ def put_references_to(dataset: Dataset, keyword: str, sources: Iterable[SourceSl
         frames: As above.
     """
     value = b"".join(
-        _encoded_reference(class_uid, instance_uid, numbers if frames and class_uid in MULTI_FRAME else ())
+        _encoded_reference(class_uid, instance_uid, numbers if frames else ())
         for (class_uid, instance_uid), numbers in _frames_by_instance(sources).items()
     )
     tag = Tag(keyword)
@@ -84,11 +89,13 @@ def encoded_element(group: int, element: int, vr: bytes, value: bytes, padding: 
 
 
 def _frames_by_instance(sources: Iterable[SourceSlice]) -> dict[tuple[str, str], list[int]]:
-    """Frame Numbers by SOP Class and SOP Instance UID."""
+    """Frame Numbers by SOP Class and SOP Instance UID; none of an image that is one frame."""
     numbers: dict[tuple[str, str], list[int]] = {}
     for source in sources:
         key = read_text(source.header, "SOPClassUID"), read_text(source.header, "SOPInstanceUID")
-        numbers.setdefault(key, []).append(source.frame_number)
+        of_instance = numbers.setdefault(key, [])
+        if _has_frames(source.header):
+            of_instance.append(source.frame_number)
     return numbers
 
 

@@ -11,7 +11,7 @@ from operators.core.quality import QualityReport
 from operators.core.volume import Volume
 from operators.runtime.step import Step
 from operators.write.picture import compose
-from operators.write.shown_slices import draw_key_slices
+from operators.write.shown_slices import draw_slices
 from operators.write.write_segmentation import WriteParameters
 from operators.write.written import WrittenFile
 
@@ -52,7 +52,7 @@ class WriteKeyImage(Step):
     ) -> WrittenFile:
         """Draw and save."""
         parameters: WriteParameters = self.parameters
-        slices = draw_key_slices(volume, label_map)
+        slices = draw_slices(volume, label_map)
         path = parameters.folder / FILE_NAME
         compose(slices, label_map, measurements, slice_areas, quality, identity).save(path, optimize=False)
         return WrittenFile(path)

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from highdicom import sr
+from highdicom.sr import CodedConcept
+from highdicom.sr import RelationshipTypeValues as Relation
 from pydicom import Dataset
 from pydicom.sr.codedict import codes as dictionary
 from pydicom.uid import Comprehensive3DSRStorage
@@ -33,20 +35,14 @@ from operators.write.marking import (
     stamp,
 )
 from operators.write.rehearsal import IDENTITY, rehearsal_label_map, rehearsal_volume
-from operators.write.sr_groups import (
-    Context,
-    absent_group,
-    derived_group,
-    planar_groups,
-    remarks_group,
-    volumetric_groups,
-)
+from operators.write.sr_evaluations import absent_item, evaluations, not_computed_item, verdict_items
+from operators.write.sr_groups import Context, derived_groups, planar_groups, volumetric_groups
 from operators.write.stand_ins import put_references_to
 from operators.write.write_segmentation import build_segmentation
 from operators.write.written import WrittenFile
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     from operators.core.label_map import Algorithm
     from operators.write.sr_groups import Group
@@ -54,6 +50,16 @@ if TYPE_CHECKING:
 FILE_NAME = "sr.dcm"
 INSTANCE_ROLE, SERIES_ROLE = "sr/instance", "sr/series"
 """Roles that the report's UIDs derive from, its predecessor's too."""
+LANGUAGE = CodedConcept("en-US", "RFC5646", "English (United States)")
+PROCEDURES = {
+    "CT": codes.CT_PROCEDURE,
+    "MR": codes.MR_PROCEDURE,
+    "PT": codes.PET_PROCEDURE,
+    "NM": codes.NM_PROCEDURE,
+    "XA": codes.ANGIOGRAPHY,
+    **dict.fromkeys(("CR", "DX", "RF", "RG"), codes.XR_PROCEDURE),
+}
+"""Procedure Reported by Modality (0008,0060); CID 100 has "Imaging procedure" for all others."""
 
 
 @dataclass(frozen=True)
@@ -92,8 +98,8 @@ class WriteMeasurementReport(Step):
     """Write the measurements of a label map as one Comprehensive 3D SR in the source's study.
 
     One TID 1411 group a segment that was found, which references the SEG's segment; one TID 1410 group a key slice,
-    which viewers draw; one TID 1501 group a derived value, one a segment that was not found, and one with what a reader
-    has to know: research status, quality, the series measured.
+    which viewers draw; one TID 1501 group a derived value. What is no number stands in Qualitative Evaluations:
+    research status, quality, the series measured, segments that were not found, derived values that were not computed.
 
     Named Input:
         volume: Volume, the source.
@@ -179,9 +185,10 @@ def build_report(
     require_grid_of_headers(volume, label_map)
     algorithm = label_map.algorithm
     study_uid = volume.slices[0].header.StudyInstanceUID
+    content = _content(volume, label_map, seg, findings, identity)
     dataset = sr.Comprehensive3DSR(
-        evidence=[*_evidence(volume, findings.key_slices), seg],
-        content=_content(volume, label_map, seg, findings, identity),
+        evidence=[*_evidence(volume, content), seg],
+        content=content,
         series_instance_uid=identity.uid(SERIES_ROLE),
         series_number=defaults.SR_SERIES_NUMBER,
         sop_instance_uid=identity.uid(INSTANCE_ROLE),
@@ -202,12 +209,13 @@ def build_report(
     return dataset
 
 
-def _evidence(volume: Volume, key_slices: Iterable[KeySlice]) -> list[Dataset]:
-    """As much evidence as highdicom needs: one header as a whole, one instance a series, and what is drawn on."""
+def _evidence(volume: Volume, content: Dataset) -> list[Dataset]:
+    """As much evidence as highdicom needs: one header as a whole, one instance a series, and what is pointed at."""
     first = first_source_header(volume)
     one_a_series = {str(source.header.SeriesInstanceUID): source.header for source in reversed(volume.slices)}
-    drawn_on = (volume.slices[row.index].header for row in key_slices)
-    return [first, *reversed(one_a_series.values()), *drawn_on]
+    named = {str(element.value) for element in content.iterall() if element.keyword == "ReferencedSOPInstanceUID"}
+    pointed_at = (source.header for source in volume.slices if str(source.header.SOPInstanceUID) in named)
+    return [first, *reversed(one_a_series.values()), *pointed_at]
 
 
 def _put_evidence(dataset: Dataset, volume: Volume) -> None:
@@ -221,28 +229,41 @@ def _put_evidence(dataset: Dataset, volume: Volume) -> None:
 
 def _content(
     volume: Volume, label_map: LabelMap, seg: Dataset, findings: Findings, identity: ResultIdentity
-) -> sr.MeasurementReport:
-    """The document's content (TID 1500)."""
-    return sr.MeasurementReport(
-        observation_context=sr.ObservationContext(observer_device_context=_observer(label_map.algorithm)),
-        procedure_reported=codes.COMPUTED_TOMOGRAPHY,
-        imaging_measurements=list(_groups(volume, label_map, seg, findings, identity)),
-        title=dictionary.DCM.ImagingMeasurementReport,
-    )
+) -> sr.ContainerContentItem:
+    """The document's content (TID 1500).
 
-
-def _groups(
-    volume: Volume, label_map: LabelMap, seg: Dataset, findings: Findings, identity: ResultIdentity
-) -> Iterator[Group]:
-    """The measurement groups, in the order in which they are read."""
+    highdicom's class for it knows no Qualitative Evaluations and no report without measurements.
+    """
     context = Context(label_map.algorithm, identity)
-    measurements = findings.measurements
-    series_uid = str(volume.slices[0].header.SeriesInstanceUID)
-    yield from volumetric_groups(label_map, seg, measurements, series_uid, context)
-    yield from (derived_group(value, context) for value in findings.derived)
-    yield from planar_groups(volume, label_map, measurements, findings.key_slices, context)
-    yield from (absent_group(label_map.segment(m.segment_name), context) for m in measurements if not m.voxels)
-    yield remarks_group(findings.quality, findings.comments, context)
+    procedure = PROCEDURES.get(str(volume.slices[0].header.get("Modality", "")), codes.IMAGING_PROCEDURE)
+    root = sr.ContainerContentItem(codes.IMAGING_MEASUREMENT_REPORT, template_id="1500")
+    root.ContentSequence = sr.ContentSequence([
+        *sr.LanguageOfContentItemAndDescendants(LANGUAGE),
+        *sr.ObservationContext(observer_device_context=_observer(label_map.algorithm)),
+        sr.CodeContentItem(codes.PROCEDURE_REPORTED, procedure, Relation.HAS_CONCEPT_MOD),
+    ])
+    if groups := list(_groups(volume, label_map, seg, findings, context)):
+        container = sr.ContainerContentItem(codes.IMAGING_MEASUREMENTS, relationship_type=Relation.CONTAINS)
+        container.ContentSequence = sr.ContentSequence()
+        for group in groups:
+            container.ContentSequence.extend(group)
+        root.ContentSequence.append(container)
+    root.ContentSequence.append(evaluations(_evaluations(label_map, findings), context.algorithm_id))
+    return root
+
+
+def _groups(volume: Volume, label_map: LabelMap, seg: Dataset, findings: Findings, context: Context) -> Iterator[Group]:
+    """The measurement groups, in the order in which they are read."""
+    yield from volumetric_groups(volume, label_map, seg, findings.measurements, context)
+    yield from derived_groups(volume, label_map, findings.derived, context)
+    yield from planar_groups(volume, label_map, findings.key_slices, context)
+
+
+def _evaluations(label_map: LabelMap, findings: Findings) -> Iterator[sr.CodeContentItem | sr.TextContentItem]:
+    """All that is no number, in the order in which it is read."""
+    yield from verdict_items(findings.quality, findings.comments)
+    yield from (absent_item(label_map.segment(m.segment_name)) for m in findings.measurements if not m.voxels)
+    yield from (not_computed_item(value) for value in findings.derived if value.value is None)
 
 
 def _observer(algorithm: Algorithm) -> sr.ObserverContext:

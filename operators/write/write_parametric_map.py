@@ -15,10 +15,16 @@ from operators.core import defaults
 from operators.core.codes import TISSUE
 from operators.core.errors import GeometryError, OperatorError
 from operators.core.identity import ResultIdentity
-from operators.core.volume import Volume
+from operators.core.volume import Volume, require_frame_of_reference
 from operators.runtime.step import Step
-from operators.write.marking import contributing_equipment, no_names_in_warnings, save, series_description, stamp
-from operators.write.planes import require_frame_of_reference
+from operators.write.marking import (
+    contributing_equipment,
+    equipment,
+    no_names_in_warnings,
+    save,
+    series_description,
+    stamp,
+)
 from operators.write.stand_ins import put_references, stand_ins
 from operators.write.written import WrittenFile
 
@@ -117,10 +123,7 @@ def build_parametric_map(
         series_number=defaults.PARAMETRIC_MAP_SERIES_NUMBER,
         sop_instance_uid=identity.uid("parametric_map/instance"),
         instance_number=1,
-        manufacturer=defaults.MANUFACTURER,
-        manufacturer_model_name=algorithm.name,
-        software_versions=algorithm.version,
-        device_serial_number=algorithm.digest[:16],
+        **equipment(algorithm),
         # Nobody has looked whether a face can be seen.
         contains_recognizable_visual_features=True,
         real_world_value_mappings=[_mapping(quantity, low, high)],

@@ -12,6 +12,7 @@ from pydicom.valuerep import DSfloat
 
 from operators.core import defaults
 from operators.core.errors import GeometryError, SegmentationError
+from operators.core.found_segments import found_segments, plane_of
 from operators.core.identity import ResultIdentity
 from operators.core.kinds import is_ct
 from operators.core.label_map import LabelMap, require_grid_of_headers, require_same_grid
@@ -19,8 +20,15 @@ from operators.core.measurements import SegmentMeasurements
 from operators.core.volume import Volume
 from operators.runtime.step import Step
 from operators.write.contours import closed, outlines, simplified
-from operators.write.marking import contributing_equipment, no_names_in_warnings, put, save, series_description, stamp
-from operators.write.planes import found_with_pixels, plane_of
+from operators.write.marking import (
+    contributing_equipment,
+    equipment,
+    no_names_in_warnings,
+    put,
+    save,
+    series_description,
+    stamp,
+)
 from operators.write.stand_ins import put_references, stand_ins
 from operators.write.write_segmentation import WriteParameters, tracking_id, tracking_uid
 from operators.write.written import WrittenFile
@@ -30,9 +38,9 @@ if TYPE_CHECKING:
 
     from pydicom import Dataset
 
+    from operators.core.found_segments import FoundSegment
     from operators.core.measurements import Measurement
     from operators.write.contours import Ring
-    from operators.write.planes import FoundSegment
 
 FILE_NAME = "presentation_state.dcm"
 WINDOW_HU = (40.0, 400.0)
@@ -96,7 +104,7 @@ class WritePresentationState(Step):
 
 
 @dataclass(frozen=True)
-class KeySlice:
+class PresentedSlice:
     """A slice to be shown.
 
     Attributes:
@@ -133,10 +141,10 @@ def build_presentation_state(
     require_same_grid(volume, label_map)
     require_grid_of_headers(volume, label_map)
     _require_images(volume)
-    found = found_with_pixels(label_map)
+    found = found_segments(label_map)
     if not found:
         raise SegmentationError("no segment was found: there is nothing to present")
-    slices = key_slices(found, label_map.landmarks)
+    slices = slices_to_present(found, label_map.landmarks)
     images = stand_ins(volume)
     layers = _layers(found)
     values = {measured.segment_name: measured.values for measured in measurements}
@@ -159,11 +167,11 @@ def build_presentation_state(
     return dataset
 
 
-def key_slices(found: Sequence[FoundSegment], landmarks: Mapping[str, int]) -> list[KeySlice]:
+def slices_to_present(found: Sequence[FoundSegment], landmarks: Mapping[str, int]) -> list[PresentedSlice]:
     """The slices to be shown, in the order of the volume."""
-    indices = {each.largest_slice for each in found} | set(landmarks.values())
+    indices = {index for each in found for _, index in each.key_slices(landmarks)}
     return [
-        KeySlice(
+        PresentedSlice(
             index,
             tuple(each for each in found if each.pixels[index]),
             tuple(each for each in found if each.largest_slice == index),
@@ -203,10 +211,7 @@ def _presentation_state(
         series_number=defaults.PRESENTATION_STATE_SERIES_NUMBER,
         sop_instance_uid=identity.uid("presentation_state/instance"),
         instance_number=1,
-        manufacturer=defaults.MANUFACTURER,
-        manufacturer_model_name=algorithm.name,
-        software_versions=algorithm.version,
-        device_serial_number=algorithm.digest[:16],
+        **equipment(algorithm),
         content_label="SEGMENTATION",
         content_description=defaults.RESEARCH_STATUS,
         graphic_annotations=annotations,
@@ -279,7 +284,7 @@ def _layers(found: Sequence[FoundSegment]) -> dict[str, pr.GraphicLayer]:
 
 
 def _annotations(
-    key: KeySlice,
+    key: PresentedSlice,
     image: Dataset,
     layers: Mapping[str, pr.GraphicLayer],
     label_map: LabelMap,

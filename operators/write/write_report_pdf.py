@@ -20,11 +20,19 @@ from operators.core.quality import QualityReport, Verdict
 from operators.core.selection import Selection
 from operators.core.volume import Volume
 from operators.runtime.step import Step
-from operators.write.marking import DATE, contributing_equipment, save, series_description, source_headers, stamp
+from operators.write.marking import (
+    DATE,
+    contributing_equipment,
+    equipment,
+    save,
+    series_description,
+    source_headers,
+    stamp,
+)
 from operators.write.pdf_fonts import CANNOT_SHOW, PdfFonts
 from operators.write.picture import shown_number
 from operators.write.report_page import MOST_COLUMNS, PageContent, Remark, Table, draw_page
-from operators.write.shown_slices import draw_key_slices
+from operators.write.shown_slices import draw_slices
 from operators.write.source_references import source_instance_items
 from operators.write.written import WrittenFile
 
@@ -98,7 +106,7 @@ class WriteReportPdf(Step):
         parameters: ReportPdfParameters = self.parameters
         assert seg.dataset is not None
         fonts = PdfFonts(parameters.fonts)
-        slices = draw_key_slices(volume, label_map)
+        slices = draw_slices(volume, label_map)
         header = volume.slices[0].header
         content = PageContent(
             patient=patient_facts(header, fonts),
@@ -138,10 +146,7 @@ def build_encapsulated_pdf(
         sop_class_uid=EncapsulatedPDFStorage,
         instance_number=1,
         modality="DOC",
-        manufacturer=defaults.MANUFACTURER,
-        manufacturer_model_name=algorithm.name,
-        software_versions=algorithm.version,
-        device_serial_number=algorithm.digest[:16],
+        **equipment(algorithm),
         specific_character_set=header.get("SpecificCharacterSet"),
         transfer_syntax_uid=ExplicitVRLittleEndian,
     )

@@ -15,20 +15,21 @@ from pydicom.uid import ImplicitVRLittleEndian, RTStructureSetStorage
 
 from operators.core import defaults
 from operators.core.errors import SegmentationError
+from operators.core.found_segments import found_segments, plane_of
 from operators.core.identity import ResultIdentity
 from operators.core.label_map import LabelMap, require_grid_of_headers, require_same_grid
-from operators.core.volume import Volume
+from operators.core.volume import Volume, require_frame_of_reference
 from operators.runtime.step import Step
 from operators.write.contours import keyhole, outlines, to_lps
 from operators.write.marking import (
     contributing_equipment,
+    equipment,
     no_names_in_warnings,
     save,
     series_description,
     source_headers,
     stamp,
 )
-from operators.write.planes import found_with_pixels, plane_of, require_frame_of_reference
 from operators.write.stand_ins import image_references
 from operators.write.write_segmentation import WriteParameters
 from operators.write.written import WrittenFile
@@ -38,8 +39,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from operators.core.found_segments import FoundSegment
     from operators.core.label_map import Segment
-    from operators.write.planes import FoundSegment
 
 FILE_NAME = "rtstruct.dcm"
 DECIMALS = 3
@@ -102,7 +103,7 @@ def build_rt_structure_set(volume: Volume, label_map: LabelMap, identity: Result
     require_same_grid(volume, label_map)
     require_grid_of_headers(volume, label_map)
     require_frame_of_reference(volume)
-    found = found_with_pixels(label_map)
+    found = found_segments(label_map)
     if not found:
         raise SegmentationError("no segment was found: there is nothing to write as RT Structure Set")
     dataset = _frame(volume, label_map, identity)
@@ -128,11 +129,8 @@ def _frame(volume: Volume, label_map: LabelMap, identity: ResultIdentity) -> hd.
         sop_class_uid=RTStructureSetStorage,
         instance_number=1,
         modality="RTSTRUCT",
-        manufacturer=defaults.MANUFACTURER,
         transfer_syntax_uid=ImplicitVRLittleEndian,
-        manufacturer_model_name=algorithm.name,
-        software_versions=algorithm.version,
-        device_serial_number=algorithm.digest[:16],
+        **equipment(algorithm),
         specific_character_set=source.get("SpecificCharacterSet"),
     )
     dataset.copy_patient_and_study_information(source)

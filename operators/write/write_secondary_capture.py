@@ -21,9 +21,9 @@ from operators.core.measurements import SegmentMeasurements, SliceAreas
 from operators.core.quality import QualityReport
 from operators.core.volume import Volume
 from operators.runtime.step import Step
-from operators.write.marking import contributing_equipment, save, series_description, source_headers, stamp
+from operators.write.marking import contributing_equipment, equipment, save, series_description, source_headers, stamp
 from operators.write.picture import compose
-from operators.write.shown_slices import draw_key_slices, view_of
+from operators.write.shown_slices import draw_slices, view_of
 from operators.write.source_references import referenced_series_items, source_image_items
 from operators.write.write_segmentation import WriteParameters
 from operators.write.written import WrittenFile
@@ -79,7 +79,7 @@ class WriteSecondaryCapture(Step):
         """Draw, build and save."""
         parameters: WriteParameters = self.parameters
         assert seg.dataset is not None
-        slices = draw_key_slices(volume, label_map)
+        slices = draw_slices(volume, label_map)
         picture = compose(slices, label_map, measurements, slice_areas, quality, identity)
         shown = [shown.index for shown in slices]
         dataset = build_secondary_capture(picture, shown, volume, seg.dataset, label_map.algorithm, identity)
@@ -122,10 +122,7 @@ def build_secondary_capture(
         series_number=defaults.SECONDARY_CAPTURE_SERIES_NUMBER,
         sop_instance_uid=identity.uid("sc/instance"),
         instance_number=1,
-        manufacturer=defaults.MANUFACTURER,
-        manufacturer_model_name=algorithm.name,
-        software_versions=algorithm.version,
-        device_serial_number=algorithm.digest[:16],
+        **equipment(algorithm),
         specific_character_set=header.get("SpecificCharacterSet"),
         transfer_syntax_uid=ExplicitVRLittleEndian,
         contributing_equipment=[contributing_equipment(algorithm, identity)],

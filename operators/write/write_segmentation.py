@@ -28,6 +28,7 @@ from operators.core.volume import Volume
 from operators.runtime.step import Step
 from operators.write.marking import (
     contributing_equipment,
+    equipment,
     no_names_in_warnings,
     own_copy,
     put,
@@ -40,10 +41,8 @@ from operators.write.seg_file import append_encapsulated, append_native, native_
 from operators.write.seg_frames import (
     BinaryFrames,
     FractionalFrames,
-    LabelExtents,
     LabelmapFrames,
     RleLabelmapFrames,
-    found_in,
 )
 from operators.write.seg_items import encode_items, with_segment_number
 from operators.write.seg_planes import describe_stack, plane_order, refer_to
@@ -184,11 +183,6 @@ def build_segmentation(
         return dcmread(path)
 
 
-def found_segments(label_map: LabelMap) -> tuple[Segment, ...]:
-    """The segments that have at least one voxel; their Segment Number in the SEG is their place here, from 1."""
-    return found_in(label_map, LabelExtents(label_map.array))
-
-
 def tracking_uid(segment: Segment, identity: ResultIdentity) -> str:
     """Tracking UID (0062,0021) of a segment, the same in SEG and SR."""
     return identity.uid(f"tracking/{segment.name}")
@@ -286,10 +280,7 @@ def _skeleton(
         series_number=defaults.SEG_SERIES_NUMBER,
         sop_instance_uid=identity.uid("seg/instance"),
         instance_number=1,
-        manufacturer=defaults.MANUFACTURER,
-        manufacturer_model_name=algorithm.name,
-        software_versions=algorithm.version,
-        device_serial_number=algorithm.digest[:16],
+        **equipment(algorithm),
         content_label="SEGMENTATION",
         content_description=algorithm.name,
         contributing_equipment=[contributing_equipment(algorithm, identity)],

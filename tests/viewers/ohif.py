@@ -305,7 +305,7 @@ _MEASUREMENTS = f"""() => cornerstoneTools.annotation.state.getAllAnnotations()
     .map(annotation => ({{
         tracking_uid: annotation.data.TrackingUniqueIdentifier,
         sop_instance_uid: {_INSTANCE}(annotation.metadata.referencedImageId),
-        points: annotation.data.renderableData.POLYLINE[0].map(point => [...point]),
+        points: Object.values(annotation.data.renderableData)[0][0].map(point => [...point]),
     }}))"""
 _TEXTS = f"""() => {{
     const imageId = {_VIEWPORT}?.getCurrentImageId();

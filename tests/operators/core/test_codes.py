@@ -31,6 +31,14 @@ EXPECTED = {
     "QUALITY_ASSESSMENT": ("111050", "DCM"),
     "QUALITY_FINDING": ("111052", "DCM"),
     "PRESENCE_OF_PROPERTY": ("121052", "DCM"),
+    "FINDING": ("121071", "DCM"),
+    "FINDING_CATEGORY": ("276214006", "SCT"),
+    "QUALITATIVE_EVALUATIONS": ("C0034375", "UMLS"),
+    "APPROXIMATE_SPATIAL_LOCATION": ("121226", "DCM"),
+    "PROCEDURE_REPORTED": ("121058", "DCM"),
+    "IMAGING_MEASUREMENTS": ("126010", "DCM"),
+    "IMAGING_MEASUREMENT_REPORT": ("126000", "DCM"),
+    "IMAGING_PROCEDURE": ("363679005", "SCT"),
     "ABSENT": ("272519000", "SCT"),
     "MEASUREMENT_NOT_ATTEMPTED": ("114007", "DCM"),
     "REJECTED_FOR_QUALITY": ("113001", "DCM"),
@@ -52,7 +60,7 @@ def test_no_two_names_share_a_code():
     assert len(triplets) >= len(EXPECTED)
 
 
-PRIVATE = [code for code in CODES.values() if code.scheme_designator not in {"SCT", "DCM", "UCUM"}]
+PRIVATE = [code for code in CODES.values() if code.scheme_designator not in {"SCT", "DCM", "UCUM", "LN", "UMLS"}]
 
 
 def test_private_codes_are_of_our_scheme_and_fit_their_elements():

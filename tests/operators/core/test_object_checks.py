@@ -8,7 +8,14 @@ from pydicom import Dataset
 from operators.core.object_checks import check_object, referenced_instances
 from operators.write.write_measurement_report import Findings, build_report
 from operators.write.write_segmentation import build_segmentation
-from tests.builders import make_header, make_identity, make_label_map, make_measurements, make_quality, make_volume
+from tests.builders import (
+    make_header,
+    make_identity,
+    make_label_map,
+    make_measurements,
+    make_quality,
+    make_volume,
+)
 
 
 @pytest.fixture(scope="module")

@@ -1,22 +1,12 @@
-"""Tally: counts and sums by label, slice by slice."""
+"""Tally: sums by label, slice by slice."""
 
 import numpy as np
 import pytest
 
 from operators.core.errors import GeometryError
 from operators.core.label_map import require_same_grid
-from operators.measure.tally import count_labels, sum_labels
+from operators.measure.tally import sum_labels
 from tests.builders import make_label_map, make_volume
-
-
-def test_counts_are_those_of_each_slice():
-    label_map = make_label_map(make_volume())
-
-    counts = count_labels(label_map)
-
-    assert counts.shape == (12, 256)
-    for label in range(5):
-        assert np.array_equal(counts[:, label], (label_map.array == label).sum(axis=(1, 2)))
 
 
 def test_sums_are_those_of_each_label():

@@ -9,7 +9,7 @@ from operators.core.label_map import LabelMap
 from operators.core.volume import Volume
 from operators.write import picture as module
 from operators.write.picture import LINE, PANEL_WIDTH, compose, shown_number
-from operators.write.shown_slices import PICTURE_WIDTH, draw_key_slices
+from operators.write.shown_slices import PICTURE_WIDTH, draw_slices
 from tests.builders import (
     ALGORITHM,
     TISSUES,
@@ -34,7 +34,7 @@ def parts(slices=12, **places) -> tuple[Volume, LabelMap]:
 
 def composed(volume, label_map, **changes):
     return compose(
-        draw_key_slices(volume, label_map),
+        draw_slices(volume, label_map),
         label_map,
         make_measurements(label_map),
         make_slice_areas(volume, label_map),
@@ -45,7 +45,7 @@ def composed(volume, label_map, **changes):
 
 def test_picture_lies_beside_the_legend_and_several_in_two_columns():
     volume, label_map = parts(bone=slice(2, 5), fat=slice(8, 9), muscle=slice(10, 11))
-    (first, second, third) = draw_key_slices(volume, label_map)
+    (first, second, third) = draw_slices(volume, label_map)
 
     canvas = composed(volume, label_map)
 

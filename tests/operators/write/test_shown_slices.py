@@ -13,7 +13,7 @@ from operators.write.shown_slices import (
     PICTURE_WIDTH,
     caption_of,
     draw_slice,
-    key_slices,
+    slices_to_show,
     view_of,
 )
 from tests.builders import (
@@ -88,7 +88,7 @@ def test_pixels_are_square_in_mm():
 def test_key_slice_shows_the_most_segments():
     label_map = make_label_map(make_volume())
 
-    index, *_ = key_slices(label_map)
+    index, *_ = slices_to_show(label_map)
 
     present = [sum(label_map.mask(s)[i].any() for s in TISSUES) for i in range(12)]
     assert present[index] == max(present) == 3
@@ -101,7 +101,7 @@ def test_key_slice_is_the_middle_one_of_the_best():
     labels[:, 0, 0] = 1
     labels[3:10, 1, 1] = 2
 
-    assert key_slices(make_label_map(volume, labels))[0] == 6
+    assert slices_to_show(make_label_map(volume, labels))[0] == 6
 
 
 def at(directions, corner) -> tuple[Volume, LabelMap, int]:
@@ -235,7 +235,7 @@ def parts(slices=12, **places) -> tuple[Volume, LabelMap]:
 def test_a_segment_that_the_key_slice_misses_gets_a_slice_of_its_own():
     _, label_map = parts(bone=slice(2, 5), fat=slice(8, 9))
 
-    chosen = key_slices(label_map)
+    chosen = slices_to_show(label_map)
 
     shown = [{s.name for s in label_map.segments if label_map.mask(s)[index].any()} for index in chosen]
     assert sorted(map(tuple, shown)) == [("bone",), ("fat",)]
@@ -250,7 +250,7 @@ def test_slices_that_are_shown_have_a_limit():
     for number in range(1, 8):
         labels[number] = number
 
-    chosen = key_slices(LabelMap(labels, volume.affine_lps.copy(), segments, ALGORITHM))
+    chosen = slices_to_show(LabelMap(labels, volume.affine_lps.copy(), segments, ALGORITHM))
 
     assert len(set(chosen)) == len(chosen) == MOST_SLICES
 

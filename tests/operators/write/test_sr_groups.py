@@ -5,28 +5,22 @@ import dataclasses
 import numpy as np
 import pytest
 from pydicom import Dataset
-from pydicom.uid import EnhancedCTImageStorage, UltrasoundMultiFrameImageStorage
+from pydicom.uid import EnhancedCTImageStorage, SegmentationStorage, UltrasoundMultiFrameImageStorage
 from skimage.draw import polygon2mask
 
 from operators.core import catalogue, codes
-from operators.core.measurements import LARGEST_AREA
-from operators.core.quality import Verdict
+from operators.core.measurements import LARGEST_AREA, DerivedValue, Quantity
 from operators.measure.measure_key_slices import measure_key_slices
 from operators.measure.measure_segments import measure_segments
 from operators.measure.measure_slice_areas import measure_slice_areas
 from operators.write.sr_groups import (
-    MOST_POINTS,
-    OUTLINE_TEXT,
-    POINTER_TEXT,
-    VERDICT_CODES,
-    VOLUME_TEXT,
     Context,
-    absent_group,
+    derived_groups,
     finding_sites,
     planar_groups,
-    pointer_line,
-    polyline_of,
+    volumetric_groups,
 )
+from operators.write.sr_places import MOST_POINTS, OUTLINE_TEXT, POINTER_TEXT, polyline_of
 from tests.builders import ALGORITHM, OBLIQUE, TISSUES, make_affine, make_identity, make_label_map, make_volume
 
 CONTEXT = Context(ALGORITHM, make_identity())
@@ -65,8 +59,7 @@ def make_groups(mask, *, affine_lps=None, edit=None, landmarks=None, index=2):
     labels[index][mask] = 3
     label_map = make_label_map(volume, labels, segments=(TISSUES[2],), landmarks=landmarks)
     key_slices = measure_key_slices(volume, label_map, measure_slice_areas(volume, label_map))
-    measurements = measure_segments(volume, label_map)
-    groups = [group[0] for group in planar_groups(volume, label_map, measurements, key_slices, CONTEXT)]
+    groups = [group[0] for group in planar_groups(volume, label_map, key_slices, CONTEXT)]
     return groups, volume
 
 
@@ -129,17 +122,10 @@ def test_what_no_outline_is_gets_a_line_inside_it_and_the_area_of_all_its_pixels
 @pytest.mark.parametrize(
     ("mask", "text"), [(SIMPLE["disc"], OUTLINE_TEXT), (NOT_SIMPLE["ring"], POINTER_TEXT)], ids=["outline", "pointer"]
 )
-def test_group_says_what_is_drawn_and_what_the_volume_is_of(mask, text):
+def test_group_says_what_is_drawn(mask, text):
     (group,), _ = make_groups(mask)
 
-    assert items(group, "TEXT")[-1].TextValue == f"{text} {VOLUME_TEXT}"
-
-
-def test_pointer_takes_the_longest_run_and_of_equals_the_first():
-    mask = np.zeros((4, 9), dtype=bool)
-    mask[0, 0:2] = mask[1, 5:8] = mask[2, 1:4] = mask[3, 8] = True
-
-    assert pointer_line(mask).tolist() == [[5, 1.5], [8, 1.5]]
+    assert items(group, "TEXT")[-1].TextValue == text
 
 
 def test_longest_outline_still_fits_its_element():
@@ -151,27 +137,68 @@ def test_longest_outline_still_fits_its_element():
     assert lengths[4097] == 2
 
 
-def test_group_shows_the_volume_with_the_largest_area_only():
+def test_group_has_the_numbers_of_its_slice_alone():
     groups, _ = make_groups(SIMPLE["disc"], landmarks={"iliac_crest": 2, "thorax": 3})
 
     by_role = {items(group, "TEXT")[0].TextValue: numbers(group) for group in groups}
     assert set(by_role) == {f"test_app/fat/{LARGEST_AREA}", "test_app/fat/iliac_crest"}
-    assert set(by_role[f"test_app/fat/{LARGEST_AREA}"]) == {"Area", "Attenuation Coefficient", "Volume"}
-    assert set(by_role["test_app/fat/iliac_crest"]) == {"Area", "Attenuation Coefficient"}
+    assert all(set(of_slice) == {"Area", "Attenuation Coefficient"} for of_slice in by_role.values())
 
 
-def test_group_of_a_segment_whose_volume_was_not_measured_has_none():
-    mask = SIMPLE["disc"]
-    volume = make_volume(np.zeros((4, *mask.shape), np.int16))
+def make_volumetric(mask, edit=None):
+    """The group of fat, whose largest slice is the third of three, and the volume."""
+    volume = make_volume(np.zeros((5, *mask.shape), np.int16), edit=edit)
     labels = np.zeros(volume.array.shape, np.uint8)
-    labels[2][mask] = 3
+    labels[1:3][:, mask] = 3
+    labels[3][mask | disc(0.5, (ROWS - 1, COLUMNS - 1))] = 3
     label_map = make_label_map(volume, labels, segments=(TISSUES[2],))
-    key_slices = measure_key_slices(volume, label_map, measure_slice_areas(volume, label_map))
+    seg = Dataset()
+    seg.SOPClassUID, seg.SOPInstanceUID = SegmentationStorage, "1.2.3"
+    (group,) = volumetric_groups(volume, label_map, seg, measure_segments(volume, label_map), CONTEXT)
+    return group[0], volume, label_map
 
-    (group,) = planar_groups(volume, label_map, (), key_slices, CONTEXT)
 
-    assert set(numbers(group[0])) == {"Area", "Attenuation Coefficient"}
-    assert items(group[0], "TEXT")[-1].TextValue == OUTLINE_TEXT
+@pytest.mark.parametrize("mask", (SIMPLE | NOT_SIMPLE).values(), ids=SIMPLE | NOT_SIMPLE)
+def test_volume_points_into_the_segment_in_its_largest_slice(mask):
+    if mask.shape != (ROWS, COLUMNS):
+        pytest.skip("not of this matrix")
+    group, volume, label_map = make_volumetric(mask)
+
+    (point,) = items(items(group, "NUM")[0], "SCOORD")
+
+    column, row = point.GraphicData
+    assert (point.GraphicType, point.ConceptNameCodeSequence[0].CodeMeaning) == (
+        "POINT",
+        "Approximate spatial location",
+    )
+    assert label_map.array[3, int(row), int(np.ceil(column)) - 1]
+    assert image_of(point).ReferencedSOPInstanceUID == volume.slices[3].header.SOPInstanceUID
+
+
+def test_only_the_volume_has_a_place():
+    """OHIF 3.13 writes a number with a place beside it, whatever its derivation: a deviation would read like a mean."""
+    group, _, _ = make_volumetric(SIMPLE["disc"])
+
+    names = [item.ConceptNameCodeSequence[0].CodeMeaning for item in items(group, "NUM") if items(item, "SCOORD")]
+
+    assert names == ["Volume"]
+    assert items(group, "SCOORD") == []
+
+
+def test_ratio_points_into_its_first_segment_in_the_middle_of_its_slices():
+    _, volume, label_map = make_volumetric(SIMPLE["off centre"])
+    ratio = DerivedValue(Quantity("a", "ratio", codes.RATIO, codes.RATIO_UNIT), "A", "fat / bone", ("fat", "bone"), 2.0)
+
+    (group,) = derived_groups(volume, label_map, [ratio], CONTEXT)
+
+    (point,) = items(items(group[0], "NUM")[0], "SCOORD")
+    assert point.GraphicData == [20.5, 7.5]
+    assert image_of(point).ReferencedSOPInstanceUID == volume.slices[2].header.SOPInstanceUID
+
+
+def image_of(place):
+    (image,) = place.ContentSequence
+    return image.ReferencedSOPSequence[0]
 
 
 def test_polyline_lies_in_the_image_of_its_slice():
@@ -202,7 +229,7 @@ def test_polyline_on_a_multi_frame_image_names_the_frame(sop_class, attributes):
     label_map = make_label_map(volume, labels, segments=(TISSUES[2],))
     key_slices = measure_key_slices(volume, label_map, measure_slice_areas(volume, label_map))
 
-    (group,) = planar_groups(volume, label_map, measure_segments(volume, label_map), key_slices, CONTEXT)
+    (group,) = planar_groups(volume, label_map, key_slices, CONTEXT)
 
     (image,) = items(group[0], "SCOORD")[0].ContentSequence
     assert image.ReferencedSOPSequence[0].ReferencedFrameNumber == 6
@@ -215,6 +242,8 @@ def test_nothing_is_drawn_on_the_tiles_of_a_mosaic():
     groups, _ = make_groups(SIMPLE["disc"], edit=tile)
 
     assert groups == []
+    group, _, _ = make_volumetric(SIMPLE["disc"], edit=tile)
+    assert not any(items(item, "SCOORD") for item in items(group, "NUM"))
 
 
 def site_of(segment) -> tuple[str, str]:
@@ -234,16 +263,3 @@ def test_laterality_stands_below_the_finding_site():
 
 def test_segment_without_region_and_side_has_no_site():
     assert finding_sites(TISSUES[0]) is None
-
-
-def test_absent_segment_keeps_its_side():
-    (group,) = absent_group(catalogue.segment("kidney_right", 1, (1,)), CONTEXT)
-
-    (site,) = [item for item in items(group, "CODE") if item.ConceptNameCodeSequence[0].CodeValue == "363698007"]
-    assert isinstance(site, Dataset)
-    assert site.ContentSequence[0].ConceptCodeSequence[0].CodeMeaning == "Right"
-
-
-def test_every_verdict_has_a_code():
-    assert set(VERDICT_CODES) == set(Verdict)
-    assert len(set(VERDICT_CODES.values())) == len(Verdict)

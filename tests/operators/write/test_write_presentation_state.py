@@ -16,10 +16,10 @@ from skimage.draw import polygon
 
 from mapnode.phantom.series import write_ct_series
 from operators.core.errors import GeometryError, SegmentationError
+from operators.core.found_segments import found_segments
 from operators.core.volume import Volume
 from operators.runtime.sdk import Application
 from operators.write.contours import outlines, signed_area_px
-from operators.write.planes import found_with_pixels
 from operators.write.write_presentation_state import (
     FILE_NAME,
     MOST_POINTS,
@@ -27,8 +27,8 @@ from operators.write.write_presentation_state import (
     WritePresentationState,
     build_presentation_state,
     fitting,
-    key_slices,
     sentence,
+    slices_to_present,
 )
 from operators.write.write_segmentation import WriteParameters, save, tracking_uid
 from tests.builders import (
@@ -223,7 +223,7 @@ def test_key_slices_are_the_largest_of_each_segment_and_the_landmarks():
     volume = make_volume()
     label_map = make_label_map(volume, landmarks={"T12": 9, "L3": 4, "L3 upper": 4})
 
-    slices = key_slices(found_with_pixels(label_map), label_map.landmarks)
+    slices = slices_to_present(found_segments(label_map), label_map.landmarks)
 
     assert [key.index for key in slices] == [2, 3, 4, 9]
     assert [[each.segment.name for each in key.largest] for key in slices] == [["body"], ["bone"], ["fat"], []]

@@ -15,6 +15,7 @@ from pydicom import dcmread
 from pydicom.sr.codedict import codes as dictionary
 
 from operators.core.errors import GeometryError, SegmentationError
+from operators.core.found_segments import found_segments
 from operators.core.label_map import LabelMap
 from operators.core.object_checks import check_object
 from operators.core.probability_map import ProbabilityMap
@@ -26,7 +27,6 @@ from operators.write.write_segmentation import (
     WriteParameters,
     WriteSegmentation,
     build_segmentation,
-    found_segments,
     save,
     tracking_id,
     tracking_uid,
@@ -166,7 +166,7 @@ def test_empty_segments_are_left_out_and_the_numbers_close(tmp_path):
     label_map = make_label_map(volume, labels)
     dataset = dcmread(write(tmp_path, volume, label_map))
 
-    assert [segment.name for segment in found_segments(label_map)] == ["body", "fat"]
+    assert [found.segment.name for found in found_segments(label_map)] == ["body", "fat"]
     described = [(item.SegmentNumber, item.SegmentLabel) for item in dataset.SegmentSequence]
     assert described == [(1, "Body"), (2, "Fat")]
     assert np.array_equal(raw_masks(tmp_path / "seg.dcm", label_map)[2], labels == 3)
