@@ -95,8 +95,14 @@ def _plain(item: RawDataElement) -> str | int | list[str] | None:
         return int.from_bytes(item.value, "little" if item.is_little_endian else "big")
     if vr not in {"UI", "CS"} or item.value is None:
         return None
-    parts = [part.strip(" \0") for part in item.value.decode("iso8859").split("\\")]
-    return parts[0] if len(parts) == 1 else parts
+    parts = _split(item.value)
+    return parts[0] if len(parts) == 1 else list(parts)
+
+
+@functools.lru_cache(maxsize=4096)
+def _split(value: bytes) -> tuple[str, ...]:
+    """The values of an element of UI or CS; slices of a series share most of them."""
+    return tuple(part.strip(" \0") for part in value.decode("latin-1").split("\\"))
 
 
 def as_written(header: Dataset, keyword: str) -> Hashable:

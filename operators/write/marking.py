@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import highdicom as hd
 from pydicom.charset import convert_encodings, decode_bytes, encode_string
 from pydicom.datadict import dictionary_VR
+from pydicom.dataelem import RawDataElement
 from pydicom.filewriter import correct_ambiguous_vr_element
 from pydicom.multival import MultiValue
 from pydicom.sr.codedict import codes
@@ -53,6 +54,8 @@ VALID_VALUES = {
 }
 """What highdicom takes; anonymised images often have something else, such as a birth date of 19500000."""
 UTF8 = "ISO_IR 192"
+ENCODED_HERE = -1
+"""Place in a file (`RawDataElement.value_tell`) of elements that were encoded here, in Explicit VR Little Endian."""
 KNOWN_CHARACTER_SETS = {
     None,
     *(value.value for value in hd.enum.SpecificCharacterSetValues if "2022" not in value.value),
@@ -187,8 +190,24 @@ def stamp(dataset: Dataset, identity: ResultIdentity, description: str) -> None:
 
 def save(dataset: Dataset, path: Path) -> None:
     """Write a data set as a DICOM file (PS3.10)."""
-    for element in dataset.elements():
-        # pydicom decides on US or SS only where it takes a data set for a new one (`put_references_to`).
-        if element.VR in AMBIGUOUS_VR:
-            correct_ambiguous_vr_element(element, dataset, is_little_endian=True)
+    _settle(dataset)
     dataset.save_as(path, enforce_file_format=True)
+
+
+def _settle(dataset: Dataset) -> None:
+    """Decide on US or SS where a VR depends on other elements, and say that this is done.
+
+    pydicom would look for such elements in all that is below each data set, level by level: half the time of an SR.
+    """
+    if dataset.original_encoding != (None, None):
+        return  # it was read from a file: pydicom converts what has to be converted
+    for element in list(dataset.elements()):
+        if isinstance(element, RawDataElement) and element.value_tell == ENCODED_HERE:
+            continue
+        settled = dataset[element.tag]
+        if settled.VR == "SQ":
+            for item in settled.value:
+                _settle(item)
+        elif settled.VR in AMBIGUOUS_VR:
+            correct_ambiguous_vr_element(settled, dataset, is_little_endian=True)
+    dataset.set_original_encoding(False, True, dataset._character_set)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from typing import TYPE_CHECKING, NamedTuple, Protocol
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -96,6 +97,17 @@ class LabelExtents:
         return self.first[:, labels].min(axis=1), self.end[:, labels].max(axis=1)
 
 
+_known_extents: WeakKeyDictionary[LabelMap, LabelExtents] = WeakKeyDictionary()
+"""SEG and SR of one run look at the same map, which nobody can change."""
+
+
+def extents_of(label_map: LabelMap) -> LabelExtents:
+    """Where the labels of a map are, found once for each map."""
+    if label_map not in _known_extents:
+        _known_extents[label_map] = LabelExtents(label_map.array)
+    return _known_extents[label_map]
+
+
 def shared_labels(segments: Sequence[Segment], extents: LabelExtents) -> list[int]:
     """Labels in the map that belong to several segments: there they overlap."""
     owners = np.zeros(LABELS, dtype=np.int_)
@@ -108,7 +120,7 @@ class BinaryFrames:
     """BINARY: one bit a pixel, one frame for each slice that a segment reaches; segments may overlap."""
 
     def __init__(self, label_map: LabelMap) -> None:
-        extents = LabelExtents(label_map.array)
+        extents = extents_of(label_map)
         self._array = label_map.array
         self.segments = segments_among(label_map.segments, extents.present)
         self._extents = [extents.of(segment) for segment in self.segments]
@@ -161,7 +173,7 @@ class LabelmapFrames:
     overlap = "NO"
 
     def __init__(self, label_map: LabelMap) -> None:
-        extents = LabelExtents(label_map.array)
+        extents = extents_of(label_map)
         self._array = label_map.array
         self.segments = segments_among(label_map.segments, extents.present)
         if shared := shared_labels(self.segments, extents):

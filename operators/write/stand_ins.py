@@ -18,7 +18,7 @@ from pydicom.uid import CTImageStorage
 from operators.core.header import read_text
 from operators.core.identity import derived_uid
 from operators.core.kinds import MULTI_FRAME
-from operators.write.marking import first_source_header, put, source_headers
+from operators.write.marking import ENCODED_HERE, first_source_header, put, source_headers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -68,9 +68,7 @@ def put_references_to(dataset: Dataset, keyword: str, sources: Iterable[SourceSl
         for (class_uid, instance_uid), numbers in _frames_by_instance(sources).items()
     )
     tag = Tag(keyword)
-    dataset[tag] = RawDataElement(tag, "SQ", len(value), value, 0, False, True)
-    # As if it was read in this encoding: else pydicom would make objects of it when it is saved.
-    dataset.set_original_encoding(False, True, dataset._character_set)
+    dataset[tag] = RawDataElement(tag, "SQ", len(value), value, ENCODED_HERE, False, True)
 
 
 def _encoded_reference(class_uid: str, instance_uid: str, numbers: Sequence[int]) -> bytes:

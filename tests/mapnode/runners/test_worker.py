@@ -16,6 +16,8 @@ from mapnode.runners import worker as worker_module
 from mapnode.runners.child import Child
 from mapnode.runners.process import run_app
 from mapnode.runners.worker import RunCancelled, WarmWorker, WorkerLost, WorkerState
+from mapnode.share import APPS_VARIABLE
+from mapnode.staging import Stager
 from operators.core.contract import Job, Status
 from operators.core.manifest import read_manifest
 from tests.node_under_test import wait_for
@@ -402,6 +404,35 @@ def test_the_real_worker_writes_the_same_bytes_as_the_process_runner_each_time(t
     for name in ("first", "second"):
         files = {p.name: p.read_bytes() for p in (tmp_path / name).iterdir() if p.name != "result.json"}
         assert files == alone
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("missing", [0, 5], ids=["all staged", "some staged"])
+def test_staged_run_writes_the_same_bytes_as_the_process_runner_without_a_stage(tmp_path, monkeypatch, missing):
+    monkeypatch.setenv(APPS_VARIABLE, str(MANIFEST.parents[2] / "benchmarks" / "apps"))
+    phantom = build_trunk_phantom(TrunkPhantomParameters(slices=12, spacing_mm=(5.0, 3.0, 3.0)))
+    paths = write_ct_series(phantom.hu, phantom.affine_lps, tmp_path / "in", description="axial", uid_seed="staged")
+    (tmp_path / "linked").mkdir()
+    (tmp_path / "warm").mkdir()
+    for path in paths:
+        (tmp_path / "linked" / path.name).hardlink_to(path)
+    app, job = find_app("threshold"), Job(clock=datetime(2025, 1, 2, 10, 15, 30))
+    worker, staging = WarmWorker(app), Stager(tmp_path / "stages")
+    try:
+        for path in paths[missing:]:
+            staging.add("series", path)
+        assert staging.wait("series", ENOUGH_S)
+        staged_job = job.model_copy(update={"staged": str(staging.folder("series"))})
+        warm = worker.run(tmp_path / "linked", tmp_path / "warm", staged_job, timeout_s=300)
+    finally:
+        worker.stop()
+        staging.stop()
+    alone = run_app(app, tmp_path / "in", tmp_path / "alone", job=job)
+
+    assert (warm.status, alone.status) == (Status.DONE, Status.DONE)
+    assert warm.measurements == alone.measurements
+    for name in ("seg.dcm", "sr.dcm"):
+        assert (tmp_path / "warm" / name).read_bytes() == (tmp_path / "alone" / name).read_bytes()
 
 
 @pytest.mark.slow
