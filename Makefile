@@ -11,7 +11,7 @@ DEBIAN_PACKAGES := dciodvfy:dicom3tools storescu:dcmtk Orthanc:orthanc \
   $(ORTHANC_PLUGINS)/libOrthancGdcm.so:orthanc-gdcm pdftotext:poppler-utils /usr/lib/postgresql:postgresql \
   /usr/share/fonts/truetype/droid/DroidSansFallbackFull.ttf:fonts-droid-fallback
 
-.PHONY: demo up test dcmjs test-browser test-orthanc test-orthanc-1.12 bench bench-hot-path bench-node fuzz check format lock clean
+.PHONY: demo up test dcmjs test-browser test-orthanc test-orthanc-1.12 bench bench-hot-path bench-node fuzz faults check format lock clean
 .DEFAULT_GOAL := demo
 
 demo: $(VENV)/base.stamp ## run the app on a digital phantom, or on STUDY=FOLDER
@@ -53,6 +53,9 @@ bench-node: $(VENV)/dev.stamp ## intake and turnaround of the node
 
 fuzz: $(VENV)/dev.stamp ## loading 100,000 mutated files; the seed is printed, FUZZ="--seed N" runs it again
 	$(BIN)/python -m tests.fuzz $(FUZZ)
+
+faults: $(VENV)/dev.stamp ## 50 random kills during 30 studies; the seed is printed, FAULTS="--seed N" runs it again
+	$(BIN)/python -m tests.faults $(FAULTS)
 
 check: $(VENV)/dev.stamp ## format, lint, types, spelling
 	$(BIN)/ruff format --check
