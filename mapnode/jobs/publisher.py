@@ -102,7 +102,7 @@ class Publisher:
     def _study_verdict(self, job: JobRecord, quiet_s: float) -> Verdict:
         """A study has no end of its own: nothing may have come for it for so long."""
         of_study = [s for s in self._series.values() if s.study_id in {job.subject, ""}]
-        if any(series.pending for series in of_study):
+        if any(series.pending and not series.is_unreadable for series in of_study):
             return Verdict(now=False, reason="a series of the study, or one of which nobody knows yet, is arriving")
         quiet = time.monotonic() - max((s.last for s in of_study), default=0.0)
         if quiet >= quiet_s:

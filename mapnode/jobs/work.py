@@ -103,7 +103,7 @@ def stage(place: Workplace, job: str) -> dict[str, int]:
     Raises:
         SourceChanged: If the source is not what the job was made for.
     """
-    series = current_input(place.reader, place.records, place.record(job).spec)
+    series = current_input(place.reader, place.record(job).spec)
     with _renewed(place, job, "input") as folder:
         linked = place_input(place.reader, series, folder)
     return {
@@ -209,7 +209,7 @@ def confirm(place: Workplace, job: str) -> None:
     Raises:
         SourceChanged: If it is not.
     """
-    current_input(place.reader, place.records, place.record(job).spec)
+    current_input(place.reader, place.record(job).spec)
 
 
 def store(place: Workplace, job: str) -> list[dict[str, str]]:

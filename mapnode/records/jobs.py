@@ -188,6 +188,15 @@ class Jobs:
         query = select(JOBS).where(JOBS.c.subject == subject, JOBS.c.state.in_(list(states)))
         return self._read(query.order_by(JOBS.c.seq))
 
+    def subjects_among(self, identifiers: Collection[str], states: Collection[JobState]) -> set[str]:
+        """Which of these series or studies have jobs in one of these states."""
+        wanted, found = list(identifiers), set()
+        with self._engine.connect() as connection:
+            for start in range(0, len(wanted), PAGE):
+                query = select(JOBS.c.subject).where(JOBS.c.subject.in_(wanted[start : start + PAGE]))
+                found.update(connection.execute(query.where(JOBS.c.state.in_(list(states)))).scalars())
+        return found
+
     def of_rule(self, rule: str, uid: str, states: Collection[JobState]) -> list[JobRecord]:
         """Jobs of a rule on a series, by its Series Instance UID, or on a study, the oldest first."""
         query = select(JOBS).where(JOBS.c.rule == rule, JOBS.c.state.in_(list(states)))
