@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from mapnode.errors import NodeError
 from mapnode.jobs.inputs import SourceChanged
+from mapnode.jobs.lease import LeaseLost
 from mapnode.jobs.work import AppChanged, Recalled, ResultConflict
 from mapnode.pacs.errors import OrthancUnreachable
 from mapnode.records import JobState
@@ -48,10 +49,10 @@ def ending_of(error: BaseException, state: JobState, tries: int) -> Ending | Non
         tries: How often it was started.
 
     Returns:
-        Where it goes; None where it went somewhere else already, because somebody called it back.
+        Where it goes; None where it went somewhere else already, because somebody called it back or took it over.
     """
     cause = last_cause(error)
-    if isinstance(cause, Recalled | RunCancelled):
+    if isinstance(cause, Recalled | RunCancelled | LeaseLost):
         return None
     if isinstance(cause, SourceChanged):
         return Ending(JobState.RECALLED, str(cause))

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, Engine, Row, Select
 
+LONGEST_PAUSE_S = 3600.0
+"""Nothing is put off for longer: a time beyond it stands there because the clock was set back."""
 PAGE = 500
 """Jobs that a list has where nobody says otherwise."""
 DETAIL_LENGTH = 2000
@@ -58,6 +60,10 @@ class JobRecord:
     spec: JobSpec
     stored: list[dict[str, str]]
     progress: str
+
+    def is_due(self, now: float) -> bool:
+        """Whether it may be started at a time, seconds since the epoch."""
+        return not now < self.not_before <= now + LONGEST_PAUSE_S
 
 
 @dataclass(frozen=True)
@@ -190,7 +196,8 @@ class Jobs:
 
     def subjects_among(self, identifiers: Collection[str], states: Collection[JobState]) -> set[str]:
         """Which of these series or studies have jobs in one of these states."""
-        wanted, found = list(identifiers), set()
+        wanted = list(identifiers)
+        found: set[str] = set()
         with self._engine.connect() as connection:
             for start in range(0, len(wanted), PAGE):
                 query = select(JOBS.c.subject).where(JOBS.c.subject.in_(wanted[start : start + PAGE]))
@@ -210,7 +217,8 @@ class Jobs:
 
     def next_of_each_source(self, now: float, closed_apps: Collection[str]) -> list[JobRecord]:
         """Of each priority and source the oldest job that may start, the most urgent first."""
-        ready = JOBS.c.state == JobState.QUEUED, JOBS.c.not_before <= now, JOBS.c.app.not_in(list(closed_apps))
+        is_due = (JOBS.c.not_before <= now) | (JOBS.c.not_before > now + LONGEST_PAUSE_S)
+        ready = JOBS.c.state == JobState.QUEUED, is_due, JOBS.c.app.not_in(list(closed_apps))
         heads = select(func.min(JOBS.c.seq)).where(*ready).group_by(JOBS.c.priority, JOBS.c.source)
         return self._read(select(JOBS).where(JOBS.c.seq.in_(heads)).order_by(JOBS.c.priority, JOBS.c.seq))
 
@@ -223,6 +231,12 @@ class Jobs:
         query = select(JOBS.c.state, func.count()).group_by(JOBS.c.state)
         with self._engine.connect() as connection:
             return {str(state): int(count) for state, count in connection.execute(query)}
+
+    def times_in(self, job: str, state: JobState) -> int:
+        """How often a job came into a state."""
+        query = select(func.count()).select_from(HISTORY).where(HISTORY.c.job_id == job, HISTORY.c.event == state)
+        with self._engine.connect() as connection:
+            return int(connection.execute(query).scalar_one())
 
     def history(self, jobs: Sequence[str]) -> dict[str, list[HistoryRecord]]:
         """The history of jobs, the oldest line first."""
