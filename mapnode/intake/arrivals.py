@@ -76,8 +76,3 @@ class SeriesArrivals:
         self.has_hole = self.is_unreadable = False
         self.corroborations.clear()
         self.committed = False
-
-    @property
-    def calling_aet(self) -> str:
-        """AE title of its sender; empty where no event told of it."""
-        return next((event.calling_aet for event in self.instances.values() if event.calling_aet), "")

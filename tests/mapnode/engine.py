@@ -48,7 +48,7 @@ class FakeOrthanc:
     def _keep(self, series_id: str, study_id: str, content: bytes) -> InstanceEvent:
         header = dcmread(DicomBytesIO(content), specific_tags=TAGS)
         uid, number = str(header.SOPInstanceUID), str(header.get("InstanceNumber") or "")
-        name, md5 = f"{series_id}/{uid}", hashlib.md5(content, usedforsecurity=False).hexdigest()
+        name, md5 = f"{series_id}-{uid}", hashlib.md5(content, usedforsecurity=False).hexdigest()
         uuid = f"{md5[:8]}-0000-4000-8000-{hashlib.sha256(name.encode()).hexdigest()[:12]}"
         tags = {"SOPInstanceUID": uid, "InstanceNumber": number}
         self.studies[series_id] = study_id

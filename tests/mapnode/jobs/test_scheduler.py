@@ -70,9 +70,11 @@ def test_a_job_that_starts_is_running_with_its_reason_and_its_try(make_scheduler
 def test_a_job_is_running_in_the_records_before_anything_is_begun(records, clock, monkeypatch):
     monkeypatch.setattr(module, "list_apps", lambda: [make_app()])
     seen = []
-    scheduler = Scheduler(
-        records, lambda: Capacity(1, 0, GIB), lambda job: seen.append((job.state, job.tries, records.jobs.state(job.id))), None
-    )  # fmt: skip
+
+    def start(job):
+        seen.append((job.state, job.tries, records.jobs.state(job.id)))
+
+    scheduler = Scheduler(records, lambda: Capacity(1, 0, GIB), start, None)
     add_job(records)
 
     scheduler.tick()
