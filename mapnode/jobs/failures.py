@@ -25,6 +25,14 @@ ORTHANC_PAUSE_S = 300.0
 DISK_PAUSE_S = 60.0
 
 
+class Defect(NodeError):
+    """A foreign error in a step.
+
+    Not all of them can be stored, and what cannot be would end its workflow without an end of the job; their words may
+    quote a patient's name.
+    """
+
+
 @dataclass(frozen=True)
 class Ending:
     """Where a job goes.
@@ -76,7 +84,7 @@ def ending_of(error: BaseException, state: JobState, tries: int) -> Ending | Non
 def last_cause(error: BaseException) -> BaseException:
     """The error itself; of a step that was tried again and again, its last one."""
     tries = getattr(error, "errors", None)  # DBOS keeps them, in a class that it does not export
-    return tries[-1] if tries else error
+    return tries[-1] if isinstance(tries, list | tuple) and tries else error
 
 
 def is_ours(error: BaseException) -> bool:

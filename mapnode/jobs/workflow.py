@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 from dbos import DBOS, SetWorkflowID
 
 from mapnode.database import prepare_jobs, will_pass
+from mapnode.errors import NodeError
 from mapnode.jobs import work
-from mapnode.jobs.failures import ending_of, is_ours
+from mapnode.jobs.failures import Defect, ending_of, is_ours
 from mapnode.pacs.errors import OrthancUnreachable
 from mapnode.records import JobState
 from mapnode.runners.warm import NodeStopping
@@ -214,7 +215,7 @@ def _give_up(place: Workplace) -> Callable[[str, BaseException, JobState], None]
     def step(job: str, failure: str, state: str, after_s: float, reason: str, only_from: str) -> None:
         target = JobState(state)
         if target in {JobState.QUARANTINED, JobState.FAILED}:
-            work.quarantine(place, job, [failure, reason])
+            work.quarantine(place, job, [one for one in (failure, reason) if one])
         more = {"not_before": time.time() + after_s} if after_s else {}
         if target is JobState.RECALLED and JobState(only_from) is JobState.PUBLISHING:
             work.reject_stored(place, job, reason)
@@ -245,8 +246,11 @@ def _step(place: Workplace, name: str, stage: Callable[..., Any], **options: Any
         try:
             value = stage(place, job, *arguments)
         except Exception as error:
-            place.records.jobs.note(job, name, f"failed: {error}", at=clock, seconds=time.monotonic() - started)
-            raise
+            detail = f"failed: {error if is_ours(error) else type(error).__name__}"
+            place.records.jobs.note(job, name, detail, at=clock, seconds=time.monotonic() - started)
+            if isinstance(error, NodeError | OSError):
+                raise
+            raise Defect(f"a defect: {type(error).__name__}") from error
         place.records.jobs.note(job, name, at=clock, seconds=time.monotonic() - started)
         return value
 

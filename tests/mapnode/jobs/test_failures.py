@@ -3,6 +3,7 @@
 import errno
 
 import pytest
+from pydantic import ValidationError
 
 from mapnode.jobs.failures import MAX_TRIES, ending_of, last_cause
 from mapnode.jobs.inputs import SourceChanged
@@ -11,6 +12,7 @@ from mapnode.jobs.work import AppChanged, Recalled, ResultConflict
 from mapnode.pacs.errors import OrthancUnreachable
 from mapnode.records import JobState
 from mapnode.runners.worker import RunCancelled, WorkerLost
+from operators.core.contract import Result
 
 RUNNING, PUBLISHING = JobState.RUNNING, JobState.PUBLISHING
 SILENT = OrthancUnreachable("http://127.0.0.1", "ConnectError")
@@ -63,6 +65,13 @@ def test_a_defect_is_tried_again_with_growing_pauses_and_then_no_more(state, aga
 
 def test_foreign_words_are_not_repeated():
     assert "DOE" not in ending_of(RuntimeError("DOE^JANE"), RUNNING, 9).reason
+
+
+def test_an_error_that_keeps_its_errors_in_a_way_of_its_own_is_a_defect_like_any_other():
+    with pytest.raises(ValidationError) as caught:
+        Result.model_validate({})
+
+    assert ending_of(caught.value, RUNNING, 1).reason == "a defect: ValidationError; try 2 of 3 follows"
 
 
 def test_of_a_step_that_was_tried_again_the_last_error_counts():
