@@ -87,9 +87,8 @@ class Intake:
         now = time.monotonic()
         for pending in records.pending.all():
             self.series[pending.orthanc_id] = SeriesArrivals(pending.orthanc_id, now, forced=pending.forced)
-        for job in records.jobs.in_states(BUSY):
-            for series_id in job.spec.series_ids:
-                self.series.setdefault(series_id, SeriesArrivals(series_id, now, pending=False))
+        for series_id in records.jobs.series_of(BUSY):
+            self.series.setdefault(series_id, SeriesArrivals(series_id, now, pending=False))
 
     def take(self, events: Iterable[InstanceEvent]) -> None:
         """Instances came: their series wait from now on, and jobs on what they were before are called back."""
@@ -160,7 +159,7 @@ class Intake:
     def forget(self) -> None:
         """Drop from disk and memory what has been at rest for long and has no job to come."""
         now = time.monotonic()
-        busy = {series for job in self._records.jobs.in_states(BUSY) for series in job.spec.series_ids}
+        busy = self._records.jobs.series_of(BUSY)
         resting = [one for one in self.series.values() if not one.pending and one.series_id not in busy]
         kept = 0
         for one in sorted(resting, key=lambda one: one.last, reverse=True):
@@ -217,10 +216,19 @@ class Intake:
             known.not_before = time.monotonic() + SILENCE_S
             return False
         except Exception as error:  # noqa: BLE001 - the intake's loop: one series must never end it for all others
-            known.is_unreadable = True
+            if not known.is_unreadable:
+                self._go_on_without(known)
             _log.error("series %s could not be decided, trying again in %g s: %s", known.series_id, RETRY_S, error)
             known.not_before = time.monotonic() + RETRY_S
         return True
+
+    def _go_on_without(self, known: SeriesArrivals) -> None:
+        """A series cannot be read: its study, which waited for it, is decided with the next look at another one."""
+        known.is_unreadable = True
+        for other in self.series.values():
+            if other is not known and other.study_id == known.study_id != "" and not other.pending:
+                other.pending = True
+                return
 
     def _decide(self, known: SeriesArrivals) -> None:
         source = self._reader.series(known.series_id)

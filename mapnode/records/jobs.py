@@ -215,6 +215,12 @@ class Jobs:
         query = select(JOBS).where(JOBS.c.state.in_(list(states))).order_by(JOBS.c.seq).limit(limit)
         return self._read(query)
 
+    def series_of(self, states: Collection[JobState]) -> set[str]:
+        """Orthanc's identifiers of the series that jobs in one of these states get, without reading all of each job."""
+        with self._engine.connect() as connection:
+            specs = connection.execute(select(JOBS.c.spec).where(JOBS.c.state.in_(list(states)))).scalars()
+            return {series for spec in specs for series in json.loads(spec)["series_ids"]}
+
     def next_of_each_source(self, now: float, closed_apps: Collection[str]) -> list[JobRecord]:
         """Of each priority and source the oldest job that may start, the most urgent first."""
         is_due = (JOBS.c.not_before <= now) | (JOBS.c.not_before > now + LONGEST_PAUSE_S)

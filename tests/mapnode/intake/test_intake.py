@@ -535,7 +535,9 @@ def test_a_series_that_cannot_be_read_does_not_hold_up_its_study_for_ever(
     attachment_path(event.file_uuid, orthanc.storage).write_bytes(b"no DICOM")
     few, many = study_files(tmp_path)
     with caplog.at_level(logging.CRITICAL, logger="mapnode"):
-        node.intake.take([event, *orthanc.add("few", few), *orthanc.add("many", many)])
+        node.intake.take([*orthanc.add("few", few), *orthanc.add("many", many)])
+        node.intake.take([event])
+        settle(node, clock)
         settle(node, clock)
 
     assert states(records) == ["queued"]

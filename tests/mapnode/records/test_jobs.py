@@ -71,6 +71,13 @@ def test_subjects_are_found_among_many_identifiers(records):
     assert records.jobs.subjects_among(identifiers, {JobState.DONE}) == {"series-1"}
 
 
+def test_the_series_of_jobs_to_come_are_known_without_those_of_others(records):
+    add_job(records, 1, series_ids=("a", "b"))
+    add_job(records, 2, state=JobState.DONE)
+
+    assert records.jobs.series_of({JobState.QUEUED}) == {"a", "b"}
+
+
 def test_of_each_source_and_priority_the_oldest_ready_job_is_next(records):
     jobs = [add_job(records, n, source=source, priority=priority) for n, (source, priority) in
             enumerate([("A", 2), ("A", 2), ("B", 2), ("A", 1)])]  # fmt: skip
