@@ -262,6 +262,13 @@ def _stored(one: Output, orthanc_id: str, status: str) -> dict[str, str]:
     return {"path": one.path, "orthanc_id": orthanc_id, "sop_instance_uid": uid, "status": str(status)}
 
 
+def reject_replaced(place: Workplace, job: str, why: str) -> None:
+    """Take the published results out of use that a job stands in the place of."""
+    for earlier in place.record(job).spec.replaces:
+        if place.records.jobs.state(earlier) is JobState.DONE:
+            reject(place, earlier, why)
+
+
 def reject(place: Workplace, job: str, why: str) -> None:
     """Take the results of an earlier job out of use: a rejection note beside them, and the job is superseded.
 

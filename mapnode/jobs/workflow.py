@@ -167,6 +167,8 @@ def _compute_steps(place: Workplace) -> tuple[Callable[..., Any], ...]:
         reason = found.sentence if found.reasons else ""
         if found.status is not Status.DONE:
             _move(place, job, JobState(found.status), reason)
+            if found.status in {Status.REFUSED, Status.NOT_APPLICABLE} and place.record(job).spec.mode == "live":
+                work.reject_replaced(place, job, f"its source changed since, and is {reason}")
         elif problems := work.check(place, job, found):
             work.quarantine(place, job, problems)
             _move(place, job, JobState.QUARANTINED, "; ".join(problems))
@@ -189,9 +191,7 @@ def _publish_steps(place: Workplace) -> tuple[Callable[..., Any], ...]:
 
     def reject(place: Workplace, job: str) -> None:
         record = place.record(job)
-        for earlier in record.spec.replaces:
-            if place.records.jobs.state(earlier) is JobState.DONE:
-                work.reject(place, earlier, f"superseded by job {job}")
+        work.reject_replaced(place, job, f"superseded by job {job}")
         place.records.jobs.move(job, JobState.DONE, record.reason, only_from={JobState.PUBLISHING})
         _log.info("job %s: published", job)
 
