@@ -126,7 +126,10 @@ class Benchmark:
         for _ in range(self.options.rounds + 1):
             for side, run in sides.items():
                 runs[side].append(run())
-        self.figures.rows += [Row(*side, slices, tuple(found[1:])) for side, found in runs.items()]
+        rows = [Row(*side, slices, tuple(found[1:])) for side, found in runs.items()]
+        self.figures.rows += rows
+        for row in rows:
+            print(one_line(Figures([row]), []), file=sys.stderr, flush=True)
 
     def _our_run(self, template: list[Path], calling: str = "SCANNER", pace: float | None = None) -> Run:
         series, last = self.courier.deliver(template, self.ours.node.dicom_port, calling, pace)

@@ -172,7 +172,8 @@ def _limit(figures: Figures, stock_s: float) -> str:
 def one_line(figures: Figures, reached: list[Goal]) -> str:
     """The figures that count, in one line."""
     rows = [f"{r.contender} {r.series} {r.slices}: {r.computed_s:.2f}/{r.found_s:.2f}" for r in figures.rows]
-    return f"turnaround s computed/found: {'; '.join(rows)}; goals {sum(h for h, _ in reached)} of {len(reached)} hold"
+    held = f"; goals {sum(h for h, _ in reached)} of {len(reached)} hold" if reached else ""
+    return f"turnaround s computed/found: {'; '.join(rows)}{held}"
 
 
 def describe_machine() -> str:
