@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -34,11 +35,22 @@ def list_apps() -> list[App]:
     """
     folders = [path.parent for parent in app_folders() for path in sorted(parent.glob(f"*/{MANIFEST_NAME}"))]
     try:
-        apps = [App(folder, read_manifest(folder / MANIFEST_NAME)) for folder in folders]
+        apps = [App(folder, _manifest(folder / MANIFEST_NAME)) for folder in folders]
     except ManifestError as error:
         raise WrongUse(str(error)) from error
     _require_own_names(apps)
     return apps
+
+
+def _manifest(path: Path) -> Manifest:
+    """A manifest, read anew where its file changed: the node asks at each step of each job."""
+    state = path.stat()
+    return _unchanged_manifest(path, (state.st_size, state.st_mtime_ns, state.st_ino))
+
+
+@functools.lru_cache(maxsize=256)
+def _unchanged_manifest(path: Path, stamp: tuple[int, int, int]) -> Manifest:
+    return read_manifest(path)
 
 
 def _require_own_names(apps: list[App]) -> None:

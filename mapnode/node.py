@@ -155,6 +155,7 @@ class Node:
         self._stager = Stager(self.folder / "stages")
         stack.callback(self._stager.stop)
         reader = SourceReader(client, self._orthanc.settings.storage, records.rejections.among)
+        stack.callback(reader.stop)
         presence = Presence(records.engine, NODE, [QUEUE])
         self._roll = presence.roll
         self._runner = JobRunner(self._workplace(reader, records), self.settings.place, presence)

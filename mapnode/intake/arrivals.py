@@ -35,6 +35,8 @@ class SeriesArrivals:
         committed: Its sender asked for storage commitment since the last instance: it has sent all that it has.
         not_before: It is not looked at again before this.
         is_staged: Slices of it were decoded beforehand.
+        unread: Files whose headers nobody has read yet, by their UUIDs.
+        looked_ahead: When Orthanc was last asked for it beforehand, monotonic seconds.
         is_unreadable: It could not be decided when it was tried last.
     """
 
@@ -54,6 +56,8 @@ class SeriesArrivals:
     committed: bool = False
     not_before: float = 0.0
     is_staged: bool = False
+    unread: list[str] = field(default_factory=list)
+    looked_ahead: float = 0.0
     is_unreadable: bool = False
 
     def knows(self, event: InstanceEvent) -> bool:

@@ -40,20 +40,21 @@ class Corroborator:
 
     def ask(self, known: Known, calling_aet: str) -> None:
         """Find out whether a series is complete; the answer comes when it comes."""
-        stated = stated_count(known.headers)
-        if stated is not None:
-            self._tell(known.source.id, Corroboration(stated, "its own header states that the series"))
-        if self._source is not None and calling_aet:
-            self._threads.submit(self._ask, self._source, known, calling_aet)
+        self._threads.submit(self._ask, known, calling_aet)
 
     def stop(self) -> None:
         """Ask nothing more."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    def _ask(self, source: SourceCounts, known: Known, calling_aet: str) -> None:
+    def _ask(self, known: Known, calling_aet: str) -> None:
+        stated = stated_count(known.headers)
+        if stated is not None:
+            self._tell(known.source.id, Corroboration(stated, "its own header states that the series"))
+        if self._source is None or not calling_aet:
+            return
         study, series = known.facts.study_instance_uid, known.facts.series_instance_uid
         try:
-            count = source.count_at_source(calling_aet, study, series)
+            count = self._source.count_at_source(calling_aet, study, series)
         except Exception as error:  # noqa: BLE001 - a thread of its own: nobody else would hear of it
             _log.warning("%s could not be asked about a series: %s", calling_aet, type(error).__name__)
             return

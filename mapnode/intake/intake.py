@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from mapnode.rules import Decision
     from mapnode.staging import Stager
 
+PREPARE_S = 0.1
+"""After so much silence headers are read, so that nothing has to be read once the series has come to rest."""
 RETRY_S = 30.0
 """After this a series that could not be decided is tried again; it waits in the records meanwhile."""
 PUBLISHING_WAIT_S = 0.2
@@ -101,6 +103,7 @@ class Intake:
             known.add(event, now)
             if event.file_uuid:
                 known.is_staged = True
+                known.unread.append(event.file_uuid)
                 self._stager.add(event.series_id, self._reader.file(event.file_uuid))
 
     def adopt(self) -> None:
@@ -150,6 +153,12 @@ class Intake:
         looked = False
         for known in [one for one in self.series.values() if one.pending and now >= one.not_before]:
             wait_s = settle_time_s(known.gaps_s, known.recalls, self._patience, has_hole=known.has_hole)
+            if now - known.last >= PREPARE_S:
+                self._reader.prepare(known.unread)
+                known.unread.clear()
+            if now - known.last >= wait_s / 2 and known.looked_ahead < known.last:
+                known.looked_ahead = now
+                self._reader.look_ahead(known.series_id)
             if now - known.last >= wait_s or known.forced:
                 looked = True
                 if not self._try(known):
@@ -159,6 +168,7 @@ class Intake:
     def forget(self) -> None:
         """Drop from disk and memory what has been at rest for long and has no job to come."""
         now = time.monotonic()
+        self._reader.forget()
         busy = self._records.jobs.series_of(BUSY)
         resting = [one for one in self.series.values() if not one.pending and one.series_id not in busy]
         kept = 0
@@ -231,7 +241,8 @@ class Intake:
                 return
 
     def _decide(self, known: SeriesArrivals) -> None:
-        source = self._reader.series(known.series_id)
+        # Everything that was told of is in what was seen since; what comes later calls the job back.
+        source = self._reader.series_seen(known.series_id, known.last)
         if source is None:
             self._gone(known)
             return

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
+import math
+import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pydicom import dcmread
 
 from mapnode.errors import NodeError
-from mapnode.pacs.errors import NotFound
+from mapnode.intake.headers import Headers
+from mapnode.pacs.errors import NotFound, PacsError
 from mapnode.pacs.orthanc_client import attachment_path
-from operators.core.errors import InputRefused
 from operators.core.header import PARSE_ERRORS
-from operators.core.reading import read_files
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Iterable
     from pathlib import Path
 
     from pydicom import Dataset
@@ -27,6 +30,14 @@ if TYPE_CHECKING:
 
 DIGESTS = 200_000
 """Digests of files that are remembered."""
+
+
+JUST_NOW_S = 1.0
+"""A decision is made on what was seen, if that is no older."""
+
+
+def _is_recent(at: float) -> bool:
+    return time.monotonic() - at <= JUST_NOW_S
 
 
 @dataclass(frozen=True)
@@ -85,6 +96,9 @@ class SourceReader:
         self._storage = storage
         self._rejected = rejected
         self._digests: dict[str, str] = {}
+        self._headers = Headers()
+        self._ahead = ThreadPoolExecutor(1, thread_name_prefix="ahead")
+        self._seen: dict[str, tuple[float, SourceSeries]] = {}
 
     def remember(self, event: InstanceEvent) -> None:
         """Keep the digest that an event told of, so that Orthanc need not be asked for it."""
@@ -99,6 +113,7 @@ class SourceReader:
         Args:
             series_id: Orthanc's identifier.
         """
+        asked = time.monotonic()
         try:
             study_id = self.client.series(series_id).study_id
             found = self.client.series_instances(series_id)
@@ -106,7 +121,26 @@ class SourceReader:
             used = tuple(self._instance(one) for one in found if one.sop_instance_uid not in rejected)
         except NotFound:
             return None
-        return SourceSeries(series_id, study_id, used) if used else None
+        if not used:
+            return None
+        series = SourceSeries(series_id, study_id, used)
+        self._seen = {known: seen for known, seen in list(self._seen.items()) if _is_recent(seen[0])}
+        self._seen[series_id] = asked, series
+        return series
+
+    def series_seen(self, series_id: str, since: float) -> SourceSeries | None:
+        """A series as it was lately, where that is known, else as it is now: to decide on, not to publish on.
+
+        Args:
+            series_id: Orthanc's identifier.
+            since: Monotonic seconds; what was seen before does not count, nor does what is older than a moment.
+        """
+        at, series = self._seen.get(series_id, (-math.inf, None))
+        return series if at > since and _is_recent(at) else self.series(series_id)
+
+    def look_ahead(self, series_id: str) -> None:
+        """Look at a series soon, so that `series_seen` need not; returns at once."""
+        self._ahead.submit(self._look, series_id)
 
     def headers(self, series: SourceSeries) -> list[Dataset]:
         """The headers of all instances, in any order.
@@ -114,16 +148,35 @@ class SourceReader:
         Raises:
             NodeError: If one cannot be read.
         """
-        paths = [self.path(instance) for instance in series.instances]
-        if all(path.is_file() for path in paths):
-            try:
-                found = read_files(paths, self._storage)
-            except InputRefused as error:
-                raise NodeError(f"series {series.id} cannot be read: no file of it is a DICOM instance") from error
-            headers = [instance.header for one in found.series for instance in one.instances]
-            if len(headers) == len(paths):
-                return headers
-        return [self._header(instance) for instance in series.instances]
+        try:
+            return [self._headers.read(self.path(instance)) for instance in series.instances]
+        except PARSE_ERRORS:  # not within our reach, or not as they were sent
+            return [self._header(instance) for instance in series.instances]
+
+    def prepare(self, file_uuids: Iterable[str]) -> None:
+        """Read the headers of these files soon: whoever asks for them then need not wait."""
+        for file_uuid in file_uuids:
+            self._ahead.submit(self._headers.read_ahead, self.file(file_uuid))
+
+    def headers_in(self, folder: Path) -> list[Dataset]:
+        """The headers of a job's input; of hard links of what was read lately, without reading it again.
+
+        Args:
+            folder: The input; a file that does not parse is left out, as the app leaves it out.
+        """
+        found = []
+        for path in sorted(folder.iterdir()):
+            with contextlib.suppress(*PARSE_ERRORS):
+                found.append(self._headers.read(path))
+        return found
+
+    def forget(self) -> None:
+        """Drop headers that were not used for a while."""
+        self._headers.forget()
+
+    def stop(self) -> None:
+        """Do nothing more in the background."""
+        self._ahead.shutdown(cancel_futures=True)
 
     def path(self, instance: SourceInstance) -> Path:
         """Where Orthanc's storage area keeps the file."""
@@ -132,6 +185,10 @@ class SourceReader:
     def file(self, file_uuid: str) -> Path:
         """Where Orthanc's storage area keeps a file, by its UUID."""
         return attachment_path(file_uuid, self._storage)
+
+    def _look(self, series_id: str) -> None:
+        with contextlib.suppress(PacsError):  # whoever needs it asks again, and hears what is wrong
+            self.series(series_id)
 
     def _header(self, instance: SourceInstance) -> Dataset:
         """One header over REST.

@@ -22,7 +22,6 @@ from mapnode.pacs.orthanc_client import StoreStatus
 from mapnode.records import JobState
 from mapnode.results.check import check_files, identity_of
 from operators.core.contract import Job, Result
-from operators.core.reading import read_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -209,8 +208,7 @@ def check(place: Workplace, job: str, result: Result) -> list[str]:
     Returns:
         What speaks against storing them; empty if nothing does.
     """
-    found = read_folder(place.job_folder(job) / "input")
-    headers = [instance.header for series in found.series for instance in series.instances]
+    headers = place.reader.headers_in(place.job_folder(job) / "input")
     made = find_app(place.record(job).spec.app).manifest.mapnode.outputs
     dicom = [output for output in result.outputs if output.sop_instance_uid is not None]
     return check_files(place.job_folder(job) / "output", dicom, made, identity_of(headers))

@@ -68,3 +68,14 @@ def test_shared_folders_are_found_in_a_checkout_and_in_a_wheel(tmp_path, monkeyp
     (tmp_path / "_share" / "apps").mkdir(parents=True)
     monkeypatch.setattr("mapnode.share.PACKAGE", tmp_path)
     assert shared_folder("apps") == tmp_path / "_share" / "apps"
+
+
+def test_a_manifest_that_changed_is_read_again(tmp_path, monkeypatch):
+    shutil.copytree(BENCHMARK_APPS / "threshold", tmp_path / "threshold")
+    monkeypatch.setenv(APPS_VARIABLE, str(tmp_path))
+    manifest = tmp_path / "threshold" / "app.yaml"
+    before = find_app("threshold").manifest.application.version
+
+    manifest.write_text(manifest.read_text(encoding="utf-8").replace(f"version: {before}", "version: 1.10.0"))
+
+    assert (before, find_app("threshold").manifest.application.version) == ("1.0.0", "1.10.0")

@@ -30,6 +30,7 @@ PAIR = {"requires": [{"name": "few", "when": [{"fact": "instances", "range": {"m
 def clock(monkeypatch):
     clock = Clock()
     monkeypatch.setattr(module, "time", clock)
+    monkeypatch.setattr("mapnode.intake.source.time", clock)
     return clock
 
 

@@ -2,10 +2,12 @@
 
 import pytest
 
+from mapnode.intake import source as module
 from mapnode.intake.references import referenced_series
 from mapnode.intake.source import SourceReader
 from tests.builders import make_ct_series
-from tests.mapnode.engine import SERIES, FakeOrthanc
+from tests.mapnode.engine import SERIES, Clock, FakeOrthanc
+from tests.node_under_test import wait_for
 
 
 @pytest.fixture
@@ -69,3 +71,75 @@ def test_headers_come_over_rest_where_the_storage_cannot_be_reached(reader, orth
 
 def test_a_series_that_refers_to_nothing_has_no_sources(reader, events):
     assert referenced_series(reader, []) == []
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    clock = Clock()
+    monkeypatch.setattr(module, "time", clock)
+    return clock
+
+
+@pytest.fixture
+def files(tmp_path):
+    return make_ct_series(tmp_path / "files", slices=3)
+
+
+def hold(orthanc, reader, files):
+    for event in orthanc.add(SERIES, files):
+        reader.remember(event)
+
+
+def test_a_series_just_seen_is_not_asked_for_again(orthanc, reader, files, clock):
+    hold(orthanc, reader, files)
+    series = reader.series(SERIES)
+    asked = orthanc.asked
+
+    clock.now += module.JUST_NOW_S
+
+    assert reader.series_seen(SERIES, since=0.0) == series
+    assert orthanc.asked == asked
+
+
+def test_a_series_seen_longer_ago_is_asked_for_again(orthanc, reader, files, clock):
+    hold(orthanc, reader, files)
+    reader.series(SERIES)
+    orthanc.remove(SERIES, 1)
+
+    clock.now += module.JUST_NOW_S + 0.1
+
+    assert len(reader.series_seen(SERIES, since=0.0).instances) == 2
+
+
+def test_a_series_seen_before_something_came_is_asked_for_again(orthanc, reader, files, clock):
+    hold(orthanc, reader, files[:2])
+    reader.series(SERIES)
+    clock.now += 0.1
+    hold(orthanc, reader, files[2:])
+
+    assert len(reader.series_seen(SERIES, since=clock.now).instances) == 3
+
+
+def test_a_series_that_was_looked_at_ahead_is_not_asked_for_again(orthanc, reader, files):
+    hold(orthanc, reader, files)
+    reader.look_ahead(SERIES)
+    wait_for(lambda: orthanc.asked, 10, "the look")
+    reader.stop()
+    asked = orthanc.asked
+
+    assert len(reader.series_seen(SERIES, since=0.0).instances) == 3
+    assert orthanc.asked == asked
+
+
+def test_a_series_as_it_is_now_is_asked_for_however_lately_it_was_seen(orthanc, reader, files):
+    hold(orthanc, reader, files)
+    reader.series(SERIES)
+    orthanc.remove(SERIES)
+
+    assert reader.series(SERIES) is None
+
+
+def test_headers_of_an_input_leave_out_what_does_not_parse(reader, files):
+    (files[0].parent / "broken.dcm").write_bytes(b"nothing")
+
+    assert len(reader.headers_in(files[0].parent)) == len(files)
