@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from mapnode.intake.arrivals import SeriesArrivals
 from mapnode.intake.completeness import has_hole, settle_time_s
-from mapnode.intake.deciding import next_attempt, record_of
+from mapnode.intake.deciding import record_of
+from mapnode.intake.making import JobMaker
 from mapnode.intake.rejections import rejected_by
 from mapnode.pacs.errors import NotFound, OrthancUnreachable
 from mapnode.records import JobState
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from mapnode.intake.source import SourceReader, SourceSeries
     from mapnode.jobs.spec import JobSpec
     from mapnode.pacs.events import InstanceEvent
-    from mapnode.records import JobRecord, Records
+    from mapnode.records import Records
     from mapnode.rules import Decision
     from mapnode.staging import Stager
 
@@ -44,7 +45,6 @@ STAGE_S = 60.0
 WITH_RESULTS = ACTIVE | {JobState.DONE}
 BUSY = ACTIVE - {JobState.SHADOW}
 """Their series are kept in memory; a shadow job may wait for months for somebody to release it."""
-PRIORITIES = {"stat": 1, "routine": 2, "research": 3}
 
 _log = logging.getLogger(__name__)
 
@@ -80,6 +80,7 @@ class Intake:
         """
         self._reader = reader
         self._records = records
+        self._maker = JobMaker(reader, records)
         self._decider = decider
         self._patience = patience
         self._on_jobs = on_jobs
@@ -258,10 +259,13 @@ class Intake:
             known.not_before = time.monotonic() + PUBLISHING_WAIT_S
             return
         jobs = [
-            record_of(d, f, None if s is None else self._add(s, d, source, calling, forced=known.forced))
+            record_of(d, f, None if s is None else self._make(s, d, source, calling, forced=known.forced))
             for d, s, f in decided
         ]
         self._records.decisions.add(jobs)
+        for decision, _, _ in decided:
+            for job in self._maker.stale(decision, found):
+                self._on_withdrawn(job, f"the source changed, and rule {decision.rule} wants it no more")
         self._records.pending.settled(known.series_id)
         known.pending = known.forced = False
         matched = ", ".join(record.app for record in jobs if record.matched) or "no rule matches"
@@ -343,65 +347,10 @@ class Intake:
     def _is_publishing(self, spec: JobSpec) -> bool:
         return bool(self._records.jobs.of_subject(spec.subject, {JobState.PUBLISHING}))
 
-    def _add(self, spec: JobSpec, decision: Decision, source: SourceSeries, calling_aet: str, *, forced: bool) -> str:
-        """Make the job, unless it is known; what it replaces goes with it."""
-        jobs = self._records.jobs
-        spec = self._attempt(spec, source, forced=forced)
-        uid = spec.series_instance_uid if spec.subject == source.id else spec.study_instance_uid
-        found = jobs.of_rule(spec.rule, uid, {JobState.DONE})
-        same = [job for job in found if job.subject == spec.subject]
-        earlier = [job for job in found if job in same or self._is_gone(job)]
-        spec = spec.model_copy(
-            update={
-                "predecessor": same[-1].spec.identity if same else None,
-                "replaces": tuple(job.id for job in earlier),
-            }
-        )
-        self._recall_others(spec)
-        reason = f"rule {spec.rule}: {decision.decided_by}"
-        if jobs.add(spec.job_id, spec, PRIORITIES[decision.priority], calling_aet, reason):
+    def _make(self, spec: JobSpec, decision: Decision, source: SourceSeries, calling_aet: str, *, forced: bool) -> str:
+        """Make a job, and keep its series in mind."""
+        job_id, is_new = self._maker.make(spec, decision, source, calling_aet, forced=forced)
+        if is_new:
             for series_id in spec.series_ids:
                 self.series.setdefault(series_id, SeriesArrivals(series_id, time.monotonic(), pending=False))
-        else:
-            _log.info("job %s is known: the same input does not run twice", spec.job_id)
-            self._restore(spec.job_id)
-        return spec.job_id
-
-    def _is_gone(self, job: JobRecord) -> bool:
-        """Whether nothing is left of what a job was made of: its UIDs live on under a corrected patient.
-
-        What is there is a copy, for research perhaps, and its results are as good as they were.
-        """
-        return all(self._reader.series(one) is None for one in job.spec.series_ids)
-
-    def _restore(self, job_id: str) -> None:
-        """Bring back results that Orthanc lost, as a restored backup does: the same bytes, or made once more."""
-        job = self._records.jobs.get(job_id)
-        if job is None or job.state is not JobState.DONE:
-            return
-        lookup = self._reader.client.lookup
-        if all(lookup(one["sop_instance_uid"]) for one in job.stored):
-            return
-        self._records.jobs.move(
-            job_id, JobState.QUEUED, "its results are no longer in Orthanc; made again", only_from={JobState.DONE}
-        )
-
-    def _recall_others(self, spec: JobSpec) -> None:
-        """Call back unpublished jobs of the same rule on the same subject: they were about another input."""
-        for job in self._records.jobs.of_subject(spec.subject, UNPUBLISHED):
-            if job.spec.rule == spec.rule and job.id != spec.job_id:
-                why = "the rule now applies to another input"
-                self._records.jobs.move(job.id, JobState.RECALLED, why, only_from=UNPUBLISHED)
-
-    def _attempt(self, spec: JobSpec, source: SourceSeries, *, forced: bool) -> JobSpec:
-        """The first attempt that was not taken back; the next one where somebody asks for it."""
-        digests = self._digests(spec, source)
-        while (after := next_attempt(spec, digests, self._records.jobs.get(spec.job_id), forced=forced)) is not spec:
-            spec, forced = after, False
-        return spec
-
-    def _digests(self, spec: JobSpec, source: SourceSeries) -> list[tuple[str, str]]:
-        if spec.series_ids == (source.id,):
-            return source.digests
-        series = (self._reader.series(one) for one in spec.series_ids)
-        return [digest for one in series if one is not None for digest in one.digests]
+        return job_id

@@ -42,7 +42,8 @@ ORTHANC_ATTEMPTS = 12
 """With doubling pauses from 0.5 s this is 17 minutes; after that the job waits and is tried again later."""
 STUBBORN = {"retries_allowed": True, "max_attempts": 50, "interval_seconds": 1.0, "backoff_rate": 3.0}
 """Results whose source is gone must not stay: for two days, with pauses of up to an hour."""
-POLLING_S = 0.02
+POLLING_S = 0.05
+"""Half of this is the time that a job waits; an idle node at 0.02 s takes 8 % of a core for it."""
 STEPS = ("stage", "run", "check", "confirm", "store", "reject", "withdraw")
 """The steps of a job, as its history and `mapnode jobs show` name them."""
 

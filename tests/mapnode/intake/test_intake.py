@@ -758,3 +758,33 @@ def test_a_stage_of_a_series_at_rest_is_given_back(make_node, orthanc, files, cl
     node.intake.forget()
 
     assert node.stager.dropped == [SERIES]
+
+
+def test_a_result_is_withdrawn_when_its_rule_wants_the_changed_series_no_more(
+    make_node, orthanc, files, records, clock
+):
+    node = make_node({"when": [IS_CT, {"fact": "instances", "range": {"min": len(files)}}]})
+    node.intake.take(orthanc.add(SERIES, files))
+    settle(node, clock)
+    (job,) = all_jobs(records)
+    records.jobs.move(job.id, JobState.DONE)
+
+    orthanc.remove(SERIES, 1)
+    node.intake.changed(SERIES, "an instance was deleted")
+    settle(node, clock, 5)
+
+    assert node.said.withdrawn == [job.id]
+
+
+def test_a_result_stays_when_only_the_rules_changed(make_node, orthanc, files, records, clock):
+    node = make_node()
+    node.intake.take(orthanc.add(SERIES, files))
+    settle(node, clock)
+    (job,) = all_jobs(records)
+    records.jobs.move(job.id, JobState.DONE)
+
+    other = make_node({"when": [{**IS_CT, "equals": "MR"}]})
+    other.intake.force(SERIES)
+    settle(other, clock, 5)
+
+    assert other.said.withdrawn == []
