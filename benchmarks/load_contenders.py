@@ -16,10 +16,11 @@ import sys
 import time
 import warnings
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from benchmarks.stock_operators import open_stock_operators
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -62,11 +63,7 @@ def sdk() -> Run:
     """The stock operators of the MONAI Deploy App SDK: load, select, convert; without a graph around them."""
     import monai.deploy.core as core
 
-    # The package's own __init__ imports every operator, and with them the whole of monai and torch, which these three
-    # do without and which a development environment need not have.
-    package = ModuleType("monai.deploy.operators")
-    package.__path__ = [str(Path(core.__file__).parents[1] / "operators")]
-    sys.modules[package.__name__] = package
+    open_stock_operators()
     from monai.deploy.operators.dicom_data_loader_operator import DICOMDataLoaderOperator
     from monai.deploy.operators.dicom_series_selector_operator import DICOMSeriesSelectorOperator
     from monai.deploy.operators.dicom_series_to_volume_operator import DICOMSeriesToVolumeOperator

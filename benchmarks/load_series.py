@@ -34,13 +34,14 @@ def make_raw(folder: Path, slices: int) -> Path:
 
     Args:
         folder: Where it goes; made.
-        slices: A multiple of the phantom's slices, which then stand nearer to each other, each with noise of its own.
+        slices: A multiple of the phantom's slices, which then stand nearer to each other, each with noise of its own;
+            or fewer, the first ones.
 
     Returns:
         The folder.
     """
     phantom = build_trunk_phantom(TrunkPhantomParameters(slices=PHANTOM_SLICES, spacing_mm=(1.0, 0.75, 0.75)))
-    times = slices // PHANTOM_SLICES
+    times = max(1, slices // PHANTOM_SLICES)
     affine = phantom.affine_lps.copy()
     affine[:3, 0] /= times
     noisy = np.empty((slices, *phantom.hu.shape[1:]), dtype=np.int16)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from mapnode.node_state import STATE_NAME
+from mapnode.node_folder import STATE_NAME
 from mapnode.records.job_states import ACTIVE
 
 if TYPE_CHECKING:
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from tests.node_under_test import NodeUnderTest
 
 FOLDERS = ("jobs", "stages", "quarantine", "orthanc")
+OVERDUE_S = 240.0
+"""The soak keeps files of jobs for 90 s, the node stages for 60 s, housekeeping comes once a minute: what is older than
+this should be gone, by a minute at least."""
 DATABASES = ("records.sqlite", "jobs.sqlite")
 
 
@@ -33,9 +36,9 @@ def sample(node: NodeUnderTest, records: Records) -> dict[str, float]:
         records: Its records.
 
     Returns:
-        Values by name: `<process>.rss_mb`, `.fds`, `.threads`, `.sockets`, `.pid`; `<folder>.files`, `.mb`; for
-        databases `.mb`, with what is in the write-ahead log, and `.log_mb`, the size of that; `queue.<state>`,
-        `queue.staging`; `at`, in monotonic seconds.
+        Values by name: `<process>.rss_mb`, `.fds`, `.threads`, `.sockets`, `.pid`; `<folder>.files`, `.mb`,
+        `.overdue`; for databases `.mb`, with what is in the write-ahead log, and `.log_mb`, the size of that;
+        `queue.<state>`, `queue.staging`; `at`, in monotonic seconds.
     """
     status = _status(node)
     counts = records.jobs.counts()
@@ -44,8 +47,10 @@ def sample(node: NodeUnderTest, records: Records) -> dict[str, float]:
     for name, pid in _pids(node, status).items():
         values |= {f"{name}.{what}": value for what, value in process_values(pid).items()}
     for folder in FOLDERS:
-        files, size = folder_size(node.var / folder)
+        files, size, overdue = folder_size(node.var / folder)
         values |= {f"{folder}.files": float(files), f"{folder}.mb": size / 1e6}
+        if folder != "orthanc":
+            values[f"{folder}.overdue"] = float(overdue)
     for database in DATABASES:
         values[f"{database}.mb"] = database_size(node.var / database) / 1e6
         values[f"{database}.log_mb"] = _size(node.var / f"{database}-wal") / 1e6
@@ -76,10 +81,12 @@ def process_values(pid: int) -> dict[str, float]:
         return {}
 
 
-def folder_size(folder: Path) -> tuple[int, int]:
-    """Number of files below a folder, and their bytes; a file with several names counts under each."""
-    sizes = [_size(Path(base) / name) for base, _, names in os.walk(folder) for name in names]
-    return len(sizes), sum(sizes)
+def folder_size(folder: Path) -> tuple[int, int, int]:
+    """Number of files below a folder, their bytes, and how many are overdue; one of several names counts under each."""
+    found = [_stat(Path(base) / name) for base, _, names in os.walk(folder) for name in names]
+    there = [one for one in found if one is not None]
+    begun = time.time() - OVERDUE_S
+    return len(there), sum(one.st_size for one in there), sum(one.st_mtime < begun for one in there)
 
 
 def database_size(path: Path) -> int:
@@ -116,7 +123,13 @@ def _target(link: Path) -> str:
 
 
 def _size(path: Path) -> int:
+    found = _stat(path)
+    return 0 if found is None else found.st_size
+
+
+def _stat(path: Path) -> os.stat_result | None:
+    """What is known of a file; None where it went away meanwhile."""
     try:
-        return path.stat().st_size
+        return path.stat()
     except OSError:
-        return 0
+        return None

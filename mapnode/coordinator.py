@@ -105,6 +105,7 @@ class Coordinator:
         self._scheduler.tick()
         self._publisher.tick()
         if self._is_due("requests", REQUESTS_S):
+            self._intake.adopt()
             for request in self._records.requests.all():
                 self._do(request)
         if self._is_due("reconcile", RECONCILE_S):

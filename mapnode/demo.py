@@ -35,7 +35,7 @@ from mapnode.cli.run import print_result
 from mapnode.database import place_of
 from mapnode.errors import NodeError, WrongUse
 from mapnode.jobs.ledger import Ledger
-from mapnode.node_state import STATE_NAME
+from mapnode.node_folder import STATE_NAME
 from mapnode.pacs.orthanc_client import OrthancClient
 from mapnode.pacs.orthanc_configuration import load_credentials
 from mapnode.pacs.orthanc_process import free_port

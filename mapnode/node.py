@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import functools
 import json
 import logging
 import os
-import secrets
 import signal
 import socket
 import threading
 import time
 from importlib.metadata import version
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 import uvicorn
 from fastapi import FastAPI
@@ -35,13 +33,13 @@ from mapnode.jobs.scheduler import Capacity, Scheduler
 from mapnode.jobs.takeover import NODE, Presence
 from mapnode.jobs.work import Workplace
 from mapnode.jobs.workflow import QUEUE, JobRunner
-from mapnode.node_state import STATE_NAME
+from mapnode.node_folder import HOST, STATE_NAME, event_channel, only_node
 from mapnode.pacs.change_follower import ChangeFollower, FilePositionStore, FollowState
 from mapnode.pacs.errors import PacsError
 from mapnode.pacs.event_receiver import EVENT_PATH, event_router
 from mapnode.pacs.events import ChangedEvent, CommitmentEvent, DeletedEvent, InstanceEvent
 from mapnode.pacs.gate import Gate
-from mapnode.pacs.orthanc_configuration import Modality, OrthancSettings, PluginSettings, write_private
+from mapnode.pacs.orthanc_configuration import Modality, OrthancSettings, PluginSettings
 from mapnode.pacs.orthanc_process import OrthancProcess
 from mapnode.records import JobState, Records
 from mapnode.records.job_states import ACTIVE
@@ -52,15 +50,12 @@ from mapnode.staging import Stager
 from operators.core.header import keep_values_out_of_warnings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from mapnode.pacs.events import EventBatch
     from mapnode.rules import RuleSet
     from mapnode.settings import Settings
 
-HOST = "127.0.0.1"
-LOCK_NAME = "node.lock"
-CHANNEL_NAME = "channel.json"
 WATCH_S = 1.0
 
 _log = logging.getLogger(__name__)
@@ -142,8 +137,8 @@ class Node:
     def _open(self, stack: contextlib.ExitStack) -> None:
         """Start all parts, in the order in which they need each other; the stack stops them the other way round."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        stack.enter_context(_lock(self.folder / LOCK_NAME))
-        listener, token = _event_channel(self.folder / CHANNEL_NAME)
+        stack.enter_context(only_node(self.folder))
+        listener, token = event_channel(self.folder)
         stack.callback(listener.close)
         self.url = f"http://{HOST}:{listener.getsockname()[1]}"
         self._orthanc = OrthancProcess(self._orthanc_settings(token))
@@ -159,7 +154,7 @@ class Node:
         stack.callback(self._workers.stop)
         self._stager = Stager(self.folder / "stages")
         stack.callback(self._stager.stop)
-        reader = SourceReader(client, self._orthanc.settings.storage)
+        reader = SourceReader(client, self._orthanc.settings.storage, records.rejections.among)
         presence = Presence(records.engine, NODE, [QUEUE])
         self._roll = presence.roll
         self._runner = JobRunner(self._workplace(reader, records), self.settings.place, presence)
@@ -355,42 +350,3 @@ def _load_rules(path: Path) -> RuleSet:
         if unknown:
             raise WrongUse(f"{path}: rule {rule.name}: {rule.app} has no parameter {', '.join(unknown)}")
     return rules
-
-
-@contextlib.contextmanager
-def _lock(path: Path) -> Iterator[None]:
-    """One node a folder.
-
-    Raises:
-        WrongUse: If another one holds it.
-    """
-    lock: IO[str] = path.open("a+", encoding="utf-8")
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        lock.close()
-        raise WrongUse(f"another node runs on {path.parent}; stop it, or set `var` to a folder of its own") from error
-    try:
-        yield
-    finally:
-        lock.close()
-
-
-def _event_channel(path: Path) -> tuple[socket.socket, str]:
-    """The loopback socket and the token by which Orthanc's plugin reaches the node, the same after a restart.
-
-    An Orthanc that outlived its node goes on telling there; where the port was taken meanwhile, another one is.
-    """
-    try:
-        known = json.loads(path.read_text(encoding="utf-8"))
-        port, token = int(known["port"]), str(known["token"])
-    except (OSError, ValueError, KeyError):
-        port, token = 0, secrets.token_urlsafe(32)
-    listener = socket.socket()
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((HOST, port))
-    except OSError:
-        listener.bind((HOST, 0))
-    write_private(path, json.dumps({"port": listener.getsockname()[1], "token": token}))
-    return listener, token

@@ -79,7 +79,7 @@ class Worker:
             workers = WarmWorkers(memory_bytes=None if limit_mb is None else int(limit_mb * 1e6))
             stack.callback(workers.stop)
             place = Workplace(
-                SourceReader(client, folder / "orthanc" / "storage"),
+                SourceReader(client, folder / "orthanc" / "storage", records.rejections.among),
                 records,
                 folder,
                 workers,

@@ -17,7 +17,7 @@ import yaml
 from mapnode.database import Place, place_of
 from mapnode.demo import storescu_command
 from mapnode.jobs.ledger import Ledger
-from mapnode.node_state import STATE_NAME
+from mapnode.node_folder import STATE_NAME
 from mapnode.pacs.orthanc_client import OrthancClient
 from mapnode.pacs.orthanc_configuration import load_credentials
 from mapnode.pacs.orthanc_process import free_port

@@ -167,6 +167,20 @@ def test_a_deleted_instance_gives_a_result_without_it_that_supersedes_the_first(
     assert done["id"] != job["id"]
 
 
+def test_results_are_rejected_when_what_became_of_their_source_is_refused(start_node, tmp_path):
+    node = start_node()
+    files = make_study(tmp_path / "study", slices=14)
+    assert node.send(files) == 0
+    wait_for_states(node, "done")
+    with node.client() as client:
+        (middle,) = client.lookup(dcmread(files[7]).SOPInstanceUID)
+    delete(node, f"/instances/{middle.id}")
+    refused, superseded = wait_for_states(node, "refused", "superseded")
+    assert "missing_slices" in refused["reason"]
+    assert "its source changed since" in superseded["reason"]
+    assert len(stored_objects(node, refused["study_instance_uid"], "KO")) == 1
+
+
 def test_results_whose_source_series_was_deleted_are_rejected(start_node, tmp_path):
     node = start_node()
     assert node.send(make_study(tmp_path / "study")) == 0

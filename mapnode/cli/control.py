@@ -24,6 +24,8 @@ def pause(
 ) -> None:
     """Start no more jobs, of all apps or of one; studies are taken, and jobs wait. What runs goes on.
 
+    With --app results of that app that wait to go out are kept, too.
+
     Example: mapnode pause --app ct_body_composition --reason "wrong numbers in three reports"
     """
     from mapnode.records.switches import JOBS, app_switch

@@ -21,7 +21,7 @@ JobArgument = Annotated[str, typer.Argument(metavar="JOB", help="Identifier of t
 @jobs_app.command("list")
 def list_jobs(
     *,
-    limit: Annotated[int, typer.Option(min=1, help="So many jobs at most.")] = 500,
+    limit: Annotated[int, typer.Option(min=1, help="So many jobs at most.")] = 200,
     offset: Annotated[int, typer.Option(min=0, help="Leave out so many of the newest.")] = 0,
     config: Config = None,
     as_json: AsJson = False,

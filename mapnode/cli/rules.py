@@ -12,7 +12,7 @@ from mapnode.cli.printing import print_error, print_json, print_line
 from mapnode.errors import WrongUse
 
 if TYPE_CHECKING:
-    from mapnode.rules import RuleSet
+    from mapnode.rules import RuleSet, SeriesFacts
     from operators.core.reading import Series
 
 rules_app = typer.Typer(no_args_is_help=True, help="Check rules, and explain what they decide.")
@@ -56,9 +56,11 @@ def explain(
     *,
     calling_aet: Annotated[str, typer.Option(help="AE title that the study would come from.")] = "",
     called_aet: Annotated[str, typer.Option(help="AE title that it would be sent to.")] = "",
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON list, an entry a series.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON list, an entry a series and a study.")
+    ] = False,
 ) -> None:
-    """Explain what rules decide about each series of a folder: matched, or the clause that failed and the value met.
+    """Explain what rules decide about each series and study of a folder: matched, or what failed and the value met.
 
     Nothing runs. Values of attributes that may identify a patient are withheld.
 
@@ -85,7 +87,9 @@ def explain(
     for skipped in found.skipped:
         print_error(f"skipped {skipped.name}: {skipped.reason}")
     _name_unknown_titles(rule_set, {"calling_aet": calling_aet, "called_aet": called_aet})
-    entries = [_explain(rule_set, series, calling_aet, called_aet) for series in found.series]
+    known = [(series, _facts(rule_set, series, calling_aet, called_aet)) for series in found.series]
+    entries = [_explain(rule_set, series, facts) for series, facts in known]
+    entries += _explain_studies(rule_set, [facts for _, facts in known])
     if as_json:
         print_json(entries)
         return
@@ -126,18 +130,47 @@ def _name_unknown_titles(rule_set: RuleSet, titles: dict[str, str]) -> None:
             print_error(f"rules ask for {fact}, and it counts as absent here; give --{fact.replace('_', '-')}")
 
 
-def _explain(rule_set: RuleSet, series: Series, calling_aet: str, called_aet: str) -> dict[str, Any]:
-    """One entry of the list."""
-    from dataclasses import asdict
+def _facts(rule_set: RuleSet, series: Series, calling_aet: str, called_aet: str) -> SeriesFacts:
+    from mapnode.rules import facts_from_headers
 
-    from mapnode.rules import decide, facts_from_headers
-
-    facts = facts_from_headers(
+    return facts_from_headers(
         [instance.header for instance in series.instances],
         calling_aet=calling_aet,
         called_aet=called_aet,
         attributes=rule_set.attributes,
     )
+
+
+def _explain_studies(rule_set: RuleSet, series: list[SeriesFacts]) -> list[dict[str, Any]]:
+    """An entry for each study, where there are rules about studies."""
+    from dataclasses import asdict
+
+    from mapnode.rules import decide_study
+
+    rules = [rule for rule in rule_set.rules if rule.study is not None and rule.mode != "off"]
+    studies: dict[str, list[SeriesFacts]] = {}
+    for facts in series if rules else ():
+        studies.setdefault(facts.study_instance_uid, []).append(facts)
+    return [
+        {
+            "series_instance_uid": None,
+            "study_instance_uid": uid,
+            "modality": "study",
+            "description": f"of {len(members)} series",
+            "instances": sum(facts.instances for facts in members),
+            "own_result": False,
+            "decisions": [asdict(decide_study(rule, members)[0]) for rule in rules],
+        }
+        for uid, members in studies.items()
+    ]
+
+
+def _explain(rule_set: RuleSet, series: Series, facts: SeriesFacts) -> dict[str, Any]:
+    """One entry of the list."""
+    from dataclasses import asdict
+
+    from mapnode.rules import decide
+
     return {
         "series_instance_uid": facts.series_instance_uid,
         "study_instance_uid": facts.study_instance_uid,

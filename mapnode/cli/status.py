@@ -48,7 +48,7 @@ def _running(settings: Settings) -> dict[str, Any] | None:
     """What the node says of itself; None where none answers."""
     import httpx
 
-    from mapnode.node_state import STATE_NAME
+    from mapnode.node_folder import STATE_NAME
 
     try:
         url = json.loads((settings.var / STATE_NAME).read_text(encoding="utf-8"))["url"]

@@ -21,7 +21,9 @@ class SeriesArrivals:
     Attributes:
         series_id: Orthanc's identifier.
         last: When the last instance came.
-        instances: By Orthanc's identifier, as far as events told of them.
+        instances: MD5 of each file by Orthanc's identifier, as far as events told of them.
+        calling_aet: AE title of the sender, as far as an event told of it.
+        called_aet: AE title that it called.
         gaps_s: Between the last arrivals.
         recalls: Jobs that late instances called back.
         pending: Whether it grew and was not decided since.
@@ -33,11 +35,14 @@ class SeriesArrivals:
         committed: Its sender asked for storage commitment since the last instance: it has sent all that it has.
         not_before: It is not looked at again before this.
         is_staged: Slices of it were decoded beforehand.
+        is_unreadable: It could not be decided when it was tried last.
     """
 
     series_id: str
     last: float
-    instances: dict[str, InstanceEvent] = field(default_factory=dict)
+    instances: dict[str, str] = field(default_factory=dict)
+    calling_aet: str = ""
+    called_aet: str = ""
     gaps_s: deque[float] = field(default_factory=lambda: deque(maxlen=RECENT))
     recalls: int = 0
     pending: bool = True
@@ -49,31 +54,25 @@ class SeriesArrivals:
     committed: bool = False
     not_before: float = 0.0
     is_staged: bool = False
+    is_unreadable: bool = False
 
-    def add(self, event: InstanceEvent, now: float) -> bool:
-        """Take an instance.
+    def knows(self, event: InstanceEvent) -> bool:
+        """Whether an instance came again unchanged."""
+        return self.instances.get(event.id) == event.md5 != ""
 
-        Returns:
-            Whether it is news: one that came again unchanged is none.
-        """
-        known = self.instances.get(event.id)
-        self.instances[event.id] = event
-        if known is not None and known.md5 == event.md5 != "":
-            return False
-        if known is None and len(self.instances) > 1:
+    def add(self, event: InstanceEvent, now: float) -> None:
+        """Take an instance that is news."""
+        if self.instances and event.id not in self.instances:
             self.gaps_s.append(now - self.last)
+        self.instances[event.id] = event.md5
+        if event.calling_aet and not self.calling_aet:
+            self.calling_aet, self.called_aet = event.calling_aet, event.called_aet
         self.touch(now)
-        return True
 
     def touch(self, now: float) -> None:
         """Something about the series changed: it has to come to rest again."""
         self.last = now
         self.pending = True
-        self.has_hole = False
+        self.has_hole = self.is_unreadable = False
         self.corroborations.clear()
         self.committed = False
-
-    @property
-    def calling_aet(self) -> str:
-        """AE title of its sender; empty where no event told of it."""
-        return next((event.calling_aet for event in self.instances.values() if event.calling_aet), "")

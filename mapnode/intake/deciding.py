@@ -99,12 +99,14 @@ class Decider:
         """What a study rule says of the series of a study, with the job that follows."""
         decision, met = decide_study(rule, [known.facts for known in series])
         wanted = {facts.series_instance_uid for facts in met}
-        return self._with_job(decision, study_id, [k for k in series if k.facts.series_instance_uid in wanted])
+        inputs = [known for known in series if known.facts.series_instance_uid in wanted]
+        # The same order whichever series came to rest last.
+        return self._with_job(decision, study_id, sorted(inputs, key=lambda known: known.facts.series_instance_uid))
 
     def _with_job(self, decision: Decision, subject: str, inputs: Sequence[Known]) -> tuple[Decision, JobSpec | None]:
         if not decision.matched:
             return decision, None
-        chain = next((known.facts.chain for known in inputs if known.facts.chain), ())
+        chain = max((known.facts.chain for known in inputs), key=len)
         if len(chain) >= self._max_depth:
             text = f"at most {self._max_depth} rules lead from one to the next (max_chain_depth)"
             return Decision.of(self._rule(decision.rule), (ClauseOutcome(text, False, " > ".join(chain)),)), None

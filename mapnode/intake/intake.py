@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from mapnode.intake.source import SourceReader, SourceSeries
     from mapnode.jobs.spec import JobSpec
     from mapnode.pacs.events import InstanceEvent
-    from mapnode.records import Records
+    from mapnode.records import JobRecord, Records
     from mapnode.rules import Decision
     from mapnode.staging import Stager
 
@@ -32,11 +32,16 @@ PUBLISHING_WAIT_S = 0.2
 """A series that grew while an earlier result is on its way out is decided after that."""
 FORGET_S = 86_400.0
 """A series that has been at rest for so long is not kept in memory any longer."""
-KEPT_SERIES = 2000
-"""Series in memory; those that rest longest go first. Of what is forgotten, single deleted instances go unnoticed."""
+KEPT_INSTANCES = 200_000
+"""Instances in memory, about 300 bytes each; series that rest longest go first. Of what is forgotten, single deleted
+instances go unnoticed."""
+SILENCE_S = 1.0
+"""An Orthanc that does not answer is asked about a series again after this."""
 STAGE_S = 60.0
 """Slices decoded beforehand of a series at rest, without a job, are kept for so long."""
 WITH_RESULTS = ACTIVE | {JobState.DONE}
+BUSY = ACTIVE - {JobState.SHADOW}
+"""Their series are kept in memory; a shadow job may wait for months for somebody to release it."""
 PRIORITIES = {"stat": 1, "routine": 2, "research": 3}
 
 _log = logging.getLogger(__name__)
@@ -82,38 +87,43 @@ class Intake:
         now = time.monotonic()
         for pending in records.pending.all():
             self.series[pending.orthanc_id] = SeriesArrivals(pending.orthanc_id, now, forced=pending.forced)
-        for job in records.jobs.in_states(ACTIVE):
-            for series_id in job.spec.series_ids:
-                self.series.setdefault(series_id, SeriesArrivals(series_id, now, pending=False))
+        for series_id in records.jobs.series_of(BUSY):
+            self.series.setdefault(series_id, SeriesArrivals(series_id, now, pending=False))
 
     def take(self, events: Iterable[InstanceEvent]) -> None:
         """Instances came: their series wait from now on, and jobs on what they were before are called back."""
         now = time.monotonic()
-        news = set()
-        for event in events:
+        news = [event for event in events if not self._is_known(event)]
+        self._grew({event.series_id for event in news}, "another instance came")
+        for event in news:
             self._reader.remember(event)
-            known = self.series.get(event.series_id)
-            if known is None:
-                known = self.series[event.series_id] = SeriesArrivals(event.series_id, now)
-            if known.add(event, now):
-                news.add(event.series_id)
-                if event.file_uuid:
-                    known.is_staged = True
-                    self._stager.add(event.series_id, self._reader.file(event.file_uuid))
-        self._grew(news, "another instance came")
+            known = self.series[event.series_id]
+            known.add(event, now)
+            if event.file_uuid:
+                known.is_staged = True
+                self._stager.add(event.series_id, self._reader.file(event.file_uuid))
+
+    def adopt(self) -> None:
+        """Take up series that others than the intake made wait: a job whose source changed under it."""
+        now = time.monotonic()
+        for pending in self._records.pending.all():
+            known = self.series.setdefault(pending.orthanc_id, SeriesArrivals(pending.orthanc_id, now, pending=False))
+            if not known.pending:
+                known.touch(now)
+                known.forced = pending.forced
+                known.recalls += 1
 
     def changed(self, series_id: str, why: str) -> None:
         """Something else about a series is not as it was: an instance was deleted, replaced or taken out of use."""
-        now = time.monotonic()
-        self.series.setdefault(series_id, SeriesArrivals(series_id, now)).touch(now)
-        self.series[series_id].instances.clear()
         self._grew({series_id}, why)
+        self.series[series_id].touch(time.monotonic())
+        self.series[series_id].instances.clear()
 
     def touched(self, identifiers: Sequence[str], why: str) -> None:
         """Series or instances, by Orthanc's identifiers, are not what they were."""
         changed = set(identifiers)
         touched = [s.series_id for s in self.series.values() if s.series_id in changed or changed & s.instances.keys()]
-        for series_id in {*touched, *(one for one in changed if self._records.jobs.of_subject(one, WITH_RESULTS))}:
+        for series_id in {*touched, *self._records.jobs.subjects_among(changed, WITH_RESULTS)}:
             self.changed(series_id, why)
 
     def force(self, series_id: str) -> None:
@@ -149,13 +159,16 @@ class Intake:
     def forget(self) -> None:
         """Drop from disk and memory what has been at rest for long and has no job to come."""
         now = time.monotonic()
-        busy = {series for job in self._records.jobs.in_states(ACTIVE) for series in job.spec.series_ids}
+        busy = self._records.jobs.series_of(BUSY)
         resting = [one for one in self.series.values() if not one.pending and one.series_id not in busy]
-        for number, one in enumerate(sorted(resting, key=lambda one: one.last, reverse=True)):
-            if one.is_staged and now - one.last > STAGE_S:
+        kept = 0
+        for one in sorted(resting, key=lambda one: one.last, reverse=True):
+            kept += len(one.instances)
+            is_over = kept > KEPT_INSTANCES or now - one.last > FORGET_S
+            if one.is_staged and (is_over or now - one.last > STAGE_S):
                 self._stager.drop(one.series_id)
                 one.is_staged = False
-            if number >= KEPT_SERIES or now - one.last > FORGET_S:
+            if is_over:
                 del self.series[one.series_id]
 
     def next_look_s(self) -> float | None:
@@ -172,12 +185,17 @@ class Intake:
         ]
         return max(0.0, min(waits)) if waits else None
 
+    def _is_known(self, event: InstanceEvent) -> bool:
+        """Whether an instance came again unchanged."""
+        known = self.series.get(event.series_id)
+        return known is not None and known.knows(event)
+
     def _grew(self, series_ids: set[str], why: str) -> None:
         if not series_ids:
             return
         self._records.pending.grew(series_ids, time.time())
         for series_id in series_ids:
-            known = self.series[series_id]
+            known = self.series.setdefault(series_id, SeriesArrivals(series_id, time.monotonic()))
             for subject in filter(None, (series_id, known.study_id)):
                 known.recalls += self._recall(subject, why)
 
@@ -195,20 +213,29 @@ class Intake:
         try:
             self._decide(known)
         except OrthancUnreachable:
+            known.not_before = time.monotonic() + SILENCE_S
             return False
         except Exception as error:  # noqa: BLE001 - the intake's loop: one series must never end it for all others
+            if not known.is_unreadable:
+                self._go_on_without(known)
             _log.error("series %s could not be decided, trying again in %g s: %s", known.series_id, RETRY_S, error)
             known.not_before = time.monotonic() + RETRY_S
         return True
 
+    def _go_on_without(self, known: SeriesArrivals) -> None:
+        """A series cannot be read: its study, which waited for it, is decided with the next look at another one."""
+        known.is_unreadable = True
+        for other in self.series.values():
+            if other is not known and other.study_id == known.study_id != "" and not other.pending:
+                other.pending = True
+                return
+
     def _decide(self, known: SeriesArrivals) -> None:
         source = self._reader.series(known.series_id)
-        if source is not None:
-            source = source.without(self._records.rejections.among([i.sop_instance_uid for i in source.instances]))
-            known.study_id = source.study_id
-        if source is None or not source.instances:
+        if source is None:
             self._gone(known)
             return
+        known.study_id = source.study_id
         if self._should_wait(known, source):
             return
         calling, called = self._sender(known, source)
@@ -244,17 +271,18 @@ class Intake:
     def _gone(self, known: SeriesArrivals) -> None:
         """Nothing of a series is left: call back what is not published, withdraw what is."""
         why = "the source series is no longer in Orthanc, or was taken out of use"
-        self._recall(known.series_id, why)
-        for job in self._records.jobs.of_subject(known.series_id, {JobState.DONE}):
-            self._on_withdrawn(job.id, why)
+        for subject in filter(None, (known.series_id, known.study_id)):
+            self._recall(subject, why)
+            for job in self._records.jobs.of_subject(subject, {JobState.DONE}):
+                if known.series_id in job.spec.series_ids:
+                    self._on_withdrawn(job.id, why)
         self._records.pending.settled(known.series_id)
         known.pending = known.forced = False
 
     def _sender(self, known: SeriesArrivals, source: SourceSeries) -> tuple[str, str]:
-        """Calling and called AE title of the first instance that has them."""
-        for event in known.instances.values():
-            if event.calling_aet:
-                return event.calling_aet, event.called_aet
+        """Calling and called AE title, as an event told of them, else of the first instance."""
+        if known.calling_aet:
+            return known.calling_aet, known.called_aet
         metadata = self._reader.client.instance_metadata(source.instances[0].id)
         return metadata.remote_aet, metadata.called_aet
 
@@ -284,8 +312,10 @@ class Intake:
             series_ids = self._reader.client.study(known.study_id).series_ids
         except NotFound:
             return []
-        others = [series_id for series_id in series_ids if series_id != known.series_id]
-        if any(one in self.series and self.series[one].pending for one in others):
+        moving = {one.series_id for one in self.series.values() if one.pending}
+        unreadable = {one.series_id for one in self.series.values() if one.is_unreadable}
+        others = [one for one in series_ids if one != known.series_id and one not in unreadable]
+        if moving.intersection(others):
             return []  # whichever comes to rest last decides
         everything = [found, *self._known(others)]
         return [(*self._decider.decide_study(rule, known.study_id, everything), found) for rule in rules]
@@ -306,8 +336,10 @@ class Intake:
         """Make the job, unless it is known; what it replaces goes with it."""
         jobs = self._records.jobs
         spec = self._attempt(spec, source, forced=forced)
-        earlier = jobs.of_rule(spec.rule, spec.series_instance_uid, {JobState.DONE})
-        same = [job for job in earlier if job.subject == spec.subject]
+        uid = spec.series_instance_uid if spec.subject == source.id else spec.study_instance_uid
+        found = jobs.of_rule(spec.rule, uid, {JobState.DONE})
+        same = [job for job in found if job.subject == spec.subject]
+        earlier = [job for job in found if job in same or self._is_gone(job)]
         spec = spec.model_copy(
             update={
                 "predecessor": same[-1].spec.identity if same else None,
@@ -323,6 +355,13 @@ class Intake:
             _log.info("job %s is known: the same input does not run twice", spec.job_id)
             self._restore(spec.job_id)
         return spec.job_id
+
+    def _is_gone(self, job: JobRecord) -> bool:
+        """Whether nothing is left of what a job was made of: its UIDs live on under a corrected patient.
+
+        What is there is a copy, for research perhaps, and its results are as good as they were.
+        """
+        return all(self._reader.series(one) is None for one in job.spec.series_ids)
 
     def _restore(self, job_id: str) -> None:
         """Bring back results that Orthanc lost, as a restored backup does: the same bytes, or made once more."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pydicom import dcmread
@@ -16,7 +16,7 @@ from operators.core.header import PARSE_ERRORS
 from operators.core.reading import read_files
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Callable, Collection
     from pathlib import Path
 
     from pydicom import Dataset
@@ -67,24 +67,23 @@ class SourceSeries:
         """SOP Instance UID and digest of each instance."""
         return [(instance.sop_instance_uid, instance.md5) for instance in self.instances]
 
-    def without(self, sop_instance_uids: Collection[str]) -> SourceSeries:
-        """The series without some instances."""
-        kept = (i for i in self.instances if i.sop_instance_uid not in sop_instance_uids)
-        return replace(self, instances=tuple(kept))
-
 
 class SourceReader:
     """Reads series from Orthanc: one question for all instances, files from its storage area."""
 
-    def __init__(self, client: OrthancClient, storage: Path) -> None:
+    def __init__(
+        self, client: OrthancClient, storage: Path, rejected: Callable[[Collection[str]], Collection[str]]
+    ) -> None:
         """Bind it.
 
         Args:
             client: Orthanc.
             storage: Its storage area; where this process cannot reach it, files come over REST.
+            rejected: Which of some SOP Instance UIDs were taken out of use: they are no input anywhere.
         """
         self.client = client
         self._storage = storage
+        self._rejected = rejected
         self._digests: dict[str, str] = {}
 
     def remember(self, event: InstanceEvent) -> None:
@@ -95,17 +94,19 @@ class SourceReader:
             self._digests[event.file_uuid] = event.md5
 
     def series(self, series_id: str) -> SourceSeries | None:
-        """A series as it is now; None where it is gone or empty.
+        """A series as it is now, without what was taken out of use; None where nothing is left of it.
 
         Args:
             series_id: Orthanc's identifier.
         """
         try:
             study_id = self.client.series(series_id).study_id
-            found = tuple(self._instance(instance) for instance in self.client.series_instances(series_id))
+            found = self.client.series_instances(series_id)
+            rejected = self._rejected([instance.sop_instance_uid for instance in found])
+            used = tuple(self._instance(one) for one in found if one.sop_instance_uid not in rejected)
         except NotFound:
             return None
-        return SourceSeries(series_id, study_id, found) if found else None
+        return SourceSeries(series_id, study_id, used) if used else None
 
     def headers(self, series: SourceSeries) -> list[Dataset]:
         """The headers of all instances, in any order.

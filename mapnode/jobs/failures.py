@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from mapnode.errors import NodeError
 from mapnode.jobs.inputs import SourceChanged
+from mapnode.jobs.lease import LeaseLost
 from mapnode.jobs.work import AppChanged, Recalled, ResultConflict
 from mapnode.pacs.errors import OrthancUnreachable
 from mapnode.records import JobState
@@ -22,6 +23,14 @@ BACKOFF_S = 30.0
 """Before the second try; four times as long before each further one."""
 ORTHANC_PAUSE_S = 300.0
 DISK_PAUSE_S = 60.0
+
+
+class Defect(NodeError):
+    """A foreign error in a step.
+
+    Not all of them can be stored, and what cannot be would end its workflow without an end of the job; their words may
+    quote a patient's name.
+    """
 
 
 @dataclass(frozen=True)
@@ -48,10 +57,10 @@ def ending_of(error: BaseException, state: JobState, tries: int) -> Ending | Non
         tries: How often it was started.
 
     Returns:
-        Where it goes; None where it went somewhere else already, because somebody called it back.
+        Where it goes; None where it went somewhere else already, because somebody called it back or took it over.
     """
     cause = last_cause(error)
-    if isinstance(cause, Recalled | RunCancelled):
+    if isinstance(cause, Recalled | RunCancelled | LeaseLost):
         return None
     if isinstance(cause, SourceChanged):
         return Ending(JobState.RECALLED, str(cause))
@@ -75,7 +84,7 @@ def ending_of(error: BaseException, state: JobState, tries: int) -> Ending | Non
 def last_cause(error: BaseException) -> BaseException:
     """The error itself; of a step that was tried again and again, its last one."""
     tries = getattr(error, "errors", None)  # DBOS keeps them, in a class that it does not export
-    return tries[-1] if tries else error
+    return tries[-1] if isinstance(tries, list | tuple) and tries else error
 
 
 def is_ours(error: BaseException) -> bool:

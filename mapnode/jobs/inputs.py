@@ -13,19 +13,17 @@ if TYPE_CHECKING:
 
     from mapnode.intake.source import SourceReader, SourceSeries
     from mapnode.jobs.spec import JobSpec
-    from mapnode.records import Records
 
 
 class SourceChanged(NodeError):
     """The source is not what the job was made for: nothing of it may be stored."""
 
 
-def current_input(reader: SourceReader, records: Records, spec: JobSpec) -> list[SourceSeries]:
+def current_input(reader: SourceReader, spec: JobSpec) -> list[SourceSeries]:
     """The series of a job as Orthanc has them now, proven to be those that it was made for.
 
     Args:
         reader: Reads series.
-        records: What was taken out of use.
         spec: The job.
 
     Returns:
@@ -39,7 +37,7 @@ def current_input(reader: SourceReader, records: Records, spec: JobSpec) -> list
         series = reader.series(series_id)
         if series is None:
             raise SourceChanged("the source series is no longer in Orthanc")
-        found.append(series.without(records.rejections.among([i.sop_instance_uid for i in series.instances])))
+        found.append(series)
     digests = [digest for series in found for digest in series.digests]
     identity = input_identity(spec.app, spec.app_version, spec.parameters, spec.objects, digests, attempt=spec.attempt)
     if identity != spec.identity:
@@ -57,7 +55,8 @@ def place_input(reader: SourceReader, series: list[SourceSeries], folder: Path) 
     folder.mkdir(parents=True)
     linked = 0
     for instance in (instance for one in series for instance in one.instances):
-        target = folder / f"{instance.sop_instance_uid}.dcm"
+        # Not the SOP Instance UID: senders may write anything there, a path out of the folder as well.
+        target = folder / f"{instance.id}.dcm"
         try:
             target.hardlink_to(reader.path(instance))
             linked += 1

@@ -53,7 +53,7 @@ class Ledger:
         """Close the records."""
         self.records.close()
 
-    def newest(self, limit: int = 500, offset: int = 0) -> list[dict[str, Any]]:
+    def newest(self, limit: int = 200, offset: int = 0) -> list[dict[str, Any]]:
         """Jobs, the newest first."""
         return self._describe(self.records.jobs.newest(limit, offset))
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from mapnode.intake.completeness import Corroboration, Verdict, may_publish
 from mapnode.records import JobState
+from mapnode.records.switches import app_switch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -53,14 +54,15 @@ class Publisher:
         """Let go out what may; how many jobs that were."""
         waiting = self._records.jobs.in_states({JobState.WAITING})
         self._said = {job.id: self._said[job.id] for job in waiting if job.id in self._said}
-        free = AT_ONCE - self._records.jobs.counts().get(JobState.PUBLISHING, 0) if waiting else 0
+        free = AT_ONCE - len(self._records.jobs.in_states({JobState.PUBLISHING})) if waiting else 0
         released = 0
+        killed = self._records.switches.all() if waiting else {}
         for job in waiting:
             if released >= free:
                 break
-            if job.not_before > time.time():
+            if not job.is_due(time.time()):
                 continue
-            verdict = self._verdict(job)
+            verdict = self._verdict(job, killed)
             if verdict.now:
                 released += self.release(job, verdict.reason)
             elif self._said.get(job.id) != verdict.reason:
@@ -79,11 +81,12 @@ class Publisher:
 
     def times_published(self, job: str) -> int:
         """How often a job's results began to go out."""
-        history = self._records.jobs.history([job]).get(job, [])
-        return sum(line.event == JobState.PUBLISHING for line in history)
+        return self._records.jobs.times_in(job, JobState.PUBLISHING)
 
-    def _verdict(self, job: JobRecord) -> Verdict:
-        """Whether all series of a job are complete, as far as anybody can know."""
+    def _verdict(self, job: JobRecord, switches: Mapping[str, str]) -> Verdict:
+        """Whether all series of a job are complete, as far as anybody can know, and its app is trusted."""
+        if (switch := app_switch(job.spec.app)) in switches:
+            return Verdict(now=False, reason=f"{job.spec.app} is switched off: {switches[switch]}")
         study_quiet_s = self._study_quiet_s(job.spec.rule)
         if study_quiet_s is not None:
             return self._study_verdict(job, study_quiet_s)
@@ -102,7 +105,7 @@ class Publisher:
     def _study_verdict(self, job: JobRecord, quiet_s: float) -> Verdict:
         """A study has no end of its own: nothing may have come for it for so long."""
         of_study = [s for s in self._series.values() if s.study_id in {job.subject, ""}]
-        if any(series.pending for series in of_study):
+        if any(series.pending and not series.is_unreadable for series in of_study):
             return Verdict(now=False, reason="a series of the study, or one of which nobody knows yet, is arriving")
         quiet = time.monotonic() - max((s.last for s in of_study), default=0.0)
         if quiet >= quiet_s:

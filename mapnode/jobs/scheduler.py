@@ -6,6 +6,8 @@ the time of day, and a late instance can call a job back that nobody has begun (
 
 from __future__ import annotations
 
+import itertools
+import logging
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -27,6 +29,8 @@ IDLE_LOOK_S = 0.5
 """After a look that could start nothing, the next one is not before this, unless something changed."""
 PATIENCE_S = 60.0
 """A job that is too large for what is free waits so long while smaller ones pass; then they wait for it."""
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -78,7 +82,9 @@ class Scheduler:
         self._capacity = capacity
         self._start = start
         self._hours = research_hours
-        self._last_start: dict[str, float] = {}
+        self._starts = itertools.count(1)
+        self._last_start: dict[str, int] = {}
+        self._told: set[str] = set()
         self._next_look = 0.0
         self._running: frozenset[str] = frozenset()
 
@@ -103,7 +109,7 @@ class Scheduler:
                 job.id, JobState.RUNNING, self._why(job), only_from={JobState.QUEUED}, tries=tries
             )
             if moved:
-                self._last_start[job.source] = time.monotonic()
+                self._last_start[job.source] = next(self._starts)
                 started_job = self._records.jobs.get(job.id)
                 assert started_job is not None
                 self._start(started_job)
@@ -116,9 +122,19 @@ class Scheduler:
         left = self._left(apps)
         if left.slots <= 0:
             return None
-        closed = [name for name in apps if app_switch(name) in switches]
+        whole = self._capacity()
+        closed = {name for name in apps if app_switch(name) in switches} | self._without_gpu(apps, whole)
+        # Jobs of apps that are gone are begun all the same, and end with that reason.
         waiting = self._records.jobs.next_of_each_source(time.time(), closed)
-        return self._choose([job for job in waiting if job.spec.app in apps and self._in_hours(job)], apps, left)
+        return self._choose([job for job in waiting if self._in_hours(job)], apps, left, whole)
+
+    def _without_gpu(self, apps: Mapping[str, App], whole: Capacity) -> set[str]:
+        """Apps that can never start here; waiting for them would keep everybody else waiting."""
+        found = {name for name, app in apps.items() if whole.minus(app).gpus < 0}
+        for name in found - self._told:
+            _log.warning("jobs of %s wait: it needs a GPU, and the node has none (gpus)", name)
+        self._told = found
+        return found
 
     def _left(self, apps: Mapping[str, App]) -> Capacity:
         left = self._capacity()
@@ -126,11 +142,17 @@ class Scheduler:
             left = left.minus(apps.get(job.spec.app))
         return left
 
-    def _choose(self, waiting: Sequence[JobRecord], apps: Mapping[str, App], left: Capacity) -> JobRecord | None:
-        """By priority, then the source that had to wait longest for its turn, then age."""
-        ordered = sorted(waiting, key=lambda job: (job.priority, self._last_start.get(job.source, 0.0), job.seq))
+    def _choose(
+        self, waiting: Sequence[JobRecord], apps: Mapping[str, App], left: Capacity, whole: Capacity
+    ) -> JobRecord | None:
+        """By priority, then the source that had to wait longest for its turn, then age.
+
+        A job that asks for more memory than there is at all runs alone.
+        """
+        ordered = sorted(waiting, key=lambda job: (job.priority, self._last_start.get(job.source, 0), job.seq))
         for job in ordered:
-            if left.minus(apps[job.spec.app]).is_left:
+            after = left.minus(apps.get(job.spec.app))
+            if after.is_left or (left == whole and after.gpus >= 0):
                 return job
             if time.time() - job.created_at > PATIENCE_S:
                 return None

@@ -101,9 +101,11 @@ def stage(place: Workplace, job: str) -> dict[str, int]:
         How many there are, and how many are links.
 
     Raises:
+        Recalled: If the job was called back meanwhile.
         SourceChanged: If the source is not what the job was made for.
     """
-    series = current_input(place.reader, place.records, place.record(job).spec)
+    _require_running(place, job)
+    series = current_input(place.reader, place.record(job).spec)
     with _renewed(place, job, "input") as folder:
         linked = place_input(place.reader, series, folder)
     return {
@@ -123,6 +125,7 @@ def run(place: Workplace, job: str) -> dict[str, Any]:
         AppChanged: If the app is another version than the job was made for.
         WorkerLost: If the worker died or took too long.
     """
+    _require_running(place, job)
     record = place.record(job)
     spec = record.spec
     app = find_app(spec.app)
@@ -173,6 +176,16 @@ def _renewed(place: Workplace, job: str, name: str) -> Iterator[Path]:
         shutil.rmtree(fresh, ignore_errors=True)
 
 
+def _require_running(place: Workplace, job: str) -> None:
+    """The job is still to be done: what it made before must not be touched when it was called back or has gone on.
+
+    Raises:
+        Recalled: If it is not.
+    """
+    if place.records.jobs.state(job) is not JobState.RUNNING:
+        raise Recalled(f"job {job} does not run any more")
+
+
 class _Progress:
     """Keeps what an app says, not too often."""
 
@@ -209,7 +222,7 @@ def confirm(place: Workplace, job: str) -> None:
     Raises:
         SourceChanged: If it is not.
     """
-    current_input(place.reader, place.records, place.record(job).spec)
+    current_input(place.reader, place.record(job).spec)
 
 
 def store(place: Workplace, job: str) -> list[dict[str, str]]:
@@ -230,20 +243,30 @@ def store(place: Workplace, job: str) -> list[dict[str, str]]:
     for one in dicom:
         for found in place.client.lookup(str(one.sop_instance_uid)):
             _require_equal(place, found.id, one, contents[one.path])
+    # Kept before the first goes out: whatever ends this, it is known what may have to be rejected.
+    place.records.jobs.stored(job, [_stored(one, "", "on its way") for one in dicom])
     stored = []
     for one in dicom:
         place.require_lease()
         outcome = place.client.store(contents[one.path])
         if outcome.status is StoreStatus.ALREADY_STORED:
             _require_equal(place, outcome.id, one, contents[one.path])
-        stored.append({
-            "path": one.path,
-            "orthanc_id": outcome.id,
-            "sop_instance_uid": str(one.sop_instance_uid),
-            "status": str(outcome.status),
-        })
+        stored.append(_stored(one, outcome.id, outcome.status))
     place.records.jobs.stored(job, stored)
     return stored
+
+
+def _stored(one: Output, orthanc_id: str, status: str) -> dict[str, str]:
+    """A result's place in Orthanc, as the records keep it."""
+    uid = str(one.sop_instance_uid)
+    return {"path": one.path, "orthanc_id": orthanc_id, "sop_instance_uid": uid, "status": str(status)}
+
+
+def reject_replaced(place: Workplace, job: str, why: str) -> None:
+    """Take the published results out of use that a job stands in the place of."""
+    for earlier in place.record(job).spec.replaces:
+        if place.records.jobs.state(earlier) is JobState.DONE:
+            reject(place, earlier, why)
 
 
 def reject(place: Workplace, job: str, why: str) -> None:
@@ -254,6 +277,12 @@ def reject(place: Workplace, job: str, why: str) -> None:
         job: The job whose results are to be rejected.
         why: What takes their place, or what is wrong with them.
     """
+    reject_stored(place, job, why)
+    place.records.jobs.move(job, JobState.SUPERSEDED, why, only_from={JobState.DONE, JobState.PUBLISHING})
+
+
+def reject_stored(place: Workplace, job: str, why: str) -> None:
+    """Put a rejection note beside what Orthanc has of a job's results; nothing where it has none of them."""
     record = place.record(job)
     found = [resource for one in record.stored for resource in place.client.lookup(one["sop_instance_uid"])]
     if found:
@@ -262,7 +291,6 @@ def reject(place: Workplace, job: str, why: str) -> None:
         place.require_lease()
         place.records.jobs.made(job, [note.sop_instance_uid])
         place.client.store(note.content)
-    place.records.jobs.move(job, JobState.SUPERSEDED, why, only_from={JobState.DONE, JobState.PUBLISHING})
 
 
 def _require_equal(place: Workplace, orthanc_id: str, one: Output, content: bytes) -> None:

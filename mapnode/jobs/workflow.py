@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 from dbos import DBOS, SetWorkflowID
 
 from mapnode.database import prepare_jobs, will_pass
+from mapnode.errors import NodeError
 from mapnode.jobs import work
-from mapnode.jobs.failures import ending_of, is_ours
+from mapnode.jobs.failures import Defect, ending_of, is_ours
 from mapnode.pacs.errors import OrthancUnreachable
 from mapnode.records import JobState
 from mapnode.runners.warm import NodeStopping
@@ -39,8 +40,10 @@ MAX_RECOVERIES = 5
 WORKER_ATTEMPTS = 3
 ORTHANC_ATTEMPTS = 12
 """With doubling pauses from 0.5 s this is 17 minutes; after that the job waits and is tried again later."""
+STUBBORN = {"retries_allowed": True, "max_attempts": 50, "interval_seconds": 1.0, "backoff_rate": 3.0}
+"""Results whose source is gone must not stay: for two days, with pauses of up to an hour."""
 POLLING_S = 0.02
-STEPS = ("stage", "run", "check", "confirm", "store", "reject")
+STEPS = ("stage", "run", "check", "confirm", "store", "reject", "withdraw")
 """The steps of a job, as its history and `mapnode jobs show` name them."""
 
 _log = logging.getLogger(__name__)
@@ -123,6 +126,7 @@ class JobRunner:
 def _define(place: Workplace) -> tuple[Callable[[str], None], Callable[[str], None], Callable[[str, str], None]]:
     """Register steps and workflows with DBOS."""
     compute_steps, publish_steps = _compute_steps(place), _publish_steps(place)
+    withdraw_step = _step(place, "withdraw", _withdraw, **STUBBORN)
     give_up = _give_up(place)
 
     @DBOS.workflow(name="compute", max_recovery_attempts=MAX_RECOVERIES)
@@ -150,7 +154,7 @@ def _define(place: Workplace) -> tuple[Callable[[str], None], Callable[[str], No
 
     @DBOS.workflow(name="withdraw", max_recovery_attempts=MAX_RECOVERIES)
     def withdraw(job: str, why: str) -> None:
-        _step(place, "reject", work.reject)(job, why)
+        withdraw_step(job, why)
 
     return compute, publish, withdraw
 
@@ -163,6 +167,8 @@ def _compute_steps(place: Workplace) -> tuple[Callable[..., Any], ...]:
         reason = found.sentence if found.reasons else ""
         if found.status is not Status.DONE:
             _move(place, job, JobState(found.status), reason)
+            if found.status in {Status.REFUSED, Status.NOT_APPLICABLE} and place.record(job).spec.mode == "live":
+                work.reject_replaced(place, job, f"its source changed since, and is {reason}")
         elif problems := work.check(place, job, found):
             work.quarantine(place, job, problems)
             _move(place, job, JobState.QUARANTINED, "; ".join(problems))
@@ -185,9 +191,7 @@ def _publish_steps(place: Workplace) -> tuple[Callable[..., Any], ...]:
 
     def reject(place: Workplace, job: str) -> None:
         record = place.record(job)
-        for earlier in record.spec.replaces:
-            if place.records.jobs.state(earlier) is JobState.DONE:
-                work.reject(place, earlier, f"superseded by job {job}")
+        work.reject_replaced(place, job, f"superseded by job {job}")
         place.records.jobs.move(job, JobState.DONE, record.reason, only_from={JobState.PUBLISHING})
         _log.info("job %s: published", job)
 
@@ -198,6 +202,12 @@ def _publish_steps(place: Workplace) -> tuple[Callable[..., Any], ...]:
     )
 
 
+def _withdraw(place: Workplace, job: str, why: str) -> None:
+    """Reject a job's results; its series is looked at again, because it may have come back meanwhile."""
+    work.reject(place, job, why)
+    place.records.pending.grew(place.record(job).spec.series_ids, time.time())
+
+
 def _give_up(place: Workplace) -> Callable[[str, BaseException, JobState], None]:
     """What becomes of a job whose step failed for good."""
 
@@ -205,16 +215,21 @@ def _give_up(place: Workplace) -> Callable[[str, BaseException, JobState], None]
     def step(job: str, failure: str, state: str, after_s: float, reason: str, only_from: str) -> None:
         target = JobState(state)
         if target in {JobState.QUARANTINED, JobState.FAILED}:
-            work.quarantine(place, job, [failure, reason])
+            work.quarantine(place, job, [one for one in (failure, reason) if one])
         more = {"not_before": time.time() + after_s} if after_s else {}
-        moved = place.records.jobs.move(job, target, reason, only_from={JobState(only_from)}, **more)
-        if moved and target is JobState.RECALLED:
+        if target is JobState.RECALLED and JobState(only_from) is JobState.PUBLISHING:
+            work.reject_stored(place, job, reason)
+        place.records.jobs.move(job, target, reason, only_from={JobState(only_from)}, **more)
+        # Asked, and not told by the move: a kill between the two would leave the series to nobody.
+        if target is place.records.jobs.state(job) is JobState.RECALLED:
             place.records.pending.grew(place.record(job).spec.series_ids, time.time())
         work.clean(place, job)
         _log.warning("job %s: %s: %s", job, target, reason)
 
     def give_up(job: str, error: BaseException, state: JobState) -> None:
-        ending = ending_of(error, state, place.record(job).tries)
+        jobs = place.records.jobs
+        tries = place.record(job).tries if state is JobState.RUNNING else jobs.times_in(job, JobState.PUBLISHING)
+        ending = ending_of(error, state, tries)
         if ending is not None:
             kind = type(error).__name__ if not is_ours(error) else ""
             step(job, kind, ending.state, ending.after_s, ending.reason, state)
@@ -231,8 +246,11 @@ def _step(place: Workplace, name: str, stage: Callable[..., Any], **options: Any
         try:
             value = stage(place, job, *arguments)
         except Exception as error:
-            place.records.jobs.note(job, name, f"failed: {error}", at=clock, seconds=time.monotonic() - started)
-            raise
+            detail = f"failed: {error if is_ours(error) else type(error).__name__}"
+            place.records.jobs.note(job, name, detail, at=clock, seconds=time.monotonic() - started)
+            if isinstance(error, NodeError | OSError):
+                raise
+            raise Defect(f"a defect: {type(error).__name__}") from error
         place.records.jobs.note(job, name, at=clock, seconds=time.monotonic() - started)
         return value
 

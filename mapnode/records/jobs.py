@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, Engine, Row, Select
 
+LONGEST_PAUSE_S = 3600.0
+"""Nothing is put off for longer: a time beyond it stands there because the clock was set back."""
 PAGE = 500
 """Jobs that a list has where nobody says otherwise."""
 DETAIL_LENGTH = 2000
@@ -58,6 +60,10 @@ class JobRecord:
     spec: JobSpec
     stored: list[dict[str, str]]
     progress: str
+
+    def is_due(self, now: float) -> bool:
+        """Whether it may be started at a time, seconds since the epoch."""
+        return not now < self.not_before <= now + LONGEST_PAUSE_S
 
 
 @dataclass(frozen=True)
@@ -188,6 +194,16 @@ class Jobs:
         query = select(JOBS).where(JOBS.c.subject == subject, JOBS.c.state.in_(list(states)))
         return self._read(query.order_by(JOBS.c.seq))
 
+    def subjects_among(self, identifiers: Collection[str], states: Collection[JobState]) -> set[str]:
+        """Which of these series or studies have jobs in one of these states."""
+        wanted = list(identifiers)
+        found: set[str] = set()
+        with self._engine.connect() as connection:
+            for start in range(0, len(wanted), PAGE):
+                query = select(JOBS.c.subject).where(JOBS.c.subject.in_(wanted[start : start + PAGE]))
+                found.update(connection.execute(query.where(JOBS.c.state.in_(list(states)))).scalars())
+        return found
+
     def of_rule(self, rule: str, uid: str, states: Collection[JobState]) -> list[JobRecord]:
         """Jobs of a rule on a series, by its Series Instance UID, or on a study, the oldest first."""
         query = select(JOBS).where(JOBS.c.rule == rule, JOBS.c.state.in_(list(states)))
@@ -199,9 +215,16 @@ class Jobs:
         query = select(JOBS).where(JOBS.c.state.in_(list(states))).order_by(JOBS.c.seq).limit(limit)
         return self._read(query)
 
+    def series_of(self, states: Collection[JobState]) -> set[str]:
+        """Orthanc's identifiers of the series that jobs in one of these states get, without reading all of each job."""
+        with self._engine.connect() as connection:
+            specs = connection.execute(select(JOBS.c.spec).where(JOBS.c.state.in_(list(states)))).scalars()
+            return {series for spec in specs for series in json.loads(spec)["series_ids"]}
+
     def next_of_each_source(self, now: float, closed_apps: Collection[str]) -> list[JobRecord]:
         """Of each priority and source the oldest job that may start, the most urgent first."""
-        ready = JOBS.c.state == JobState.QUEUED, JOBS.c.not_before <= now, JOBS.c.app.not_in(list(closed_apps))
+        is_due = (JOBS.c.not_before <= now) | (JOBS.c.not_before > now + LONGEST_PAUSE_S)
+        ready = JOBS.c.state == JobState.QUEUED, is_due, JOBS.c.app.not_in(list(closed_apps))
         heads = select(func.min(JOBS.c.seq)).where(*ready).group_by(JOBS.c.priority, JOBS.c.source)
         return self._read(select(JOBS).where(JOBS.c.seq.in_(heads)).order_by(JOBS.c.priority, JOBS.c.seq))
 
@@ -214,6 +237,12 @@ class Jobs:
         query = select(JOBS.c.state, func.count()).group_by(JOBS.c.state)
         with self._engine.connect() as connection:
             return {str(state): int(count) for state, count in connection.execute(query)}
+
+    def times_in(self, job: str, state: JobState) -> int:
+        """How often a job came into a state."""
+        query = select(func.count()).select_from(HISTORY).where(HISTORY.c.job_id == job, HISTORY.c.event == state)
+        with self._engine.connect() as connection:
+            return int(connection.execute(query).scalar_one())
 
     def history(self, jobs: Sequence[str]) -> dict[str, list[HistoryRecord]]:
         """The history of jobs, the oldest line first."""

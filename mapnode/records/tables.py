@@ -50,7 +50,8 @@ JOBS = Table(
     Column("spec", Text, nullable=False),
     Column("stored", Text, nullable=False, default="[]"),
     Column("progress", Text, nullable=False, default=""),
-    Index("jobs_next", "state", "priority", "source", "seq"),
+    # All that is asked of the jobs that wait, so that the next one is found in the index alone.
+    Index("jobs_next", "state", "priority", "source", "seq", "not_before", "app"),
 )
 """Every job, its state and its spec. `subject`: Orthanc's identifier of the series or study that it is about."""
 

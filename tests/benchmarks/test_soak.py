@@ -31,8 +31,12 @@ def test_what_grows_only_while_warming_up_is_none():
     assert leaks(series("worker.rss_mb", lambda at: 300 + min(at, 400))) == []
 
 
-def test_files_that_come_and_go_with_retention_are_none():
-    assert leaks(series("jobs.files", lambda at: 60 + at % 60)) == []
+def test_a_file_a_minute_that_housekeeping_leaves_behind_is_a_leak():
+    assert leaks(series("stages.overdue", lambda at: at // 60)) == ["stages.overdue"]
+
+
+def test_files_that_come_and_go_may_be_many():
+    assert leaks(series("jobs.files", lambda at: 60 + at % 60 + at / 10)) == []
 
 
 def test_single_peaks_do_not_count():
@@ -71,11 +75,12 @@ def test_a_process_that_is_gone_has_no_values():
     assert process_values(2**22 + 1) == {}
 
 
-def test_files_are_counted_below_a_folder(tmp_path):
+def test_files_are_counted_below_a_folder_and_old_ones_are_overdue(tmp_path):
     (tmp_path / "a").mkdir()
     for path in (tmp_path / "one", tmp_path / "a" / "two"):
         path.write_bytes(b"12345")
-    assert folder_size(tmp_path) == (2, 10)
+    os.utime(tmp_path / "one", (1.0, 1.0))
+    assert folder_size(tmp_path) == (2, 10, 1)
 
 
 @pytest.mark.orthanc

@@ -48,7 +48,7 @@ class FakeOrthanc:
     def _keep(self, series_id: str, study_id: str, content: bytes) -> InstanceEvent:
         header = dcmread(DicomBytesIO(content), specific_tags=TAGS)
         uid, number = str(header.SOPInstanceUID), str(header.get("InstanceNumber") or "")
-        name, md5 = f"{series_id}/{uid}", hashlib.md5(content, usedforsecurity=False).hexdigest()
+        name, md5 = f"{series_id}-{uid[-30:]}", hashlib.md5(content, usedforsecurity=False).hexdigest()
         uuid = f"{md5[:8]}-0000-4000-8000-{hashlib.sha256(name.encode()).hexdigest()[:12]}"
         tags = {"SOPInstanceUID": uid, "InstanceNumber": number}
         self.studies[series_id] = study_id
@@ -131,7 +131,7 @@ class FakeOrthanc:
         uid = str(dcmread(DicomBytesIO(content), specific_tags=TAGS).SOPInstanceUID)
         if uid in self.uids:
             return StoreOutcome(id=self.uids[uid][0].id, status=StoreStatus.ALREADY_STORED)
-        event = self._keep(f"results-{uid}", STUDY, content)
+        event = self._keep(f"results-{uid[-20:]}", STUDY, content)
         return StoreOutcome(id=event.id, status=StoreStatus.SUCCESS)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mapnode.node_state import STATE_NAME
+from mapnode.node_folder import STATE_NAME
 from mapnode.pacs.orthanc_process import free_port
 
 MAPNODE = Path(sys.executable).with_name("mapnode")

@@ -121,6 +121,49 @@ def test_explain_gives_decisions_as_json(file, study):
     assert not by_count[12]["own_result"]
 
 
+STUDY_RULES = """\
+rules:
+  - name: pair
+    app: ct_body_composition
+    study:
+      requires:
+        - {name: long, when: [{fact: instances, range: {min: 10}}]}
+        - {name: short, when: [{fact: instances, range: {max: %d}}]}
+"""
+
+
+@pytest.fixture(scope="module")
+def one_study(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("one_study")
+
+    def join(dataset, _):
+        dataset.StudyInstanceUID = "1.2.3"
+
+    make_ct_series(folder / "long", slices=12, uid_seed="long", edit=join)
+    make_ct_series(folder / "short", slices=3, uid_seed="short", edit=join)
+    return folder
+
+
+def test_explain_says_what_study_rules_make_of_all_series_together(file, one_study):
+    file.write_text(STUDY_RULES % 3)
+    *series, whole = json.loads(rules("explain", file, one_study, "--json").stdout)
+
+    (decision,) = whole["decisions"]
+    assert [entry["decisions"] for entry in series] == [[], []]
+    assert (whole["series_instance_uid"], whole["instances"]) == (None, 15)
+    assert (decision["rule"], decision["matched"]) == ("pair", True)
+
+
+def test_explain_names_the_series_that_a_study_lacks(file, one_study):
+    file.write_text(STUDY_RULES % 2)
+
+    done = rules("explain", file, one_study)
+
+    assert "study of 2 series, 15 instances" in done.stdout
+    assert "pair -> ct_body_composition (routine): not matched: series short: instances range max 2" in done.stdout
+    assert "met: 0 of 2 series" in done.stdout
+
+
 def test_explain_prints_no_name_and_nothing_that_a_terminal_would_obey(file, study):
     done = rules("explain", file, study)
     assert "DOE" not in done.stdout + done.stderr

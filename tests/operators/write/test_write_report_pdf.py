@@ -24,6 +24,7 @@ from operators.measure.measure_segments import measure_segments
 from operators.runtime.sdk import Application
 from operators.write.pdf_fonts import CANNOT_SHOW, PdfFonts
 from operators.write.write_report_pdf import ANOTHER_WRITING, ReportPdfParameters, WriteReportPdf, drawn_name
+from operators.write.write_segmentation import build_segmentation
 from operators.write.written import WrittenFile
 from tests.builders import (
     ALGORITHM,
@@ -87,7 +88,7 @@ def inputs_of(volume, **changes):
         "slice_areas": make_slice_areas(volume, label_map),
         "quality": make_quality(),
         "selection": make_selection(volume),
-        "seg": WrittenFile("seg.dcm"(volume, label_map, identity)),
+        "seg": WrittenFile("seg.dcm", build_segmentation(volume, label_map, identity)),
         "identity": identity,
     }
     return inputs | changes

@@ -13,7 +13,7 @@ from operators.core.object_checks import check_object
 from operators.runtime.sdk import Application
 from operators.write.write_key_image import WriteKeyImage
 from operators.write.write_secondary_capture import WriteSecondaryCapture
-from operators.write.write_segmentation import WriteParameters
+from operators.write.write_segmentation import WriteParameters, build_segmentation
 from operators.write.written import WrittenFile
 from tests.builders import (
     AXIAL,
@@ -42,7 +42,7 @@ def inputs_of(volume):
         "measurements": make_measurements(label_map),
         "slice_areas": make_slice_areas(volume, label_map),
         "quality": make_quality(),
-        "seg": WrittenFile("seg.dcm"(volume, label_map, identity)),
+        "seg": WrittenFile("seg.dcm", build_segmentation(volume, label_map, identity)),
         "identity": identity,
     }
 

@@ -1,0 +1,63 @@
+"""Node folder: what keeps two nodes apart and lets commands and Orthanc's plugin find the one that runs."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import secrets
+import socket
+from typing import IO, TYPE_CHECKING
+
+from mapnode.errors import WrongUse
+from mapnode.pacs.orthanc_configuration import write_private
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+HOST = "127.0.0.1"
+LOCK_NAME = "node.lock"
+CHANNEL_NAME = "channel.json"
+STATE_NAME = "node.json"
+"""The small file by which commands find a running node."""
+
+
+@contextlib.contextmanager
+def only_node(folder: Path) -> Iterator[None]:
+    """Be the only node on a folder while it lasts.
+
+    Raises:
+        WrongUse: If another one holds it.
+    """
+    lock: IO[str] = (folder / LOCK_NAME).open("a+", encoding="utf-8")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        lock.close()
+        raise WrongUse(f"another node runs on {folder}; stop it, or set `var` to a folder of its own") from error
+    try:
+        yield
+    finally:
+        lock.close()
+
+
+def event_channel(folder: Path) -> tuple[socket.socket, str]:
+    """The loopback socket and the token by which Orthanc's plugin reaches the node, the same after a restart.
+
+    An Orthanc that outlived its node goes on telling there; where the port was taken meanwhile, another one is.
+    """
+    path = folder / CHANNEL_NAME
+    try:
+        known = json.loads(path.read_text(encoding="utf-8"))
+        port, token = int(known["port"]), str(known["token"])
+    except (OSError, ValueError, KeyError):
+        port, token = 0, secrets.token_urlsafe(32)
+    listener = socket.socket()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((HOST, port))
+    except OSError:
+        listener.bind((HOST, 0))
+    write_private(path, json.dumps({"port": listener.getsockname()[1], "token": token}))
+    return listener, token

@@ -1,0 +1,82 @@
+"""Failures: each kind of error leads where it should, and nothing is tried for ever."""
+
+import errno
+
+import pytest
+from pydantic import ValidationError
+
+from mapnode.jobs.failures import MAX_TRIES, ending_of, last_cause
+from mapnode.jobs.inputs import SourceChanged
+from mapnode.jobs.lease import LeaseLost
+from mapnode.jobs.work import AppChanged, Recalled, ResultConflict
+from mapnode.pacs.errors import OrthancUnreachable
+from mapnode.records import JobState
+from mapnode.runners.worker import RunCancelled, WorkerLost
+from operators.core.contract import Result
+
+RUNNING, PUBLISHING = JobState.RUNNING, JobState.PUBLISHING
+SILENT = OrthancUnreachable("http://127.0.0.1", "ConnectError")
+
+
+def full(number: int) -> Exception:
+    wrapped = RuntimeError("wrapped")
+    wrapped.__cause__ = OSError(number, "no room")
+    return wrapped
+
+
+@pytest.mark.parametrize("error", [Recalled("r"), RunCancelled("c"), LeaseLost("l")])
+def test_what_somebody_else_has_settled_is_left_alone(error):
+    assert ending_of(error, RUNNING, 1) is None
+
+
+@pytest.mark.parametrize("error", [SourceChanged("the source changed"), AppChanged("the app changed")])
+@pytest.mark.parametrize("state", [RUNNING, PUBLISHING])
+def test_what_is_not_what_it_was_is_called_back_with_the_reason(error, state):
+    ending = ending_of(error, state, 1)
+
+    assert (ending.state, ending.reason) == (JobState.RECALLED, str(error))
+
+
+@pytest.mark.parametrize("error", [SILENT, full(errno.ENOSPC), full(errno.EDQUOT)])
+@pytest.mark.parametrize(("state", "again"), [(RUNNING, JobState.QUEUED), (PUBLISHING, JobState.WAITING)])
+def test_what_heals_by_itself_is_tried_again_however_often(error, state, again):
+    ending = ending_of(error, state, 100)
+
+    assert ending.state is again
+    assert ending.after_s >= 60
+
+
+@pytest.mark.parametrize("error", [WorkerLost("signal 9"), ResultConflict("another object")])
+def test_poison_goes_to_quarantine_at_once(error):
+    ending = ending_of(error, RUNNING, 1)
+
+    assert ending.state is JobState.QUARANTINED
+    assert str(error) in ending.reason
+
+
+@pytest.mark.parametrize(("state", "again"), [(RUNNING, JobState.QUEUED), (PUBLISHING, JobState.WAITING)])
+def test_a_defect_is_tried_again_with_growing_pauses_and_then_no_more(state, again):
+    endings = [ending_of(RuntimeError("DOE^JANE"), state, tries) for tries in range(1, MAX_TRIES + 1)]
+
+    assert [ending.state for ending in endings] == [again, again, JobState.FAILED]
+    assert endings[0].after_s < endings[1].after_s
+    assert endings[0].reason == "a defect: RuntimeError; try 2 of 3 follows"
+
+
+def test_foreign_words_are_not_repeated():
+    assert "DOE" not in ending_of(RuntimeError("DOE^JANE"), RUNNING, 9).reason
+
+
+def test_an_error_that_keeps_its_errors_in_a_way_of_its_own_is_a_defect_like_any_other():
+    with pytest.raises(ValidationError) as caught:
+        Result.model_validate({})
+
+    assert ending_of(caught.value, RUNNING, 1).reason == "a defect: ValidationError; try 2 of 3 follows"
+
+
+def test_of_a_step_that_was_tried_again_the_last_error_counts():
+    class Exhausted(Exception):
+        errors = (RuntimeError("first"), SILENT)
+
+    assert last_cause(Exhausted()) is SILENT
+    assert ending_of(Exhausted(), RUNNING, 1).state is JobState.QUEUED
