@@ -6,12 +6,13 @@ import logging
 import os
 import shutil
 import time
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from mapnode.records import ENDED
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from mapnode.records import Records
@@ -31,25 +32,36 @@ class Housekeeping:
     """Deletes what has been kept long enough. What became of the jobs stays in the records."""
 
     def __init__(
-        self, folder: Path, records: Records, *, jobs_days: float, quarantine_days: float, min_free_mb: float
+        self,
+        folder: Path,
+        records: Records,
+        purge: Callable[[datetime], int],
+        *,
+        jobs_days: float,
+        quarantine_days: float,
+        min_free_mb: float,
     ) -> None:
         """Bind it to a node.
 
         Args:
             folder: The node's folder (var).
             records: Which jobs have ended.
+            purge: Forgets the steps of workflows that ended before a moment; how many.
             jobs_days: Files of ended jobs are kept for so long.
             quarantine_days: Quarantine is kept for so long.
             min_free_mb: With less room than twice this, files of ended jobs go before their time, the oldest first.
         """
         self._folder = folder
         self._records = records
+        self._purge = purge
         self._jobs_s = jobs_days * DAY_S
         self._quarantine_s = quarantine_days * DAY_S
         self._min_free_mb = min_free_mb
 
     def __call__(self) -> None:
         """Delete what is due."""
+        if forgotten := self._purge(datetime.now(UTC) - timedelta(seconds=self._jobs_s)):
+            _log.info("the steps of %d workflows that ended long ago are forgotten", forgotten)
         for folder, age_s in _by_age(self._folder / "quarantine"):
             if age_s > self._quarantine_s:
                 self._delete(folder, f"after {age_s / DAY_S:.0f} days in quarantine")

@@ -211,6 +211,7 @@ class Node:
         keep = Housekeeping(
             self.folder,
             records,
+            self._runner.purge,
             jobs_days=settings.keep_jobs_days,
             quarantine_days=settings.keep_quarantine_days,
             min_free_mb=settings.min_free_mb,

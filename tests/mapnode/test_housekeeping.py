@@ -2,6 +2,7 @@
 
 import os
 import time
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -20,7 +21,7 @@ def records(tmp_path):
 
 @pytest.fixture
 def keep(tmp_path, records):
-    return Housekeeping(tmp_path, records, jobs_days=30, quarantine_days=365, min_free_mb=0)
+    return Housekeeping(tmp_path, records, lambda _: 0, jobs_days=30, quarantine_days=365, min_free_mb=0)
 
 
 def make_folder(tmp_path, kind, name, days):
@@ -43,7 +44,7 @@ def test_files_of_ended_jobs_go_after_their_days(keep, records, tmp_path, days, 
 
 @pytest.mark.parametrize("state", [JobState.QUEUED, JobState.RUNNING, JobState.WAITING, JobState.SHADOW])
 def test_files_of_jobs_to_come_stay_however_old_and_however_full_the_disk(records, tmp_path, monkeypatch, state):
-    keep = Housekeeping(tmp_path, records, jobs_days=30, quarantine_days=365, min_free_mb=1)
+    keep = Housekeeping(tmp_path, records, lambda _: 0, jobs_days=30, quarantine_days=365, min_free_mb=1)
     folder = make_folder(tmp_path, "jobs", add_job(records, state=state), 1000)
     monkeypatch.setattr(module, "free_mb", lambda _: 0.0)
 
@@ -53,7 +54,7 @@ def test_files_of_jobs_to_come_stay_however_old_and_however_full_the_disk(record
 
 
 def test_when_the_disk_runs_short_the_oldest_go_first_and_no_more_than_needed(records, tmp_path, monkeypatch):
-    keep = Housekeeping(tmp_path, records, jobs_days=30, quarantine_days=365, min_free_mb=1)
+    keep = Housekeeping(tmp_path, records, lambda _: 0, jobs_days=30, quarantine_days=365, min_free_mb=1)
     folders = [
         make_folder(tmp_path, "jobs", add_job(records, n, state=JobState.DONE), days)
         for n, days in enumerate((1, 3, 2))
@@ -76,3 +77,14 @@ def test_quarantine_is_kept_longer(keep, records, tmp_path):
 
 def test_a_new_node_has_nothing_to_delete(keep):
     keep()
+
+
+def test_steps_of_workflows_are_forgotten_after_the_days_that_files_are_kept(tmp_path, records):
+    asked = []
+
+    def purge(before):
+        asked.append(datetime.now(UTC) - before)
+        return 0
+
+    Housekeeping(tmp_path, records, purge, jobs_days=30, quarantine_days=365, min_free_mb=0)()
+    assert [round(age / timedelta(days=1)) for age in asked] == [30]

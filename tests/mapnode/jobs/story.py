@@ -6,9 +6,11 @@ DBOS is one a process; `test_workflow.py` and `test_work.py` read what this one 
 import json
 import sys
 import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 
+from dbos import DBOS
 from pydicom import dcmread
 
 from mapnode.app_catalogue import find_app
@@ -203,6 +205,10 @@ runner.withdraw(newer, "the source series is no longer in Orthanc")
 settle(f"{newer}.withdraw")
 look("withdrawn", newer)
 
+seen["workflows"] = len(DBOS.list_workflows(load_input=False, load_output=False))
+seen["purged_old"] = runner.purge(datetime.now(UTC) - timedelta(days=1))
+seen["purged"] = runner.purge(datetime.now(UTC) + timedelta(days=1))
+seen["left"] = len(DBOS.list_workflows(load_input=False, load_output=False))
 sys.stdout.write(json.dumps({"seen": seen, "calls": calls}) + "\n")
 sys.stdout.flush()
 records.close()

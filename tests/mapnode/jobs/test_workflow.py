@@ -140,3 +140,8 @@ def test_a_result_whose_source_is_gone_is_rejected_and_its_series_is_looked_at_a
 
     assert (job["state"], job["pending"]) == ("superseded", True)
     assert job["notes"] == seen["newer"]["notes"] + 1
+
+
+def test_steps_of_workflows_that_ended_before_a_moment_are_forgotten(seen):
+    assert seen["workflows"] > 20
+    assert (seen["purged_old"], seen["purged"], seen["left"]) == (0, seen["workflows"], 0)
