@@ -81,6 +81,11 @@ class Place:
         """What DBOS takes as `system_database_url`."""
         return self.jobs.render_as_string(hide_password=False)
 
+    @property
+    def where(self) -> str:
+        """The node's folder, or the server's address without what is secret in it."""
+        return str(self) if self.is_shared else str(Path(str(self.records.database)).parent)
+
     def __str__(self) -> str:
         """Its address, without what is secret in it."""
         return shown(self.records)

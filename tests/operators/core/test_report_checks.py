@@ -52,6 +52,13 @@ def measured(report):
     return content_items(report, "NUM")[0].MeasuredValueSequence[0]
 
 
+def unname_containers(report):
+    """Leave no container of results by its name."""
+    for item in report.ContentSequence:
+        if item.ValueType == "CONTAINER":
+            item.ConceptNameCodeSequence = []
+
+
 TID_1500 = [
     (remove(LANGUAGE), 'TID 1500: (121049, DCM, "Language of Content Item and Descendants") is absent (TID 1204)'),
     (remove(PROCEDURE), 'TID 1500: (121058, DCM, "Procedure reported") is absent'),
@@ -61,7 +68,7 @@ TID_1500 = [
         'TID 1500: the observer is a device without (121012, DCM, "Device Observer UID") (TID 1004)',
     ),
     (
-        put(named(MEASUREMENTS), "ConceptNameCodeSequence", []),
+        unname_containers,
         "TID 1500: none of Imaging Measurements, Derived Imaging Measurements, Qualitative Evaluations is there",
     ),
     (remove(TRACKING), "the measurement group has no (112039, DCM, 'Tracking Identifier') by HAS OBS CONTEXT"),
