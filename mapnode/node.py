@@ -41,6 +41,7 @@ from mapnode.pacs.events import ChangedEvent, CommitmentEvent, DeletedEvent, Ins
 from mapnode.pacs.gate import Gate
 from mapnode.pacs.orthanc_configuration import Modality, OrthancSettings, PluginSettings
 from mapnode.pacs.orthanc_process import OrthancProcess
+from mapnode.pacs.replacements import Replacements
 from mapnode.records import JobState, Records
 from mapnode.records.job_states import ACTIVE
 from mapnode.records.switches import INTAKE, JOBS
@@ -96,6 +97,7 @@ class Node:
                 self._watch_orthanc()
                 self._watch_change_log()
                 self._watch_gate()
+                self._watch_replacements()
             _log.info("stopping")
 
     def status(self) -> dict[str, Any]:
@@ -147,6 +149,7 @@ class Node:
         self._orthanc_version = self._orthanc.wait_until_ready().version
         client = stack.enter_context(self._orthanc.client())
         self._gate = Gate(client)
+        self._replacements = Replacements(client, self._orthanc.settings.storage)
         records = self._records = Records(self.settings.place.records)
         stack.callback(records.close)
         limit_mb = self.settings.memory_mb
@@ -329,6 +332,13 @@ class Node:
                 _log.info("studies are taken again")
         except PacsError as error:
             _log.debug("the gate cannot be asked: %s", error)
+
+    def _watch_replacements(self) -> None:
+        """Put in place what came again with other content; its series is decided again then."""
+        try:
+            self._replacements.apply()
+        except PacsError as error:
+            _log.warning("an instance that came again cannot be put in place, trying again: %s", error)
 
     def _watch_change_log(self) -> None:
         """Read a change log that is not the one we followed from its beginning: what is known does not run twice."""

@@ -25,7 +25,7 @@ from mapnode_plugin.comparer import Arrival, Comparer, ResendDetector
 from mapnode_plugin.doors import Doors
 from mapnode_plugin.gate import DiskWatch, Gate, Limits
 from mapnode_plugin.outbox import Outbox, make_event
-from mapnode_plugin.replacer import Replacer
+from mapnode_plugin.replacements import Replacements
 from mapnode_plugin.sender import Receiver, Sender
 
 import orthanc  # type: ignore[import-not-found, unused-ignore]  # Orthanc's own module, inside Orthanc
@@ -44,7 +44,7 @@ class Plugin:
         self._api = api
         self.outbox = Outbox()
         self.sender = Sender(api, self.outbox, Receiver(section["EventUrl"], section["Token"]))
-        self.comparer = Comparer(api, self.outbox, Replacer(api, configuration["StorageDirectory"]))
+        self.comparer = Comparer(api, self.outbox, Replacements(configuration["StorageDirectory"]))
         limits = Limits(section["IntakeFreeBytes"], section["ResultsFreeBytes"])
         gate = Gate(configuration["StorageDirectory"], limits, api.LogWarning)
         self.disk_watch = DiskWatch(gate)

@@ -418,6 +418,10 @@ class OrthancClient:
             more["timeout"] = httpx.Timeout(timeout_s)
         return _read(kind, self._request(method, path, **more), f"{method} {path}")
 
+    def delete_instance(self, instance_id: str) -> None:
+        """Delete an instance."""
+        self._request("DELETE", f"/instances/{_part(instance_id)}")
+
     def _get(self, path: str, kind: type[_Answer]) -> _Answer:
         return _read(kind, self._request("GET", path), f"GET {path}")
 

@@ -13,7 +13,7 @@ from collections import OrderedDict, deque
 from typing import Any, NamedTuple
 
 from mapnode_plugin.outbox import Outbox
-from mapnode_plugin.replacer import Replacer
+from mapnode_plugin.replacements import Replacements
 
 QUEUE_BYTES = 64 * 1024 * 1024
 """Instances that came again and wait to be compared."""
@@ -42,7 +42,7 @@ class Comparer(threading.Thread):
     Args:
         api: Orthanc's module.
         outbox: Takes conflicts.
-        replacer: Replaces what is stored.
+        replacements: Take what is to replace a stored instance.
         limit_bytes: Instances that wait at most, together.
     """
 
@@ -50,13 +50,13 @@ class Comparer(threading.Thread):
         self,
         api: Any,  # noqa: ANN401 - Orthanc's module is untyped
         outbox: Outbox,
-        replacer: Replacer,
+        replacements: Replacements,
         limit_bytes: int = QUEUE_BYTES,
     ) -> None:
         super().__init__(name="mapnode comparer", daemon=True)
         self._api = api
         self._outbox = outbox
-        self._replacer = replacer
+        self._replacements = replacements
         self._limit_bytes = limit_bytes
         self._filled = threading.Condition()
         self._arrivals: deque[Arrival] = deque()
@@ -75,8 +75,7 @@ class Comparer(threading.Thread):
             self._filled.notify()
 
     def run(self) -> None:
-        """Compare until told to stop; what was interrupted by a kill is done first."""
-        self._replacer.finish()
+        """Compare until told to stop."""
         while True:
             with self._filled:
                 self._filled.wait_for(lambda: self._arrivals or self._stopping)
@@ -97,7 +96,7 @@ class Comparer(threading.Thread):
                 return
             is_replaced = may_replace(self._api, tags, stored)
             if is_replaced:
-                self._replacer.replace(arrival.instance_id, arrival.data)
+                self._replacements.keep(arrival.instance_id, arrival.data)
             elif is_same:
                 return
             uid = tags["SOPInstanceUID"]

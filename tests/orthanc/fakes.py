@@ -107,7 +107,7 @@ class FakeOrthanc(ModuleType):
     def __init__(self, configuration):
         super().__init__("orthanc")
         self.configuration, self.log, self.callbacks, self.stored = configuration, [], {}, {}
-        self.gone, self.stored_md5, self.jobs, self.posted = set(), "d1", {}, []
+        self.gone, self.stored_md5, self.jobs = set(), "d1", {}
 
     def GetConfiguration(self):  # noqa: N802
         return json.dumps(self.configuration)
@@ -135,13 +135,6 @@ class FakeOrthanc(ModuleType):
 
     def CreateDicomInstance(self, data):  # noqa: N802
         return Dicom(data)
-
-    def RestApiDelete(self, path):  # noqa: N802
-        del self.stored[path.removeprefix("/instances/")]
-
-    def RestApiPost(self, path, data):  # noqa: N802
-        assert path == "/instances"
-        self.posted.append(data)
 
     def RestApiGet(self, path):  # noqa: N802
         if path.startswith("/jobs/"):

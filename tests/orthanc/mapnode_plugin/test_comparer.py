@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from mapnode_plugin.comparer import ResendDetector, same_content
+from mapnode_plugin.comparer import Arrival, ResendDetector, same_content
 
 from tests.orthanc.fakes import Dicom, FakeOrthanc, configuration, dicom, eventually, new_date
 
@@ -46,36 +46,30 @@ def test_a_resend_conflicts_when_its_pixels_are_others(started, node, again, con
         assert (found[0].sop_instance_uid, found[0].calling_aet, found[0].origin) == ("1.2.a", "CT", "dicom")
 
 
-def test_an_image_with_other_pixels_replaces_the_stored_one(started, tmp_path):
-    fake, _ = started
+def kept(settings):
+    return {path.name: path.read_bytes() for path in Path(settings["StorageDirectory"] + "-replacing").glob("*")}
+
+
+def test_an_image_with_other_pixels_is_kept_for_the_node_to_put_in_place(load, node, tmp_path):
+    settings = configuration(node.url, tmp_path)
+    fake, module = load(settings)
     fake.stored["a"] = IMAGE
     other = dicom(frames=["ab", "cx"])
-    fake.callbacks["stored"](Dicom(other, date="20200101T000000"), "a")
-    assert eventually(lambda: fake.posted == [other])
-    assert "a" not in fake.stored
+    module.PLUGIN.comparer.compare(Arrival("a", other, "CT", "dicom", 1.0))
+    assert kept(settings) == {"a.dcm": other}
+    assert fake.stored == {"a": IMAGE}
 
 
 @pytest.mark.parametrize(
     "stored", [dicom(elements=1), dicom(frames=["ab"], tags={"Manufacturer": "mapnode"})], ids=["no image", "our own"]
 )
-def test_what_is_no_image_and_what_mapnode_made_stays(started, node, stored):
-    fake, _ = started
-    fake.stored["a"] = stored
-    fake.callbacks["stored"](Dicom(dicom(frames=["zz"]), date="20200101T000000"), "a")
-    assert eventually(lambda: [event.kind for event in node.events] == ["conflict"])
-    assert (fake.posted, fake.stored) == ([], {"a": stored})
-
-
-def test_a_replacement_that_a_kill_interrupted_is_done_at_the_next_start(load, node, tmp_path):
+def test_what_is_no_image_and_what_mapnode_made_stays(load, node, tmp_path, stored):
     settings = configuration(node.url, tmp_path)
-    folder = Path(settings["StorageDirectory"] + "-replacing")
-    folder.mkdir(parents=True)
-    (folder / "a.dcm").write_bytes(IMAGE)
     fake, module = load(settings)
-    module.PLUGIN.comparer.start()
-    assert eventually(lambda: fake.posted == [IMAGE])
-    assert eventually(lambda: not list(folder.iterdir()))
-    module.PLUGIN.comparer.stop()
+    fake.stored["a"] = stored
+    module.PLUGIN.comparer.compare(Arrival("a", dicom(frames=["zz"]), "CT", "dicom", 1.0))
+    assert kept(settings) == {}
+    assert [event["kind"] for event in module.PLUGIN.outbox.take().events] == ["conflict"]
 
 
 def test_objects_without_pixels_conflict_by_their_elements():

@@ -1,0 +1,57 @@
+"""Replacements: what came again takes the place of what is stored, and nothing is lost on the way."""
+
+import pytest
+
+from mapnode.pacs.errors import NotFound, OrthancUnreachable
+from mapnode.pacs.replacements import Replacements
+
+
+class FakeOrthanc:
+    """Notes what is done to it, in order; `gone` are deleted already, `silent` does not store."""
+
+    def __init__(self):
+        self.done, self.gone, self.silent = [], set(), False
+
+    def delete_instance(self, instance_id):
+        self.done.append(("delete", instance_id))
+        if instance_id in self.gone:
+            raise NotFound("DELETE /instances", 404, "Unknown resource")
+
+    def store(self, content):
+        if self.silent:
+            raise OrthancUnreachable("http://127.0.0.1", "ConnectError")
+        self.done.append(("store", content))
+
+
+@pytest.fixture
+def folder(tmp_path):
+    folder = tmp_path / "storage-replacing"
+    folder.mkdir()
+    (folder / "a.dcm").write_bytes(b"other")
+    return folder
+
+
+def test_the_stored_one_is_deleted_before_the_other_is_stored(tmp_path, folder):
+    orthanc = FakeOrthanc()
+    assert Replacements(orthanc, tmp_path / "storage").apply() == 1
+    assert orthanc.done == [("delete", "a"), ("store", b"other")]
+    assert list(folder.iterdir()) == []
+
+
+def test_one_that_was_deleted_before_a_kill_is_stored_after_it(tmp_path, folder):
+    orthanc = FakeOrthanc()
+    orthanc.gone = {"a"}
+    Replacements(orthanc, tmp_path / "storage").apply()
+    assert orthanc.done[-1] == ("store", b"other")
+
+
+def test_a_file_stays_until_it_is_stored(tmp_path, folder):
+    orthanc = FakeOrthanc()
+    orthanc.silent = True
+    with pytest.raises(OrthancUnreachable):
+        Replacements(orthanc, tmp_path / "storage").apply()
+    assert (folder / "a.dcm").read_bytes() == b"other"
+
+
+def test_without_a_folder_there_is_nothing_to_do(tmp_path):
+    assert Replacements(FakeOrthanc(), tmp_path / "storage").apply() == 0
