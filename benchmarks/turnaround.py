@@ -170,6 +170,7 @@ def main(arguments: list[str], results: Path = RESULTS) -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     before = describe_machine()
     results.mkdir(parents=True, exist_ok=True)
+    Path("build").mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir="build") as folder, ExitStack() as stack:
         benchmark = Benchmark(options, Path(folder).resolve(), stack)
         benchmark.turnaround()
