@@ -279,6 +279,7 @@ def test_a_result_sent_back_under_another_title_without_its_marks_is_still_ours(
     assert node.send(make_study(tmp_path / "study")) == 0
     (job,) = wait_for_states(node, "done")
     (seg,) = stored_objects(node, job["study_instance_uid"], "SEG")
+    node.decisions(seg.SeriesInstanceUID)
     with node.client() as client:
         (found,) = client.lookup(seg.SOPInstanceUID)
     delete(node, f"/instances/{found.id}")

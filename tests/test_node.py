@@ -271,16 +271,22 @@ def test_without_the_plugin_studies_are_found_all_the_same(fresh_node, tmp_path)
 def test_a_worker_killed_in_the_middle_is_replaced_and_the_job_is_done(fresh_node, tmp_path):
     node = fresh_node()
     node.start()
-    assert node.send(make_study(tmp_path / "study", slices=40)) == 0
+    files = make_study(tmp_path / "study", slices=40)
+
+    def warm():
+        return [worker for worker in node.command("status")["workers"] if worker["state"] == "idle"]
+
+    (worker,) = wait_for(warm, 60, "the worker to be warm")
+    assert node.send(files) == 0
 
     def running():
         return [j for j in node.jobs() if j["state"] == "running" and [s["name"] for s in j["steps"]] == ["stage"]]
 
     wait_for(running, 30, "the app to run")
-    (worker,) = node.command("status")["workers"]
     os.kill(worker["pid"], signal.SIGKILL)
     (job,) = node.ended_jobs()
     assert job["state"] == "done", job["reason"]
+    assert [step["state"] for step in job["steps"] if step["name"] == "run"] == ["failed", "done"]
     assert node.command("status")["workers"][0]["pid"] != worker["pid"]
 
 
@@ -346,10 +352,10 @@ def test_an_orthanc_that_dies_is_started_again_and_nothing_is_lost(fresh_node, t
 
 
 def test_nothing_is_stored_of_a_series_that_was_deleted_meanwhile(fresh_node, tmp_path):
-    node = fresh_node()
+    node = fresh_node(publish_quiet_s=600.0)
     node.start()
     assert node.send(make_study(tmp_path / "study", slices=40)) == 0
-    wait_for(lambda: [j for j in node.jobs() if [s["name"] for s in j["steps"]] == ["stage"]], 30, "the app to run")
+    wait_for(lambda: [j for j in node.jobs() if j["state"] == "waiting"], 60, "the results to wait")
     credentials = json.loads((node.var / "orthanc" / "credentials.json").read_text())
     (job,) = node.jobs()
     with node.client() as client:
@@ -358,6 +364,6 @@ def test_nothing_is_stored_of_a_series_that_was_deleted_meanwhile(fresh_node, tm
     assert httpx.delete(url, auth=(credentials["user"], credentials["password"])).status_code == 200
     (job,) = node.ended_jobs()
     assert job["state"] == "recalled"
-    assert "no longer in Orthanc" in job["reason"]
+    assert job["reason"] == "instances were deleted or replaced"
     with node.client() as client:
         assert client.lookup(job["study_instance_uid"]) == []
