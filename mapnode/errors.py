@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from operators.core.contract import ExitCode
+from operators.core.exit_code import ExitCode
 
 
 class NodeError(Exception):

@@ -7,28 +7,15 @@ the exit code (`ExitCode`). Docs: docs/architecture.md, "The runner contract".
 
 from __future__ import annotations
 
-from enum import IntEnum, StrEnum
+from enum import StrEnum
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, NaiveDatetime
 
+from operators.core.exit_code import ExitCode as ExitCode
+
 JOB_VARIABLE = "MAPNODE_JOB"
 RESULT_NAME = "result.json"
-
-
-class ExitCode(IntEnum):
-    """Exit codes of apps and of the command line."""
-
-    DONE = 0
-    """The app ran and its results are complete."""
-    DEFECT = 1
-    """A defect of ours, or of the app's."""
-    WRONG_USE = 2
-    """The call cannot mean anything: unknown app, no such folder, output not writable."""
-    REFUSED = 3
-    """The input is not fit; the reason is on stderr and in result.json."""
-    NOT_APPLICABLE = 4
-    """Nothing in the input is for this app: a normal end."""
 
 
 class Status(StrEnum):
