@@ -278,6 +278,9 @@ class Node:
         replaced = [event.id for event in batch.of(ChangedEvent) if event.what == "attachment"]
         if ids := gone + replaced:
             self._coordinator.tell(lambda intake: intake.touched(ids, "instances were deleted or replaced"))
+        if batch.lost:
+            _log.warning("%d events of Orthanc were lost; what is in memory is looked at again", batch.lost)
+            self._coordinator.tell(Intake.doubt)
         for asked in batch.of(CommitmentEvent):
             self._coordinator.tell(functools.partial(Intake.committed, calling_aet=asked.calling_aet))
         for conflict in batch.conflicts:

@@ -130,6 +130,13 @@ class Intake:
         for series_id in {*touched, *self._records.jobs.subjects_among(changed, WITH_RESULTS)}:
             self.changed(series_id, why)
 
+    def doubt(self) -> None:
+        """Events were lost that stand in no log: all in memory is looked at again; what is as it was stays so."""
+        now = time.monotonic()
+        self._records.pending.grew(self.series, time.time())
+        for known in self.series.values():
+            known.touch(now)
+
     def force(self, series_id: str) -> None:
         """Decide a series again, and run known input once more."""
         self._records.pending.force(series_id, time.time())

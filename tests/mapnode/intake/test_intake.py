@@ -13,7 +13,7 @@ from mapnode.intake.deciding import Decider
 from mapnode.intake.source import SourceReader
 from mapnode.jobs.inputs import current_input
 from mapnode.pacs.orthanc_client import attachment_path
-from mapnode.records import JobState, Records
+from mapnode.records import JobState
 from mapnode.rules import RuleSet
 from operators.core.identity import derived_uid
 from tests.builders import make_ct_series
@@ -42,13 +42,6 @@ def orthanc(tmp_path):
 @pytest.fixture
 def files(tmp_path):
     return make_ct_series(tmp_path / "source", slices=5)
-
-
-@pytest.fixture
-def records(tmp_path):
-    records = Records(f"sqlite:///{tmp_path / 'records.sqlite'}")
-    yield records
-    records.close()
 
 
 @pytest.fixture
@@ -788,3 +781,21 @@ def test_a_result_stays_when_only_the_rules_changed(make_node, orthanc, files, r
     settle(other, clock, 5)
 
     assert other.said.withdrawn == []
+
+
+def test_after_lost_events_what_changed_is_decided_again_and_what_did_not_goes_on(
+    make_node, orthanc, files, records, clock
+):
+    node = make_node()
+    node.intake.take(orthanc.add(SERIES, files))
+    node.intake.take(orthanc.add("same", files))
+    settle(node, clock)
+    before = {job.spec.subject: job.id for job in all_jobs(records)}
+
+    orthanc.remove(SERIES, 1)
+    node.intake.doubt()
+    settle(node, clock, 5)
+
+    assert [job.state for job in records.jobs.of_subject("same", set(JobState))] == ["queued"]
+    of_changed = records.jobs.of_subject(SERIES, set(JobState))
+    assert [(job.id == before[SERIES], job.state) for job in of_changed] == [(True, "recalled"), (False, "queued")]
