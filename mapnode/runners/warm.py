@@ -88,11 +88,6 @@ class WarmWorkers:
             if worker.pid is not None
         ]
 
-    def pids(self) -> dict[str, int | None]:
-        """Process ids by app, of one worker each."""
-        with self._lock:
-            return {worker.app.name: worker.pid for worker in self._workers}
-
     def stop(self) -> None:
         """End all processes; none is started after that."""
         with self._lock:
