@@ -170,7 +170,7 @@ def test_idle_workers_end_one_after_another_while_the_machine_is_short_of_memory
         Run(workers, app(name, tmp_path), tmp_path / name).end()
     monkeypatch.setattr(warm, "available_memory_bytes", lambda: 0)
 
-    wait_for(lambda: not workers.describe(), ENOUGH_S, "the idle workers to end")
+    assert wait_for(lambda: not workers.describe(), ENOUGH_S, "the idle workers to end")
 
 
 def test_worker_that_outgrew_its_manifest_is_replaced_before_the_next_run(make, tmp_path):

@@ -108,7 +108,10 @@ def test_process_takes_only_what_others_leave(start):
     staging = start()
     pid = wait_for(lambda: staging.describe()["pid"], ENOUGH_S, "the process")
 
-    wait_for(lambda: policy_of(pid) == os.SCHED_IDLE or os.getpriority(os.PRIO_PROCESS, pid) == 19, ENOUGH_S, "idle")
+    def yields():
+        return policy_of(pid) == os.SCHED_IDLE or os.getpriority(os.PRIO_PROCESS, pid) == 19
+
+    assert wait_for(yields, ENOUGH_S, "the process to yield")
 
 
 def test_killed_process_is_replaced_and_what_it_had_not_begun_is_staged(tmp_path, tampered):
@@ -223,7 +226,7 @@ def test_process_dies_with_its_node(tmp_path):
         node.kill()
         node.communicate()
 
-    wait_for(lambda: is_gone(pid), ENOUGH_S, "the staging process to die")
+    assert wait_for(lambda: is_gone(pid), ENOUGH_S, "the staging process to die")
 
 
 def test_more_files_than_may_wait_are_left_to_the_job(tmp_path, start, monkeypatch):
