@@ -9,7 +9,7 @@ from sqlalchemy.exc import OperationalError
 from mapnode.coordinator import Coordinator
 from mapnode.pacs.errors import OrthancUnreachable
 from mapnode.pacs.events import InstanceEvent
-from mapnode.records import JobState, Records
+from mapnode.records import JobState
 from mapnode.records.requests import RequestKind
 from tests.mapnode.engine import add_job
 
@@ -83,13 +83,6 @@ class FakeClient:
 
     def study(self, _: str):
         return SimpleNamespace(series_ids=("s1", "s2"))
-
-
-@pytest.fixture
-def records(tmp_path):
-    records = Records(f"sqlite:///{tmp_path / 'records.sqlite'}")
-    yield records
-    records.close()
 
 
 @pytest.fixture

@@ -8,15 +8,8 @@ import pytest
 
 from mapnode import housekeeping as module
 from mapnode.housekeeping import DAY_S, Housekeeping
-from mapnode.records import JobState, Records
+from mapnode.records import JobState
 from tests.mapnode.engine import add_job
-
-
-@pytest.fixture
-def records(tmp_path):
-    records = Records(f"sqlite:///{tmp_path / 'records.sqlite'}")
-    yield records
-    records.close()
 
 
 @pytest.fixture
@@ -75,8 +68,10 @@ def test_quarantine_is_kept_longer(keep, records, tmp_path):
     assert (old.is_dir(), young.is_dir()) == (False, True)
 
 
-def test_a_new_node_has_nothing_to_delete(keep):
+def test_a_new_node_has_nothing_to_delete(tmp_path, keep):
+    before = sorted(tmp_path.iterdir())
     keep()
+    assert sorted(tmp_path.iterdir()) == before
 
 
 def test_steps_of_workflows_are_forgotten_after_the_days_that_files_are_kept(tmp_path, records):

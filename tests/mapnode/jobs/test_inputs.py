@@ -9,7 +9,6 @@ from mapnode.intake.source import SourceReader
 from mapnode.jobs.inputs import SourceChanged, current_input, place_input
 from mapnode.jobs.spec import input_identity
 from mapnode.pacs.orthanc_client import Instance, attachment_path
-from mapnode.records import Records
 from tests.builders import make_ct_series
 from tests.mapnode.engine import APP, SERIES, FakeOrthanc, make_spec
 
@@ -19,13 +18,6 @@ def orthanc(tmp_path):
     orthanc = FakeOrthanc(tmp_path / "storage")
     orthanc.add(SERIES, make_ct_series(tmp_path / "source", slices=3))
     return orthanc
-
-
-@pytest.fixture
-def records(tmp_path):
-    records = Records(f"sqlite:///{tmp_path / 'records.sqlite'}")
-    yield records
-    records.close()
 
 
 @pytest.fixture

@@ -6,16 +6,9 @@ from mapnode.intake.arrivals import SeriesArrivals
 from mapnode.intake.completeness import Corroboration, Patience
 from mapnode.jobs import publisher as module
 from mapnode.jobs.publisher import Publisher
-from mapnode.records import JobState, Records
+from mapnode.records import JobState
 from mapnode.records.switches import JOBS, app_switch
 from tests.mapnode.engine import APP, Clock, add_job
-
-
-@pytest.fixture
-def records(tmp_path):
-    records = Records(f"sqlite:///{tmp_path / 'records.sqlite'}")
-    yield records
-    records.close()
 
 
 @pytest.fixture

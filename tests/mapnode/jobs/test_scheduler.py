@@ -19,13 +19,6 @@ STAT, ROUTINE, RESEARCH = 1, 2, 3
 
 
 @pytest.fixture
-def records(tmp_path):
-    records = Records(f"sqlite:///{tmp_path / 'records.sqlite'}")
-    yield records
-    records.close()
-
-
-@pytest.fixture
 def clock(monkeypatch):
     clock = Clock()
     monkeypatch.setattr(module, "time", clock)

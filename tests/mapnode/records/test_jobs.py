@@ -6,13 +6,6 @@ from mapnode.records import JobState, Records
 from tests.mapnode.engine import APP, add_job, make_spec
 
 
-@pytest.fixture
-def records(tmp_path):
-    records = Records(f"sqlite:///{tmp_path / 'records.sqlite'}")
-    yield records
-    records.close()
-
-
 def test_a_job_that_is_known_is_not_taken_twice(records):
     spec = make_spec()
 
