@@ -11,7 +11,7 @@ from pydicom import dcmread
 
 from mapnode.pacs.orthanc_configuration import load_credentials
 from tests.judges import dciodvfy_errors
-from tests.node_under_test import NodeUnderTest, wait_for
+from tests.node_under_test import NodeUnderTest, is_followed, wait_for
 from tests.test_node import make_study
 
 pytestmark = pytest.mark.orthanc
@@ -47,10 +47,10 @@ def start_node(tmp_path):
 
 
 def wait_for_states(node, *states, timeout_s=90):
-    """The jobs, the newest first, once they are in these states."""
+    """The jobs, the newest first, once they are in these states; see `ended_jobs` about those that were called back."""
 
     def look():
-        jobs = node.jobs()
+        jobs = [job for job in node.jobs() if "recalled" in states or not is_followed(job)]
         return jobs if tuple(job["state"] for job in jobs) == states else None
 
     return wait_for(look, timeout_s, f"jobs in {states}; there are {[(j['state'], j['reason']) for j in node.jobs()]}")

@@ -31,6 +31,8 @@ PREPARE_S = 0.1
 """After so much silence headers are read, so that nothing has to be read once the series has come to rest."""
 RETRY_S = 30.0
 """After this a series that could not be decided is tried again; it waits in the records meanwhile."""
+ANOTHER_CAME = "another instance came"
+"""Why a job gives way to one that has more instances."""
 PUBLISHING_WAIT_S = 0.2
 """A series that grew while an earlier result is on its way out is decided after that."""
 FORGET_S = 86_400.0
@@ -97,7 +99,7 @@ class Intake:
         """Instances came: their series wait from now on, and jobs on what they were before are called back."""
         now = time.monotonic()
         news = [event for event in events if not self._is_known(event)]
-        self._grew({event.series_id for event in news}, "another instance came")
+        self._grew({event.series_id for event in news}, ANOTHER_CAME)
         for event in news:
             self._reader.remember(event)
             known = self.series[event.series_id]
