@@ -76,7 +76,7 @@ class Coordinator:
         self._housekeeping = housekeeping
         self._messages: queue.SimpleQueue[Message] = queue.SimpleQueue()
         self._taken: deque[Message] = deque()
-        self._due = {"requests": 0.0, "reconcile": 0.0, "housekeeping": time.monotonic() + HOUSEKEEPING_S}
+        self._due = {"jobs": 0.0, "requests": 0.0, "reconcile": 0.0, "housekeeping": time.monotonic() + HOUSEKEEPING_S}
 
     def tell(self, message: Message) -> None:
         """Say something from any thread."""
@@ -99,11 +99,14 @@ class Coordinator:
                 stop.wait(1.0)
 
     def _look(self) -> None:
-        self._take(TICK_S)
+        changed = self._take(TICK_S)
         if self._intake.decide_settled():
+            changed = True
             self._scheduler.wake()
-        self._scheduler.tick()
-        self._publisher.tick()
+        # While a study arrives it is news after news, and none of it changes what may start or go out.
+        if changed or self._is_due("jobs", TICK_S):
+            self._scheduler.tick()
+            self._publisher.tick()
         if self._is_due("requests", REQUESTS_S):
             self._intake.adopt()
             for request in self._records.requests.all():
@@ -121,10 +124,13 @@ class Coordinator:
         self._due[name] = now + every_s
         return True
 
-    def _take(self, longest_s: float) -> None:
+    def _take(self, longest_s: float) -> bool:
         """Take what was told, in its order; wait for it as long as nothing else has to be done.
 
         What cannot be stored now stays and is taken with the next look: who told it does so only once.
+
+        Returns:
+            Whether anything but instances was told.
         """
         next_look_s = self._intake.next_look_s()
         wait_s = longest_s if next_look_s is None else min(longest_s, next_look_s)
@@ -133,8 +139,10 @@ class Coordinator:
                 self._taken.append(self._messages.get(timeout=max(wait_s, 0.001)))
             while len(self._taken) < BATCH:
                 self._taken.append(self._messages.get_nowait())
+        changed = any(not isinstance(message, InstanceEvent) for message in self._taken)
         while self._taken:
             self._take_next()
+        return changed
 
     def _take_next(self) -> None:
         """All instances up to the next message of another kind, or that message.

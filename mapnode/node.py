@@ -194,17 +194,17 @@ class Node:
         """Intake, scheduler and publisher, and the thread that ties them together."""
         settings, patience = self.settings, self.settings.patience
 
-        def heard(series_id: str, said: Corroboration) -> None:
-            coordinator.tell(lambda intake: intake.corroborate(series_id, said))
+        def heard(series_id: str, last: float, said: Corroboration) -> None:
+            coordinator.tell(lambda intake: intake.corroborate(series_id, last, said))
 
-        corroborator = Corroborator(reader.client, heard, ask_source=settings.ask_source)
+        corroborator = Corroborator(reader, heard, ask_source=settings.ask_source)
         stack.callback(corroborator.stop)
         intake = Intake(
             reader,
             records,
             Decider(reader, records, self._rules, settings.objects, settings.max_chain_depth),
             patience,
-            on_jobs=corroborator.ask,
+            on_rest=corroborator.ask,
             on_withdrawn=self._runner.withdraw,
             stager=self._stager,
         )
@@ -289,7 +289,8 @@ class Node:
                 conflict.sop_instance_uid,
                 conflict.calling_aet or conflict.origin or "somewhere",
             )
-        if batch.tells_of_instances:
+        if batch.dropped:
+            feed.on_dropped()
             self._follower.wake()
 
     def _begin(self, name: str, target: Callable[[threading.Event], None]) -> None:

@@ -36,7 +36,7 @@ class SeriesArrivals:
         not_before: It is not looked at again before this.
         is_staged: Slices of it were decoded beforehand.
         unread: Files whose headers nobody has read yet, by their UUIDs.
-        looked_ahead: When Orthanc was last asked for it beforehand, monotonic seconds.
+        asked_for: The last arrival after which it was asked whether it is complete.
         is_unreadable: It could not be decided when it was tried last.
     """
 
@@ -57,7 +57,7 @@ class SeriesArrivals:
     not_before: float = 0.0
     is_staged: bool = False
     unread: list[str] = field(default_factory=list)
-    looked_ahead: float = 0.0
+    asked_for: float = 0.0
     is_unreadable: bool = False
 
     def knows(self, event: InstanceEvent) -> bool:

@@ -93,6 +93,12 @@ def has_hole(instance_numbers: Iterable[int | None]) -> bool:
     return len(numbers) != span and len(numbers) >= NUMBERED_SHARE * span
 
 
+def is_complete(instances: int, corroborations: Sequence[Corroboration]) -> bool:
+    """Whether somebody says that so many instances are all, and nobody that there are more."""
+    said = [c.instances for c in corroborations]
+    return instances in said and max(said) == instances
+
+
 def may_publish(instances: int, quiet_s: float, corroborations: Sequence[Corroboration], patience: Patience) -> Verdict:
     """Whether results of so many instances may go out now.
 
@@ -105,10 +111,10 @@ def may_publish(instances: int, quiet_s: float, corroborations: Sequence[Corrobo
     Returns:
         The verdict with its reason.
     """
-    agreeing = [c for c in corroborations if c.instances == instances]
+    if is_complete(instances, corroborations):
+        by = next(c.by for c in corroborations if c.instances == instances)
+        return Verdict(now=True, reason=f"complete: {by} has {instances} instances, as we do")
     more = [c for c in corroborations if c.instances > instances]
-    if agreeing and not more:
-        return Verdict(now=True, reason=f"complete: {agreeing[0].by} has {instances} instances, as we do")
     limit_s = max(patience.missing_wait_s, patience.publish_quiet_s) if more else patience.publish_quiet_s
     known = f"{more[0].by} has {more[0].instances} instances, {instances} came" if more else "nobody states a number"
     if quiet_s >= limit_s:

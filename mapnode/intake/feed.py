@@ -6,6 +6,7 @@ asked for again when the log has it, too. Telling it twice does no harm.
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections import OrderedDict
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
 CREDIT_S = 60.0
 """An event answers for the change log's line about the same instance for so long: the instance may be stored anew."""
 
+ON_ITS_WAY_S = 1.0
+"""While the plugin tells of instances, one that it has not told of yet is waited for by the change log: asking costs
+more than a hundred events."""
+
 
 class Feed:
     """Tells of instances; events and the change log come from different threads."""
@@ -38,11 +43,13 @@ class Feed:
         self._client = client
         self._tell = tell
         self._told: OrderedDict[str, float] = OrderedDict()
+        self._heard_at = -math.inf
+        self._waited_for = ""
         self._lock = threading.Lock()
 
     def on_events(self, events: Iterable[InstanceEvent]) -> None:
         """The plugin tells of instances; what it could not find out comes by the change log."""
-        now = time.monotonic()
+        now = self._heard_at = time.monotonic()
         for event in events:
             if not event.series_id:
                 continue
@@ -54,17 +61,30 @@ class Feed:
                 while self._told and next(iter(self._told.values())) < now - CREDIT_S:
                     self._told.popitem(last=False)
 
-    def on_instance(self, instance_id: str) -> None:
-        """The change log has an instance."""
+    def on_dropped(self) -> None:
+        """The plugin says that it dropped events: what it did not tell of is not on its way."""
+        self._heard_at = -math.inf
+
+    def on_instance(self, instance_id: str) -> bool:
+        """The change log has an instance.
+
+        Returns:
+            False where the plugin will tell of it in a moment; the log has to give it again.
+        """
+        now = time.monotonic()
         with self._lock:
             told = self._told.pop(instance_id, None)
-        if told is not None and told >= time.monotonic() - CREDIT_S:
-            return
+        if told is not None and told >= now - CREDIT_S:
+            return True
+        if now - self._heard_at < ON_ITS_WAY_S and self._waited_for != instance_id:
+            self._waited_for = instance_id
+            return False
         try:
             event = self._client.arrival(instance_id)
         except NotFound:
-            return  # deleted meanwhile
+            return True  # deleted meanwhile
         self._tell(event)
+        return True
 
 
 class PositionInTurn:

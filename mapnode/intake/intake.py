@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 from mapnode.intake.arrivals import SeriesArrivals
-from mapnode.intake.completeness import has_hole, settle_time_s
+from mapnode.intake.completeness import has_hole, is_complete, settle_time_s
 from mapnode.intake.deciding import record_of
 from mapnode.intake.making import JobMaker
 from mapnode.intake.rejections import rejected_by
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
 PREPARE_S = 0.1
 """After so much silence headers are read, so that nothing has to be read once the series has come to rest."""
+ASK_SHARE = 0.25
+"""After this share of the silence that is waited for it is asked whether a series is complete: then nothing is waited
+for any more."""
 RETRY_S = 30.0
 """After this a series that could not be decided is tried again; it waits in the records meanwhile."""
 ANOTHER_CAME = "another instance came"
@@ -65,7 +68,7 @@ class Intake:
         decider: Decider,
         patience: Patience,
         *,
-        on_jobs: Callable[[Known, str], None],
+        on_rest: Callable[[str, float, str], None],
         on_withdrawn: Callable[[str, str], None],
         stager: Stager,
     ) -> None:
@@ -76,7 +79,8 @@ class Intake:
             records: What waits, what was decided, which jobs there are.
             decider: Asks the rules.
             patience: How long to wait for what.
-            on_jobs: Called with a series that jobs were made for, and its sender: find out whether it is complete.
+            on_rest: Called with a series, the time of its last arrival, and its sender: look at it ahead, and find out
+                whether it is complete.
             on_withdrawn: Called with a published job whose source is gone, and the reason.
             stager: Decodes instances while they arrive.
         """
@@ -85,7 +89,7 @@ class Intake:
         self._maker = JobMaker(reader, records)
         self._decider = decider
         self._patience = patience
-        self._on_jobs = on_jobs
+        self._on_rest = on_rest
         self._on_withdrawn = on_withdrawn
         self._stager = stager
         self.series: dict[str, SeriesArrivals] = {}
@@ -145,10 +149,16 @@ class Intake:
         known = self.series.setdefault(series_id, SeriesArrivals(series_id, time.monotonic()))
         known.pending = known.forced = True
 
-    def corroborate(self, series_id: str, said: Corroboration) -> None:
-        """Somebody who knows says how many instances a series has; that holds until another one comes."""
+    def corroborate(self, series_id: str, last: float, said: Corroboration) -> None:
+        """Somebody who knows says how many instances a series has; that holds until another one comes.
+
+        Args:
+            series_id: Orthanc's identifier.
+            last: Its last arrival when that was asked.
+            said: What is said.
+        """
         known = self.series.get(series_id)
-        if known is not None and not known.pending:
+        if known is not None and known.last == last:
             known.corroborations.append(said)
 
     def committed(self, calling_aet: str) -> None:
@@ -166,10 +176,10 @@ class Intake:
             if now - known.last >= PREPARE_S:
                 self._reader.prepare(known.unread)
                 known.unread.clear()
-            if now - known.last >= wait_s / 2 and known.looked_ahead < known.last:
-                known.looked_ahead = now
-                self._reader.look_ahead(known.series_id)
-            if now - known.last >= wait_s or known.forced:
+            if now - known.last >= ASK_SHARE * wait_s and known.asked_for < known.last:
+                known.asked_for = known.last
+                self._on_rest(known.series_id, known.last, known.calling_aet)
+            if now - known.last >= wait_s or known.forced or is_complete(len(known.instances), known.corroborations):
                 looked = True
                 if not self._try(known):
                     break
@@ -211,10 +221,12 @@ class Intake:
         return known is not None and known.knows(event)
 
     def _grew(self, series_ids: set[str], why: str) -> None:
-        if not series_ids:
+        """Keep that series wait, and call back jobs on what they were. Those that wait already have none, and stay."""
+        resting = {one for one in series_ids if one not in self.series or not self.series[one].pending}
+        if not resting:
             return
-        self._records.pending.grew(series_ids, time.time())
-        for series_id in series_ids:
+        self._records.pending.grew(resting, time.time())
+        for series_id in resting:
             known = self.series.setdefault(series_id, SeriesArrivals(series_id, time.monotonic()))
             for subject in filter(None, (series_id, known.study_id)):
                 known.recalls += self._recall(subject, why)
@@ -247,6 +259,7 @@ class Intake:
         known.is_unreadable = True
         for other in self.series.values():
             if other is not known and other.study_id == known.study_id != "" and not other.pending:
+                self._records.pending.grew([other.series_id], time.time())
                 other.pending = True
                 return
 
@@ -281,8 +294,8 @@ class Intake:
         _log.info(
             "series %s at rest with %d instances: %s", found.facts.series_instance_uid, found.facts.instances, matched
         )
-        if any(record.job_id for record in jobs):
-            self._on_jobs(found, calling)
+        if any(record.job_id for record in jobs) and not is_complete(known.looked, known.corroborations):
+            self._on_rest(known.series_id, known.last, calling)
 
     def _should_wait(self, known: SeriesArrivals, source: SourceSeries) -> bool:
         """Whether a first look showed that something is missing in the middle."""

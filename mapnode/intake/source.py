@@ -14,7 +14,7 @@ from pydicom import dcmread
 
 from mapnode.errors import NodeError
 from mapnode.intake.headers import Headers
-from mapnode.pacs.errors import NotFound, PacsError
+from mapnode.pacs.errors import NotFound
 from mapnode.pacs.orthanc_client import attachment_path
 from operators.core.header import PARSE_ERRORS
 
@@ -138,10 +138,6 @@ class SourceReader:
         at, series = self._seen.get(series_id, (-math.inf, None))
         return series if at > since and _is_recent(at) else self.series(series_id)
 
-    def look_ahead(self, series_id: str) -> None:
-        """Look at a series soon, so that `series_seen` need not; returns at once."""
-        self._ahead.submit(self._look, series_id)
-
     def headers(self, series: SourceSeries) -> list[Dataset]:
         """The headers of all instances, in any order.
 
@@ -185,10 +181,6 @@ class SourceReader:
     def file(self, file_uuid: str) -> Path:
         """Where Orthanc's storage area keeps a file, by its UUID."""
         return attachment_path(file_uuid, self._storage)
-
-    def _look(self, series_id: str) -> None:
-        with contextlib.suppress(PacsError):  # whoever needs it asks again, and hears what is wrong
-            self.series(series_id)
 
     def _header(self, instance: SourceInstance) -> Dataset:
         """One header over REST.

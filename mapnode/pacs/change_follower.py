@@ -143,8 +143,8 @@ class ChangeFollower:
     Args:
         client: Orthanc.
         positions: Where the position is kept.
-        on_instance: Called with Orthanc's identifier of each new instance. What it raises ends the look; the instance
-            comes again with the next one.
+        on_instance: Called with Orthanc's identifier of each new instance. What it raises, or False, ends the look; the
+            instance comes again with the next one.
         on_changed: Called with each replacement of metadata or an attachment, in the same way. Deletions are not in the
             log: Orthanc takes the changes of what was deleted out of it.
         on_behind: Called once when the log turns out to be behind, with the reason.
@@ -156,7 +156,7 @@ class ChangeFollower:
         self,
         client: ChangeLog,
         positions: PositionStore,
-        on_instance: Callable[[str], None],
+        on_instance: Callable[[str], bool],
         *,
         on_changed: Callable[[ChangedEvent], None] | None = None,
         on_behind: Callable[[str], None] | None = None,
@@ -203,7 +203,8 @@ class ChangeFollower:
             if reason is not None:
                 self._fall_behind(reason)
                 return Poll(0, more=False, state=self._state)
-            return Poll(self._deliver(page.changes), more=not page.done, state=self._state)
+            delivered, whole = self._deliver(page.changes)
+            return Poll(delivered, more=whole and not page.done, state=self._state)
 
     def reconcile(self) -> None:
         """Take the log as it is now, and deliver all its instances again; who receives them knows them by identity."""
@@ -266,8 +267,12 @@ class ChangeFollower:
         if self._on_behind is not None:
             self._on_behind(reason)
 
-    def _deliver(self, changes: list[Change]) -> int:
-        """Deliver instances, and keep the position of what was delivered, however this ends."""
+    def _deliver(self, changes: list[Change]) -> tuple[int, bool]:
+        """Deliver instances, and keep the position of what was delivered, however this ends.
+
+        Returns:
+            How many were delivered, and whether none was put off.
+        """
         delivered = 0
         reached = start = self.position
         try:
@@ -275,7 +280,8 @@ class ChangeFollower:
                 if change.seq <= start.seq:
                     continue
                 if change.type == NEW_INSTANCE:
-                    self._on_instance(change.resource_id)
+                    if not self._on_instance(change.resource_id):
+                        return delivered, False
                     delivered += 1
                 elif change.type in UPDATES and self._on_changed is not None:
                     self._on_changed(_changed(change))
@@ -283,7 +289,7 @@ class ChangeFollower:
         finally:
             if reached != start:
                 self._save(reached)
-        return delivered
+        return delivered, True
 
     def _save(self, position: Position) -> None:
         self._positions.save(position)

@@ -138,8 +138,3 @@ class EventBatch(_Event):
     def conflicts(self) -> list[ConflictEvent]:
         """The instances that came again with other pixels."""
         return self.of(ConflictEvent)
-
-    @property
-    def tells_of_instances(self) -> bool:
-        """Whether the change log is worth reading now."""
-        return self.dropped > 0 or bool(self.instance_ids)

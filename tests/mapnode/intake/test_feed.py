@@ -64,17 +64,43 @@ def test_an_instance_that_only_the_log_has_is_asked_for_and_told(feed, client, t
 def test_what_the_plugin_could_not_find_out_comes_by_the_log(feed, told):
     feed.on_events([event("a", series_id="")])
     before = list(told)
-    feed.on_instance("a")
+    taken = [feed.on_instance("a"), feed.on_instance("a")]
 
-    assert (before, told) == ([], ["a"])
+    assert (before, taken, told) == ([], [False, True], ["a"])
 
 
 def test_an_event_answers_for_one_line_of_the_log(feed, told):
     feed.on_events([event("a")])
-    feed.on_instance("a")
-    feed.on_instance("a")
+    taken = [feed.on_instance("a") for _ in range(3)]
 
-    assert told == ["a", "a"]
+    assert (taken, told) == ([True, False, True], ["a", "a"])
+
+
+def test_an_instance_is_not_asked_for_while_the_plugin_is_about_to_tell_of_it(feed, client, told):
+    feed.on_events([event("a")])
+    taken = feed.on_instance("b")
+    feed.on_events([event("b")])
+
+    assert (taken, feed.on_instance("b"), told, client.asked) == (False, True, ["a", "b"], [])
+
+
+def test_an_instance_that_the_plugin_does_not_tell_of_is_asked_for_with_the_next_look(feed, client):
+    feed.on_events([event("a")])
+
+    assert [feed.on_instance("b"), feed.on_instance("b")] == [False, True]
+    assert client.asked == ["b"]
+
+
+@pytest.mark.parametrize("why", ["silence", "dropped"])
+def test_a_plugin_that_is_silent_or_dropped_events_is_not_waited_for(feed, client, clock, why):
+    feed.on_events([event("a")])
+    if why == "silence":
+        clock.now += module.ON_ITS_WAY_S + 0.1
+    else:
+        feed.on_dropped()
+
+    assert feed.on_instance("b")
+    assert client.asked == ["b"]
 
 
 def test_an_old_event_does_not_answer_for_an_instance_that_may_be_stored_anew(feed, told, clock):

@@ -56,7 +56,7 @@ def make_node(orthanc, records, clock):
         stager = FakeStager()
         intake = Intake(
             reader, records, decider, Patience(**patience),
-            on_jobs=lambda known, aet: said.asked.append((known.source.id, aet)),
+            on_rest=lambda series_id, last, aet: said.asked.append((series_id, last, aet)),
             on_withdrawn=lambda job, _: said.withdrawn.append(job),
             stager=stager,
         )  # fmt: skip
@@ -182,6 +182,7 @@ def test_a_series_that_cannot_be_read_keeps_nobody_else_waiting(make_node, ortha
 
     with caplog.at_level(logging.CRITICAL, logger="mapnode"):
         settle(node, clock)
+        node.intake.decide_settled()
 
     assert states(records) == ["queued"]
     assert [one.orthanc_id for one in records.pending.all()] == ["broken"]
@@ -203,7 +204,7 @@ def test_a_job_knows_its_rule_its_app_and_its_input(make_node, orthanc, files, r
     assert spec.app_version == find_app(APP).manifest.application.version
     assert (spec.study_instance_uid, spec.series_instance_uid) == (header.StudyInstanceUID, header.SeriesInstanceUID)
     assert (spec.series_ids, spec.attempt, spec.predecessor, spec.replaces) == ((SERIES,), 0, None, ())
-    assert node.said.asked == [(SERIES, "SCANNER")]
+    assert {(one[0], one[2]) for one in node.said.asked} == {(SERIES, "SCANNER")}
 
 
 def test_a_series_that_no_rule_wants_is_recorded_with_the_clause_that_decided(
@@ -215,7 +216,7 @@ def test_a_series_that_no_rule_wants_is_recorded_with_the_clause_that_decided(
 
     (decision,) = records.decisions.all()
     assert (decision.matched, decision.job_id, [c["held"] for c in decision.clauses]) == (False, None, [True, False])
-    assert (states(records), node.said.asked) == ([], [])
+    assert states(records) == []
 
 
 def test_a_rule_that_is_off_is_not_asked(make_node, orthanc, files, records, clock):
@@ -605,22 +606,72 @@ def test_what_is_said_of_a_series_holds_until_another_instance_comes(make_node, 
     node = make_node()
     node.intake.take(orthanc.add(SERIES, files[:4]))
     settle(node, clock)
-    node.intake.corroborate(SERIES, Corroboration(4, "CT1"))
     known = node.intake.series[SERIES]
+    node.intake.corroborate(SERIES, known.last, Corroboration(4, "CT1"))
     before = list(known.corroborations)
     node.intake.take(orthanc.add(SERIES, files[4:]))
 
     assert (before, known.corroborations) == ([Corroboration(4, "CT1")], [])
 
 
-def test_what_is_said_of_a_series_that_is_growing_or_unknown_counts_for_nothing(make_node, orthanc, files):
+def test_what_was_asked_of_a_series_before_it_grew_or_of_an_unknown_one_counts_for_nothing(
+    make_node, orthanc, files, clock
+):
     node = make_node()
-    node.intake.take(orthanc.add(SERIES, files))
+    node.intake.take(orthanc.add(SERIES, files[:4]))
+    asked = node.intake.series[SERIES].last
+    clock.now += 0.1
+    node.intake.take(orthanc.add(SERIES, files[4:]))
 
-    node.intake.corroborate(SERIES, Corroboration(4, "CT1"))
-    node.intake.corroborate("unknown", Corroboration(4, "CT1"))
+    node.intake.corroborate(SERIES, asked, Corroboration(5, "CT1"))
+    node.intake.corroborate("unknown", asked, Corroboration(4, "CT1"))
 
     assert node.intake.series[SERIES].corroborations == []
+
+
+def test_whether_a_series_is_complete_is_asked_once_a_quarter_of_the_silence_is_over(make_node, orthanc, files, clock):
+    node = make_node(settle_s=0.4)
+    node.intake.take(orthanc.add(SERIES, files))
+    last = node.intake.series[SERIES].last
+    asked = []
+    for _ in range(3):
+        settle(node, clock, 0.07)
+        asked.append(list(node.said.asked))
+
+    assert asked == [[], [(SERIES, last, "SCANNER")], [(SERIES, last, "SCANNER")]]
+
+
+def test_a_series_of_which_somebody_says_that_all_has_come_is_not_waited_for(make_node, orthanc, files, records, clock):
+    node = make_node(settle_s=10.0)
+    node.intake.take(orthanc.add(SERIES, files))
+    node.intake.corroborate(SERIES, node.intake.series[SERIES].last, Corroboration(5, "CT1"))
+    settle(node, clock, 0.1)
+
+    assert states(records) == ["queued"]
+    assert node.said.asked == []
+
+
+@pytest.mark.parametrize("counts", [[4], [6], [5, 6]])
+def test_a_series_of_which_somebody_says_another_count_is_waited_for(make_node, orthanc, files, records, clock, counts):
+    node = make_node(settle_s=10.0)
+    node.intake.take(orthanc.add(SERIES, files))
+    for count in counts:
+        node.intake.corroborate(SERIES, node.intake.series[SERIES].last, Corroboration(count, "CT1"))
+    settle(node, clock, 5.0)
+
+    assert states(records) == []
+
+
+def test_a_series_that_waits_already_is_not_written_down_with_every_instance(
+    make_node, orthanc, files, records, clock, monkeypatch
+):
+    node, written = make_node(), []
+    grew = records.pending.grew
+    monkeypatch.setattr(records.pending, "grew", lambda ids, at: (written.append(set(ids)), grew(ids, at)))
+    for file in files:
+        node.intake.take(orthanc.add(SERIES, [file]))
+
+    assert written == [{SERIES}]
 
 
 # chains

@@ -7,7 +7,6 @@ from mapnode.intake.references import referenced_series
 from mapnode.intake.source import SourceReader
 from tests.builders import make_ct_series
 from tests.mapnode.engine import SERIES, Clock, FakeOrthanc
-from tests.node_under_test import wait_for
 
 
 @pytest.fixture
@@ -118,17 +117,6 @@ def test_a_series_seen_before_something_came_is_asked_for_again(orthanc, reader,
     hold(orthanc, reader, files[2:])
 
     assert len(reader.series_seen(SERIES, since=clock.now).instances) == 3
-
-
-def test_a_series_that_was_looked_at_ahead_is_not_asked_for_again(orthanc, reader, files):
-    hold(orthanc, reader, files)
-    reader.look_ahead(SERIES)
-    wait_for(lambda: orthanc.asked, 10, "the look")
-    reader.stop()
-    asked = orthanc.asked
-
-    assert len(reader.series_seen(SERIES, since=0.0).instances) == 3
-    assert orthanc.asked == asked
 
 
 def test_a_series_as_it_is_now_is_asked_for_however_lately_it_was_seen(orthanc, reader, files):

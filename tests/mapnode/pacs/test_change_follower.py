@@ -51,6 +51,11 @@ class Memory:
         self.saved += 1
 
 
+def into(delivered):
+    """Takes every instance."""
+    return lambda instance: delivered.append(instance) is None
+
+
 @pytest.fixture
 def log():
     return Log()
@@ -68,7 +73,7 @@ def delivered():
 
 @pytest.fixture
 def follower(log, memory, delivered):
-    return ChangeFollower(log, memory, delivered.append)
+    return ChangeFollower(log, memory, into(delivered))
 
 
 def test_only_new_instances_are_delivered(log, follower, delivered):
@@ -82,7 +87,7 @@ def test_only_new_instances_are_delivered(log, follower, delivered):
 
 def test_replaced_metadata_and_attachments_are_passed_on(log, memory, delivered):
     changed = []
-    follower = ChangeFollower(log, memory, delivered.append, on_changed=changed.append)
+    follower = ChangeFollower(log, memory, into(delivered), on_changed=changed.append)
     log.add("a")
     log.add("a", "UpdatedAttachment")
     log.add("s", "UpdatedMetadata", level="Series")
@@ -113,7 +118,7 @@ def test_a_new_follower_goes_on_where_the_last_one_stood(log, memory, follower, 
     log.add("a")
     follower.poll_once()
     log.add("b")
-    ChangeFollower(log, memory, delivered.append).poll_once()
+    ChangeFollower(log, memory, into(delivered)).poll_once()
     assert delivered == ["a", "b"]
 
 
@@ -127,6 +132,7 @@ def test_an_instance_that_was_not_taken_comes_again(log, memory):
             taken.append("failed")
             raise PacsError("not now")
         taken.append(name)
+        return True
 
     follower = ChangeFollower(log, memory, take)
     with pytest.raises(PacsError):
@@ -136,10 +142,23 @@ def test_an_instance_that_was_not_taken_comes_again(log, memory):
     assert taken == ["a", "failed", "b", "c"]
 
 
+def test_an_instance_that_is_put_off_ends_the_look_and_comes_again(log, memory):
+    for name in "abc":
+        log.add(name)
+    taken = []
+    follower = ChangeFollower(log, memory, lambda name: taken.append(name) is None and taken != ["a", "b"], page=2)
+
+    poll = follower.poll_once()
+    assert (poll.delivered, poll.more, memory.position.seq) == (1, False, 1)
+    follower.poll_once()
+    follower.poll_once()
+    assert taken == ["a", "b", "b", "c"]
+
+
 @given(st.lists(st.sampled_from(["instance", "other", "delete", "poll", "restart"]), max_size=40), st.integers(1, 4))
 def test_every_instance_is_delivered_in_order_whatever_is_deleted(steps, page):
     log, memory, delivered, expected = Log(), Memory(), [], []
-    follower = ChangeFollower(log, memory, delivered.append, page=page)
+    follower = ChangeFollower(log, memory, into(delivered), page=page)
     for number, step in enumerate(steps):
         if step == "instance":
             log.add(f"{number}")
@@ -151,7 +170,7 @@ def test_every_instance_is_delivered_in_order_whatever_is_deleted(steps, page):
         elif step == "poll":
             assert follower.poll_once().state is FollowState.FOLLOWING
         elif step == "restart":
-            follower = ChangeFollower(log, memory, delivered.append, page=page)
+            follower = ChangeFollower(log, memory, into(delivered), page=page)
     while follower.poll_once().more:
         pass
     assert delivered == expected
@@ -159,7 +178,7 @@ def test_every_instance_is_delivered_in_order_whatever_is_deleted(steps, page):
 
 def test_a_shorter_log_is_reported_once_and_nothing_is_delivered(log, memory, delivered):
     reasons = []
-    follower = ChangeFollower(log, memory, delivered.append, on_behind=reasons.append)
+    follower = ChangeFollower(log, memory, into(delivered), on_behind=reasons.append)
     for name in "abc":
         log.add(name)
     follower.poll_once()

@@ -8,7 +8,7 @@ from fastapi import FastAPI
 
 from mapnode.pacs import ConflictEvent, InstanceEvent, event_router
 from mapnode.pacs.event_receiver import EVENT_PATH, MAXIMUM_BYTES
-from mapnode.pacs.events import TOKEN_HEADER, EventBatch
+from mapnode.pacs.events import TOKEN_HEADER
 
 INSTANCE = {"kind": "instance", "id": "9be58262", "at": 1.5}
 CONFLICT = {"kind": "conflict", "id": "9be58262", "at": 1.5, "sop_instance_uid": "1.2.3", "calling_aet": "CT"}
@@ -44,7 +44,6 @@ def test_a_batch_is_handed_over(post, taken):
     ]
     assert (batch.dropped, batch.unchecked) == (2, 1)
     assert batch.instance_ids == ["9be58262"]
-    assert batch.tells_of_instances
 
 
 @pytest.mark.parametrize("token", ["", "tokem", "tokén", "x" * 1000])
@@ -72,19 +71,6 @@ def test_what_a_newer_plugin_adds_is_no_error(post, taken):
 def test_a_token_that_guards_nothing_is_refused(token):
     with pytest.raises(ValueError, match="token"):
         event_router(token, print)
-
-
-@pytest.mark.parametrize(
-    ("batch", "tells"),
-    [
-        (EventBatch(events=[]), False),
-        (EventBatch(events=[], dropped=1), True),
-        (EventBatch(events=[ConflictEvent.model_validate(CONFLICT)]), False),
-        (EventBatch(events=[InstanceEvent.model_validate(INSTANCE)]), True),
-    ],
-)
-def test_dropped_instances_ask_for_the_change_log_too(batch, tells):
-    assert batch.tells_of_instances is tells
 
 
 def test_origins_are_told_in_short():
