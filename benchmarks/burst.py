@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from mapnode.pacs.orthanc_client import OrthancClient
 
 LONGEST_S = 1800.0
+POLL_S = 0.25
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ def burst(
     begun = time.time()
     with ThreadPoolExecutor(associations) as senders:
         list(senders.map(lambda one: send(one.files, port), series))
-    ends = [found_at(client, one.study_instance_uid, LONGEST_S) for one in series]
+    ends = [found_at(client, one.study_instance_uid, LONGEST_S, POLL_S) for one in series]
     for one in series:
         one.remove()
     wrong = sum(_modalities(client, one) != ["CT", "SEG", "SR"] for one in series)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import gc
 import json
 import logging
 import os
@@ -58,6 +59,9 @@ if TYPE_CHECKING:
     from mapnode.settings import Settings
 
 WATCH_S = 1.0
+YOUNG_OBJECTS = 20_000
+"""Python looks for circular garbage after so many new objects; at its default of 700 that takes 7 % of the node's
+time while a study arrives."""
 
 _log = logging.getLogger(__name__)
 
@@ -92,6 +96,10 @@ class Node:
             signal.signal(name, lambda *_: self._stop.set())
         with contextlib.ExitStack() as stack:
             self._open(stack)
+            # What is there now stays: collecting garbage need not look at it again.
+            gc.collect()
+            gc.freeze()
+            gc.set_threshold(YOUNG_OBJECTS)
             on_ready(self.status())
             while not self._stop.wait(WATCH_S):
                 self._watch_orthanc()

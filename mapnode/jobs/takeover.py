@@ -76,6 +76,11 @@ class Presence:
         """Whether it is the node's process, and no further worker's."""
         return self._me.kind == NODE
 
+    @property
+    def is_alone(self) -> bool:
+        """Whether no other process takes jobs."""
+        return {one.id for one in self.roll.all() if one.is_living} <= {self._me.id}
+
     def enter(self) -> None:
         """Be there, before the first job is taken."""
         self.roll.forget_old()

@@ -45,8 +45,8 @@ ORTHANC_ATTEMPTS = 12
 """With doubling pauses from 0.5 s this is 17 minutes; after that the job waits and is tried again later."""
 STUBBORN = {"retries_allowed": True, "max_attempts": 50, "interval_seconds": 1.0, "backoff_rate": 3.0}
 """Results whose source is gone must not stay: for two days, with pauses of up to an hour."""
-POLLING_S = 0.05
-"""Half of this is the time that a job waits; an idle node at 0.02 s takes 8 % of a core for it."""
+POLLING_S = 0.25
+"""Half of this is the time that a job waits where further workers share the queue; a node alone begins jobs itself."""
 STEPS = ("stage", "run", "check", "confirm", "store", "reject", "withdraw")
 """The steps of a job, as its history and `mapnode jobs show` name them."""
 
@@ -94,7 +94,10 @@ class JobRunner:
     def compute(self, job: JobRecord) -> None:
         """Have a job's results made; nothing happens where that was begun already."""
         with SetWorkflowID(f"{job.id}.{job.tries}"):
-            DBOS.enqueue_workflow(QUEUE, self._compute, job.id)
+            if self._presence.is_alone:
+                DBOS.start_workflow(self._compute, job.id)
+            else:
+                DBOS.enqueue_workflow(QUEUE, self._compute, job.id)
 
     def publish(self, job: JobRecord, number: int) -> None:
         """Have a job's results put into the PACS; nothing happens where that was begun already."""
