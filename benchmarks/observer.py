@@ -12,9 +12,7 @@ POLL_S = 0.03
 WANTED = {"SEG", "SR"}
 
 
-def found_at(
-    client: OrthancClient, study_instance_uid: str, timeout_s: float = 300.0, poll_s: float = POLL_S
-) -> float:
+def found_at(client: OrthancClient, study_instance_uid: str, timeout_s: float = 300.0, poll_s: float = POLL_S) -> float:
     """Wait until SEG and SR of a study are there: when that was, seconds since the epoch.
 
     Args:

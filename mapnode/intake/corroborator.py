@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mapnode.errors import NodeError
@@ -66,17 +67,16 @@ class Corroborator:
             _log.warning("whether a series of %s is complete cannot be asked: %s", calling_aet, type(error).__name__)
 
     def _answers(self, series_id: str, last: float, calling_aet: str) -> Iterator[Corroboration]:
-        """What headers and source say, as it comes."""
+        """What source and headers say, as it comes; the headers of a long series take longer than the question."""
         source = self._reader.series_seen(series_id, last)
         if source is None:
             return
-        headers = self._reader.headers(source)
-        stated = stated_count(headers)
+        if self._source is not None and calling_aet:
+            first = self._reader.headers(replace(source, instances=source.instances[:1]))[0]
+            study, series = (read_uid(first, name) for name in ("StudyInstanceUID", "SeriesInstanceUID"))
+            count = self._source.count_at_source(calling_aet, study, series)
+            if count is not None:
+                yield Corroboration(count, f"{calling_aet} says by C-FIND that the series")
+        stated = stated_count(self._reader.headers(source))
         if stated is not None:
             yield Corroboration(stated, "its own header states that the series")
-        if self._source is None or not calling_aet:
-            return
-        study, series = (read_uid(headers[0], name) for name in ("StudyInstanceUID", "SeriesInstanceUID"))
-        count = self._source.count_at_source(calling_aet, study, series)
-        if count is not None:
-            yield Corroboration(count, f"{calling_aet} says by C-FIND that the series")

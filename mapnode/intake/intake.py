@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 PREPARE_S = 0.1
 """After so much silence headers are read, so that nothing has to be read once the series has come to rest."""
-ASK_SHARE = 0.25
+ASK_SHARE = 0.2
 """After this share of the silence that is waited for it is asked whether a series is complete: then nothing is waited
 for any more."""
 RETRY_S = 30.0

@@ -8,9 +8,11 @@ from pydicom import Dataset
 
 from mapnode.intake import corroborator as module
 from mapnode.intake.corroborator import Corroborator
+from mapnode.intake.source import SourceInstance, SourceSeries
 from mapnode.pacs.errors import OrthancUnreachable
 
 LAST = 5.0
+SOURCE = SourceSeries("series", "study", tuple(SourceInstance(f"{n}", f"1.{n}", f"{n}", "", n) for n in (1, 2)))
 
 
 def header():
@@ -25,7 +27,7 @@ class Reader:
     client = None
 
     def __init__(self):
-        self.seen, self.error, self.found = [], None, "source"
+        self.seen, self.error, self.found = [], None, SOURCE
 
     def series_seen(self, series_id, since):
         self.seen.append((series_id, since))
@@ -34,8 +36,8 @@ class Reader:
         return self.found
 
     def headers(self, source):
-        assert source == self.found
-        return [header()]
+        assert source.id == self.found.id
+        return [header() for _ in source.instances]
 
 
 @pytest.fixture

@@ -629,13 +629,13 @@ def test_what_was_asked_of_a_series_before_it_grew_or_of_an_unknown_one_counts_f
     assert node.intake.series[SERIES].corroborations == []
 
 
-def test_whether_a_series_is_complete_is_asked_once_a_quarter_of_the_silence_is_over(make_node, orthanc, files, clock):
+def test_whether_a_series_is_complete_is_asked_once_a_fifth_of_the_silence_is_over(make_node, orthanc, files, clock):
     node = make_node(settle_s=0.4)
     node.intake.take(orthanc.add(SERIES, files))
     last = node.intake.series[SERIES].last
     asked = []
     for _ in range(3):
-        settle(node, clock, 0.07)
+        settle(node, clock, 0.06)
         asked.append(list(node.said.asked))
 
     assert asked == [[], [(SERIES, last, "SCANNER")], [(SERIES, last, "SCANNER")]]
