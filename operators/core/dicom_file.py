@@ -36,6 +36,7 @@ INFLATED_AT_ONCE = 2**20
 CLAMPED_FROM = 2**20
 """Reads above this many bytes are compared with what is left of the file."""
 PIXEL_DATA_TAG = Tag("PixelData")
+SERIES_TAG = int(Tag("SeriesInstanceUID"))
 PIXEL_ELEMENT_BYTES = 12
 """Tag, VR, two reserved bytes and length of Pixel Data (PS3.5 7.1.2)."""
 FIRST_GROUPS = (b"\x02\x00", b"\x08\x00", b"\x00\x08")
@@ -247,7 +248,7 @@ def _require_whole(header: Dataset) -> None:
         return
     # As plain numbers: comparing tags as tags takes as long as reading the file.
     highest = max(map(int, header.keys()), default=0)
-    if highest < Tag("SeriesInstanceUID"):
+    if highest < SERIES_TAG:
         raise EOFError("it ends before SeriesInstanceUID")
     last = header.get_item(Tag(highest))
     if isinstance(last, RawDataElement) and last.value is not None and len(last.value) < last.length < UNDEFINED_LENGTH:

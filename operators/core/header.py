@@ -20,6 +20,8 @@ from pydicom.multival import MultiValue
 from pydicom.tag import Tag
 from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
+from operators.core.header_walk import known_tag
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Hashable, Iterable
 
@@ -158,7 +160,7 @@ def has(header: Dataset, keyword: str) -> bool:
 
 @functools.cache
 def _tag(keyword: str | tuple[int, int]) -> BaseTag:
-    return Tag(keyword)
+    return known_tag(int(Tag(keyword)))
 
 
 def read_numbers(header: Dataset, keyword: str) -> NDArray[np.float64] | None:
@@ -180,10 +182,20 @@ def _decimals(item: DataElement | RawDataElement) -> NDArray[np.float64] | None:
     """The numbers of a Decimal String (PS3.5 6.2): of no other VR, and 1_0, which Python takes for 10, is none."""
     if item.VR not in {"DS", None}:
         return NO_NUMBER
+    return _parse_decimals(_decimal_text(item))
+
+
+def _decimal_text(item: DataElement | RawDataElement) -> str:
+    """The Decimal Strings as they are written, padding included."""
     if isinstance(item, RawDataElement):
-        return _parse_decimals((item.value or b"").decode("ascii"))
+        return (item.value or b"").decode("ascii")
     values = item.value if isinstance(item.value, MultiValue) else [item.value]
-    return _parse_decimals("\\".join("" if v is None else str(getattr(v, "original_string", v)) for v in values))
+    return "\\".join("" if v is None else str(getattr(v, "original_string", v)) for v in values)
+
+
+def decimal_strings(header: Dataset, keyword: str) -> list[str]:
+    """The Decimal Strings of an attribute that the data set has, as they are written, without padding (PS3.5 6.2)."""
+    return [text.strip(" \0") for text in _decimal_text(header.get_item(_tag(keyword))).split("\\")]
 
 
 @functools.lru_cache(maxsize=4096)

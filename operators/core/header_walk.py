@@ -38,7 +38,8 @@ EXPLICIT = Struct("<HH2sH").unpack_from
 IMPLICIT = Struct("<HHI").unpack_from
 LENGTH = Struct("<I").unpack_from
 
-_tag = functools.lru_cache(maxsize=8192)(BaseTag)
+known_tag = functools.lru_cache(maxsize=8192)(BaseTag)
+"""One object a tag: pydicom compares tags that are not the same object in Python."""
 Elements = dict[BaseTag, RawDataElement]
 
 
@@ -104,7 +105,7 @@ def _walk(head: bytes, at: int, ends: Callable[[int], bool], *, implicit: bool) 
         if at > size or tag <= last or (vr is None and not implicit):
             raise NotPlain
         content = head[value:at] if length else empty_value_for_VR(vr, raw=True)
-        named = _tag(tag)
+        named = known_tag(tag)
         # The tuple itself: a header has some hundred elements, and a named tuple's constructor takes them one by one.
         elements[named] = tuple.__new__(
             RawDataElement, (named, vr, length, content, value, implicit, True, True, False)
@@ -116,8 +117,14 @@ def _walk(head: bytes, at: int, ends: Callable[[int], bool], *, implicit: bool) 
 def _data_set(meta: Elements, elements: Elements, *, implicit: bool) -> Dataset:
     header = Dataset(elements)  # type: ignore[arg-type]
     item = elements.get(CHARACTER_SET_TAG)
-    encodings = default_encoding if item is None else convert_encodings(convert_raw_data_element(item).value)
+    encodings = default_encoding if item is None else _encodings(item)
     header.set_original_encoding(implicit, True, encodings)
     header.file_meta = FileMetaDataset(meta)  # type: ignore[arg-type]
     header.file_meta.set_original_encoding(False, True, default_encoding)
     return header
+
+
+@functools.lru_cache(maxsize=64)
+def _encodings(character_set: RawDataElement) -> list[str]:
+    """Python's encodings for Specific Character Set (0008,0005), in which files of a series agree."""
+    return convert_encodings(convert_raw_data_element(character_set).value)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from operators.core.errors import GeometryError
-from operators.core.header import read_numbers, whole_number
+from operators.core.header import alike, read_numbers, whole_number
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -149,7 +149,8 @@ def require_grid_of_headers(volume: Volume, label_map: LabelMap | ProbabilityMap
         GeometryError: If slices are not as many as the source's, not of its matrix, or misplaced (PS3.3 C.7.6.2.1.1).
     """
     matrices = {
-        (whole_number(source.header, "Rows"), whole_number(source.header, "Columns")) for source in volume.slices
+        (whole_number(first.header, "Rows"), whole_number(first.header, "Columns"))
+        for first, *_ in alike(volume.slices, lambda source: source.header, "Rows", "Columns").values()
     }
     if len(volume.slices) != label_map.shape[0] or matrices != {label_map.shape[1:]}:
         raise GeometryError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -99,7 +100,7 @@ def _values(header: Dataset, keyword: str, count: int) -> NDArray[np.float64] | 
     found = read_numbers(header, keyword)
     if found is None:
         return Unplaced(FindingCode.MISSING_ATTRIBUTE, f"{attribute(keyword)} is absent or empty")
-    if found.shape != (count,) or not np.isfinite(found).all():
+    if found.shape != (count,) or not all(map(math.isfinite, found.tolist())):
         return Unplaced(FindingCode.INVALID_ATTRIBUTE, f"{attribute(keyword)} is not {count} finite numbers")
     return found
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from operators.core import codes
-from operators.core.found_segments import count_labels
+from operators.core.label_extents import extents_of
 from operators.core.label_map import LabelMap, require_same_grid
 from operators.core.measurements import Measurement, Quantity, SegmentMeasurements, rounded
 from operators.core.volume import Volume
@@ -56,7 +56,7 @@ def measure_segments(volume: Volume, label_map: LabelMap) -> tuple[SegmentMeasur
         GeometryError: If the label map does not lie on the volume's grid.
     """
     require_same_grid(volume, label_map)
-    counts = count_labels(label_map).sum(axis=0)
+    counts = extents_of(label_map).counts.sum(axis=0)
     sums, squares = sum_labels(volume, label_map)
     return tuple(
         SegmentMeasurements(segment.name, *_measure(*_over(segment, counts, sums, squares), volume.voxel_volume_mm3))

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from operators.core.found_segments import count_labels
+from operators.core.label_extents import extents_of
 from operators.core.label_map import LabelMap, require_same_grid
 from operators.core.measurements import SliceAreas, rounded
 from operators.core.volume import Volume
@@ -41,7 +41,7 @@ def measure_slice_areas(volume: Volume, label_map: LabelMap) -> tuple[SliceAreas
         GeometryError: If the label map does not lie on the volume's grid.
     """
     require_same_grid(volume, label_map)
-    counts = count_labels(label_map)
+    counts = extents_of(label_map).counts
     _, row_mm, column_mm = volume.spacing_mm
     pixel_cm2 = row_mm * column_mm / 100
     areas = {s.name: counts[:, list(s.labels)].sum(axis=1) * pixel_cm2 for s in label_map.segments}

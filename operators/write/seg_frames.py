@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import math
 from typing import TYPE_CHECKING, NamedTuple, Protocol
-from weakref import WeakKeyDictionary
 
 import numpy as np
 
 from operators.core.errors import SegmentationError
 from operators.core.found_segments import segments_among
+from operators.core.label_extents import extents_of
 from operators.core.label_map import LABELS
 from operators.write.rle import encode_rle
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from operators.core.label_extents import LabelExtents
     from operators.core.label_map import LabelMap, Segment
     from operators.core.probability_map import ProbabilityMap
 
@@ -60,52 +61,6 @@ class Frames(Protocol):
 
     def pixels(self, frames: Sequence[Frame]) -> Iterator[bytes]:
         """Pixel Data (7FE0,0010) of frames, in pieces."""
-
-
-class LabelExtents:
-    """Where each label begins and ends in each slice, found in one pass over the runs of equal pixels.
-
-    Attributes:
-        first: `(slices, 256)`, index of a label's first pixel in its slice.
-        end: `(slices, 256)`, one behind the index of its last pixel; 0 where the slice does not have the label.
-    """
-
-    def __init__(self, labels: NDArray[np.uint8]) -> None:
-        """Find them.
-
-        Args:
-            labels: `(slices, rows, columns)`.
-        """
-        size = labels[0].size
-        self.first = np.full((len(labels), LABELS), size)
-        self.end = np.zeros((len(labels), LABELS), dtype=np.int_)
-        for plane, first, end in zip(labels, self.first, self.end, strict=True):
-            flat = plane.reshape(-1)
-            ends = np.append(np.flatnonzero(flat[1:] != flat[:-1]) + 1, size)
-            values = flat[ends - 1]
-            end[values] = ends  # the last of equal indices is what stays
-            first[values[::-1]] = np.append(0, ends[:-1])[::-1]
-
-    @property
-    def present(self) -> NDArray[np.bool_]:
-        """`(slices, 256)`, which labels a slice has."""
-        return self.end > 0
-
-    def of(self, segment: Segment) -> tuple[NDArray[np.int_], NDArray[np.int_]]:
-        """`(slices,)` each: first pixel of any label of a segment, and one behind the last; 0 where there is none."""
-        labels = list(segment.labels)
-        return self.first[:, labels].min(axis=1), self.end[:, labels].max(axis=1)
-
-
-_known_extents: WeakKeyDictionary[LabelMap, LabelExtents] = WeakKeyDictionary()
-"""SEG and SR of one run look at the same map, which nobody can change."""
-
-
-def extents_of(label_map: LabelMap) -> LabelExtents:
-    """Where the labels of a map are, found once for each map."""
-    if label_map not in _known_extents:
-        _known_extents[label_map] = LabelExtents(label_map.array)
-    return _known_extents[label_map]
 
 
 def shared_labels(segments: Sequence[Segment], extents: LabelExtents) -> list[int]:

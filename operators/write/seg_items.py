@@ -6,6 +6,7 @@ the segment. pydicom encodes a template; the values are put into its bytes.
 
 from __future__ import annotations
 
+import re
 import struct
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_sequence_item
 from pydicom.valuerep import DSfloat
 
+from operators.core.header import decimal_strings, read_text
 from operators.core.kinds import MULTI_FRAME
 from operators.write.stand_ins import encoded_element, image_references
 
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
 DIMENSION_INDEX_VALUES = struct.pack("<HH2sH", 0x0020, 0x9157, b"UL", 8)
 """Header of the element where it has two values, segment and position (PS3.5 7.1.2)."""
 REFERENCED_SEGMENT_NUMBER = struct.pack("<HH2sH", 0x0062, 0x000B, b"US", 2)
+SHORT_DECIMAL = re.compile(r"-?[0-9]{1,7}(\.[0-9]{1,7})?")
+"""Decimal Strings that are surely not too long; pydicom's check of each takes as long as all else of an item."""
 
 
 def encode_items(item: Dataset, sources: Sequence[SourceSlice]) -> list[bytes]:
@@ -44,13 +48,14 @@ def encode_items(item: Dataset, sources: Sequence[SourceSlice]) -> list[bytes]:
     encoded = []
     for place, source in enumerate(sources, start=1):
         header = source.header
-        position = [DSfloat(value, auto_format=True) for value in header.ImagePositionPatient]
+        class_uid, instance_uid = read_text(header, "SOPClassUID"), read_text(header, "SOPInstanceUID")
+        position = [_shortened(text) for text in decimal_strings(header, "ImagePositionPatient")]
         dimensions = [1, place] if names_segment else [place]
         values = [
-            encoded_element(0x0008, 0x1150, b"UI", header.SOPClassUID.encode("ascii"), b"\0"),
-            encoded_element(0x0008, 0x1155, b"UI", header.SOPInstanceUID.encode("ascii"), b"\0"),
-            encoded_element(0x0020, 0x0032, b"DS", "\\".join(map(str, position)).encode("ascii"), b" "),
-            *([_frame_number(source)] if header.SOPClassUID in MULTI_FRAME else []),
+            encoded_element(0x0008, 0x1150, b"UI", class_uid.encode("ascii"), b"\0"),
+            encoded_element(0x0008, 0x1155, b"UI", instance_uid.encode("ascii"), b"\0"),
+            encoded_element(0x0020, 0x0032, b"DS", "\\".join(position).encode("ascii"), b" "),
+            *([_frame_number(source)] if class_uid in MULTI_FRAME else []),
             encoded_element(0x0020, 0x9157, b"UL", struct.pack(f"<{len(dimensions)}L", *dimensions), b""),
         ]
         # Values of other lengths change the lengths of all sequences around them: that is another template.
@@ -82,12 +87,17 @@ def with_segment_number(item: bytes, number: int) -> bytes:
     return bytes(changed)
 
 
+def _shortened(text: str) -> str:
+    """A Decimal String with at most 16 characters (PS3.5 6.2); nearly all are short as they are."""
+    return text if SHORT_DECIMAL.fullmatch(text) else str(DSfloat(text, auto_format=True))
+
+
 def _frame_number(source: SourceSlice) -> bytes:
     """Referenced Frame Number (0008,1160)."""
     return encoded_element(0x0008, 0x1160, b"IS", str(source.frame_number).encode("ascii"), b" ")
 
 
-def _describe_plane(item: Dataset, source: SourceSlice, position: list[DSfloat], dimensions: list[int]) -> None:
+def _describe_plane(item: Dataset, source: SourceSlice, position: list[str], dimensions: list[int]) -> None:
     """Put a slice into the item."""
     item.DerivationImageSequence[0].SourceImageSequence[0].update(image_references([source])[0])
     item.PlanePositionSequence[0].ImagePositionPatient = position

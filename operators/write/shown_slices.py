@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 from scipy import ndimage
 
-from operators.core.found_segments import count_labels
+from operators.core.label_extents import extents_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -137,7 +137,7 @@ def slices_to_show(label_map: LabelMap) -> tuple[int, ...]:
 
 def _presence(label_map: LabelMap) -> NDArray[np.bool_]:
     """`(segments, slices)`, whether a segment is found in a slice."""
-    found = count_labels(label_map) > 0
+    found = extents_of(label_map).present
     return np.stack([found[:, list(segment.labels)].any(axis=1) for segment in label_map.segments])
 
 

@@ -15,7 +15,7 @@ from pydicom.dataelem import RawDataElement
 from pydicom.tag import Tag
 from pydicom.uid import CTImageStorage
 
-from operators.core.header import read_text
+from operators.core.header import read_text, read_value
 from operators.core.identity import derived_uid
 from operators.core.kinds import MULTI_FRAME
 from operators.write.marking import ENCODED_HERE, first_source_header, put, source_headers
@@ -51,7 +51,7 @@ def image_references(sources: Iterable[SourceSlice], *, frames: bool = True) -> 
 
 def _has_frames(header: Dataset) -> bool:
     """Whether an image may have several frames; a header of one frame does not say how many there are."""
-    return header.SOPClassUID in MULTI_FRAME or int(header.get("NumberOfFrames") or 1) > 1
+    return read_text(header, "SOPClassUID") in MULTI_FRAME or int(read_value(header, "NumberOfFrames") or 1) > 1
 
 
 def put_references_to(dataset: Dataset, keyword: str, sources: Iterable[SourceSlice], *, frames: bool = True) -> None:

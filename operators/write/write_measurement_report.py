@@ -18,6 +18,7 @@ from pydicom.sr.codedict import codes as dictionary
 from pydicom.uid import Comprehensive3DSRStorage
 
 from operators.core import codes, defaults
+from operators.core.header import read_text
 from operators.core.identity import ResultIdentity, derived_uid
 from operators.core.label_map import LabelMap, require_grid_of_headers, require_same_grid
 from operators.core.measurements import DerivedValue, KeySlice, SegmentMeasurements
@@ -185,10 +186,9 @@ def build_report(
     require_grid_of_headers(volume, label_map)
     algorithm = label_map.algorithm
     study_uid = volume.slices[0].header.StudyInstanceUID
-    content = _content(volume, label_map, seg, findings, identity)
     dataset = sr.Comprehensive3DSR(
-        evidence=[*_evidence(volume, content), seg],
-        content=content,
+        evidence=[*_evidence(volume), seg],
+        content=_root(),
         series_instance_uid=identity.uid(SERIES_ROLE),
         series_number=defaults.SR_SERIES_NUMBER,
         sop_instance_uid=identity.uid(INSTANCE_ROLE),
@@ -205,39 +205,46 @@ def build_report(
     dataset.DeviceSerialNumber = algorithm.digest[:16]
     dataset.CodingSchemeIdentificationSequence = [_private_scheme()]
     _put_evidence(dataset, volume)
+    # Put in here: highdicom would copy each item and look through all of them twice.
+    dataset.ContentSequence = _content(volume, label_map, seg, findings, identity)
     stamp(dataset, identity, series_description("SR", identity))
     return dataset
 
 
-def _evidence(volume: Volume, content: Dataset) -> list[Dataset]:
-    """As much evidence as highdicom needs: one header as a whole, one instance a series, and what is pointed at."""
+def _evidence(volume: Volume) -> list[Dataset]:
+    """As much evidence as highdicom needs: one header as a whole, and one instance a series."""
     first = first_source_header(volume)
-    one_a_series = {str(source.header.SeriesInstanceUID): source.header for source in reversed(volume.slices)}
-    named = {str(element.value) for element in content.iterall() if element.keyword == "ReferencedSOPInstanceUID"}
-    pointed_at = (source.header for source in volume.slices if str(source.header.SOPInstanceUID) in named)
-    return [first, *reversed(one_a_series.values()), *pointed_at]
+    one_a_series = {read_text(source.header, "SeriesInstanceUID"): source.header for source in reversed(volume.slices)}
+    return [first, *reversed(one_a_series.values())]
 
 
 def _put_evidence(dataset: Dataset, volume: Volume) -> None:
     """List all instances of the source as evidence, in the order of the slices (PS3.3 C.17.2.3)."""
     for study in dataset.CurrentRequestedProcedureEvidenceSequence:
         for series in study.ReferencedSeriesSequence:
-            of_series = [s for s in volume.slices if s.header.SeriesInstanceUID == series.SeriesInstanceUID]
+            uid = series.SeriesInstanceUID
+            of_series = [s for s in volume.slices if read_text(s.header, "SeriesInstanceUID") == uid]
             if of_series:
                 put_references_to(series, "ReferencedSOPSequence", of_series, frames=False)
 
 
+def _root() -> sr.ContainerContentItem:
+    """The document's root (TID 1500), nothing in it yet."""
+    root = sr.ContainerContentItem(codes.IMAGING_MEASUREMENT_REPORT, template_id="1500")
+    root.ContentSequence = sr.ContentSequence()
+    return root
+
+
 def _content(
     volume: Volume, label_map: LabelMap, seg: Dataset, findings: Findings, identity: ResultIdentity
-) -> sr.ContainerContentItem:
-    """The document's content (TID 1500).
+) -> sr.ContentSequence:
+    """What the root contains (TID 1500).
 
     highdicom's class for it knows no Qualitative Evaluations and no report without measurements.
     """
     context = Context(label_map.algorithm, identity)
     procedure = PROCEDURES.get(str(volume.slices[0].header.get("Modality", "")), codes.IMAGING_PROCEDURE)
-    root = sr.ContainerContentItem(codes.IMAGING_MEASUREMENT_REPORT, template_id="1500")
-    root.ContentSequence = sr.ContentSequence([
+    content = sr.ContentSequence([
         *sr.LanguageOfContentItemAndDescendants(LANGUAGE),
         *sr.ObservationContext(observer_device_context=_observer(label_map.algorithm)),
         sr.CodeContentItem(codes.PROCEDURE_REPORTED, procedure, Relation.HAS_CONCEPT_MOD),
@@ -247,9 +254,9 @@ def _content(
         container.ContentSequence = sr.ContentSequence()
         for group in groups:
             container.ContentSequence.extend(group)
-        root.ContentSequence.append(container)
-    root.ContentSequence.append(evaluations(_evaluations(label_map, findings), context.algorithm_id))
-    return root
+        content.append(container)
+    content.append(evaluations(_evaluations(label_map, findings), context.algorithm_id))
+    return content
 
 
 def _groups(volume: Volume, label_map: LabelMap, seg: Dataset, findings: Findings, context: Context) -> Iterator[Group]:

@@ -2,20 +2,10 @@
 
 import numpy as np
 
-from operators.core.found_segments import count_labels, found_segments, plane_of
+from operators.core.found_segments import found_segments, plane_of
 from operators.core.measurements import LARGEST_AREA
 from operators.write.write_segmentation import build_segmentation
 from tests.builders import TISSUES, make_identity, make_label_map, make_volume
-
-
-def test_counts_are_those_of_each_slice():
-    label_map = make_label_map(make_volume())
-
-    counts = count_labels(label_map)
-
-    assert counts.shape == (12, 256)
-    for label in range(5):
-        assert np.array_equal(counts[:, label], (label_map.array == label).sum(axis=(1, 2)))
 
 
 def test_numbers_are_those_of_the_seg():

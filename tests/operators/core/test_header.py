@@ -8,7 +8,15 @@ from pydicom import Dataset, dcmread
 from pydicom.dataelem import DataElement
 from pydicom.uid import ExplicitVRLittleEndian
 
-from operators.core.header import attribute, read_numbers, read_text, read_value, standard_copy, whole_number
+from operators.core.header import (
+    attribute,
+    decimal_strings,
+    read_numbers,
+    read_text,
+    read_value,
+    standard_copy,
+    whole_number,
+)
 from operators.core.reading import read_files
 from tests.builders import make_header, read_only_series, write_image
 
@@ -32,6 +40,16 @@ class TestValues:
 
         # 16 characters of a Decimal String (PS3.5 6.2).
         assert read_numbers(instance.header, "ImagePositionPatient") == pytest.approx(values, rel=1e-8, abs=1e-8)
+
+    @pytest.mark.parametrize("converted", [False, True])
+    def test_decimal_strings_are_as_they_were_written(self, tmp_path, converted):
+        path = write_image(tmp_path / "a.dcm", make_header(0, position=[1, 2, 3]), np.zeros((4, 3), "<u2"))
+        path.write_bytes(path.read_bytes().replace(b"1.0\\2.0\\3.0 ", b"+1\\2.0\\ 3e0 "))
+        header = read_only_series(tmp_path).instances[0].header
+        if converted:
+            header["ImagePositionPatient"]
+
+        assert decimal_strings(header, "ImagePositionPatient") == ["+1", "2.0", "3e0"]
 
     @pytest.mark.filterwarnings("ignore")
     @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pydicom import Dataset, dcmread
 from pydicom.uid import ExplicitVRBigEndian, ImplicitVRLittleEndian
 
-from operators.core.header_walk import walk_header
+from operators.core.header_walk import known_tag, walk_header
 from tests.builders import make_ct_series
 from tests.conftest import SHARED_DATA
 
@@ -71,6 +71,13 @@ def test_real_files_read_as_pydicom_reads_them():
             plain += 1
 
     assert plain > len(FILES) / 2
+
+
+def test_keys_are_the_objects_that_values_are_asked_for_with(tmp_path):
+    """Python need not compare them then, which pydicom's tags do slowly."""
+    header, _ = walk_header(make_ct_series(tmp_path, slices=1)[0].read_bytes())
+
+    assert any(tag is known_tag(0x0020000E) for tag in header.keys())  # noqa: SIM118 - iteration converts elements
 
 
 class TestLeftToPydicom:

@@ -1,33 +1,18 @@
-"""Frames of a SEG: the extents of labels, and that no mask is ever held as a whole."""
+"""Frames of a SEG: which there are, and that no mask is ever held as a whole."""
 
-import gc
 import tracemalloc
-import weakref
 
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from operators.core.label_extents import LabelExtents
 from operators.core.label_map import LabelMap
-from operators.write.seg_frames import BinaryFrames, Frame, LabelExtents, LabelmapFrames, extents_of, shared_labels
+from operators.write.seg_frames import BinaryFrames, Frame, LabelmapFrames, shared_labels
 from tests.builders import ALGORITHM, TISSUES, make_label_map, make_volume
 
 label_arrays = arrays(np.uint8, st.tuples(*[st.integers(1, 5)] * 3), elements=st.integers(0, 4))
-
-
-@settings(deadline=None)
-@given(label_arrays)
-def test_extents_are_the_first_and_the_last_pixel_of_each_label(labels):
-    extents = LabelExtents(labels)
-
-    for index, plane in enumerate(labels):
-        for label in range(256):
-            places = np.flatnonzero(plane.ravel() == label)
-            assert extents.present[index, label] == (places.size > 0)
-            if places.size:
-                assert extents.first[index, label] == places[0]
-                assert extents.end[index, label] == places[-1] + 1
 
 
 @settings(deadline=None)
@@ -79,13 +64,3 @@ def test_pixels_take_a_few_slices_of_memory():
         _, peak = tracemalloc.get_traced_memory()
         tracemalloc.stop()
         assert peak < 8 * labels[0].size
-
-
-def test_extents_of_a_map_are_found_once_and_go_with_it():
-    label_map = make_label_map(make_volume())
-    known = weakref.ref(extents_of(label_map))
-
-    assert extents_of(label_map) is known()
-    del label_map
-    gc.collect()
-    assert known() is None
