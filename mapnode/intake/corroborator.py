@@ -77,6 +77,8 @@ class Corroborator:
             count = self._source.count_at_source(calling_aet, study, series)
             if count is not None:
                 yield Corroboration(count, f"{calling_aet} says by C-FIND that the series")
+            if count == len(source.instances):
+                return
         stated = stated_count(self._reader.headers(source))
         if stated is not None:
             yield Corroboration(stated, "its own header states that the series")

@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from mapnode.rules import Decision
     from mapnode.staging import Stager
 
-PREPARE_S = 0.1
-"""After so much silence headers are read, so that nothing has to be read once the series has come to rest."""
 ASK_SHARE = 0.2
 """After this share of the silence that is waited for it is asked whether a series is complete: then nothing is waited
 for any more."""
@@ -173,9 +171,8 @@ class Intake:
         looked = False
         for known in [one for one in self.series.values() if one.pending and now >= one.not_before]:
             wait_s = settle_time_s(known.gaps_s, known.recalls, self._patience, has_hole=known.has_hole)
-            if now - known.last >= PREPARE_S:
-                self._reader.prepare(known.unread)
-                known.unread.clear()
+            self._reader.prepare(known.unread)
+            known.unread.clear()
             if now - known.last >= ASK_SHARE * wait_s and known.asked_for < known.last:
                 known.asked_for = known.last
                 self._on_rest(known.series_id, known.last, known.calling_aet)

@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 
     from operators.core.manifest import Manifest
 
+YOUNG_OBJECTS = 50_000
+"""Python looks for circular garbage after so many new objects; at its default of 700 it does so some 50 times in a run
+of a second, for nothing. What there is goes between two runs."""
 APP_MODULE = "mapnode_app"
 """Name under which app.py is loaded: every app has a file of that name, so the file's own name will not do."""
 Line: TypeAdapter[WorkOrder | Signal] = TypeAdapter(WorkOrder | Signal)
@@ -72,6 +75,7 @@ def serve(app_folder: Path, model: Path | None) -> None:
         # What is there now stays: collecting garbage need not look at it again.
         gc.collect()
         gc.freeze()
+        gc.set_threshold(YOUNG_OBJECTS)
         inbox = Inbox()
         threading.Thread(target=inbox.listen, daemon=True).start()
         send(Finished(exit_code=0))
