@@ -72,6 +72,12 @@ def policy_of(pid: int) -> int:
     return os.sched_getscheduler(pid)
 
 
+def session_of(pid: int) -> str:
+    """The kernel's line on the session: its niceness last; empty where sessions do not count."""
+    path = Path("/proc", str(pid), "autogroup")
+    return path.read_text() if path.exists() else ""
+
+
 def test_volume_of_a_staged_series_is_mapped_from_its_stage(tmp_path, start):
     paths = make_ct_series(tmp_path / "in")
     staging = start()
@@ -112,6 +118,15 @@ def test_process_takes_only_what_others_leave(start):
         return policy_of(pid) == os.SCHED_IDLE or os.getpriority(os.PRIO_PROCESS, pid) == 19
 
     assert wait_for(yields, ENOUGH_S, "the process to yield")
+
+
+def test_session_of_the_process_takes_only_what_others_leave(start):
+    staging = start()
+    pid = wait_for(lambda: staging.describe()["pid"], ENOUGH_S, "the process")
+    if not session_of(os.getpid()):
+        pytest.skip("the kernel shares its cores among processes, whatever their session")
+
+    assert wait_for(lambda: session_of(pid).endswith("nice 19\n"), ENOUGH_S, "the session to yield")
 
 
 def test_killed_process_is_replaced_and_what_it_had_not_begun_is_staged(tmp_path, tampered):
