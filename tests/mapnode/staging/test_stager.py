@@ -129,6 +129,27 @@ def test_session_of_the_process_takes_only_what_others_leave(start):
     assert wait_for(lambda: session_of(pid).endswith("nice 19\n"), ENOUGH_S, "the session to yield")
 
 
+def test_series_that_arrives_overtakes_what_an_older_one_left(tmp_path, tampered, monkeypatch):
+    monkeypatch.setattr(stager, "MOST_SENT", 1)
+    paths = make_ct_series(tmp_path / "in")
+    slow = [path.rename(path.with_name(f"slow-{path.name}")) for path in paths[:6]]
+    for path in slow:
+        tampered.add("older", path)
+    wait_for(lambda: any(p.begun for p in tampered._pending.values()), ENOUGH_S, "the first to begin")
+    for path in paths[6:]:
+        tampered.add("newer", path)
+
+    slow[0].with_suffix(".go").touch()
+    assert tampered.wait("newer", ENOUGH_S)
+    assert len(read_index(tampered.folder("newer"))) == 6
+    assert len(read_index(tampered.folder("older"))) == 1
+
+    for path in slow:
+        path.with_suffix(".go").touch()
+    assert tampered.wait("older", ENOUGH_S)
+    assert len(read_index(tampered.folder("older"))) == 6
+
+
 def test_killed_process_is_replaced_and_what_it_had_not_begun_is_staged(tmp_path, tampered):
     paths = make_ct_series(tmp_path / "in")
     slow = [path.rename(path.with_name(f"slow-{path.name}")) for path in paths]
