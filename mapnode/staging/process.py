@@ -8,6 +8,7 @@ series that arrives in order lies in its stage in order. The process ends with i
 
 from __future__ import annotations
 
+import contextlib
 import os
 import queue
 import resource
@@ -41,6 +42,8 @@ OPEN_STAGES = 16
 AHEAD_PER_THREAD = 2
 """Decoded instances that wait to be written."""
 LOWEST_NICENESS = 19
+AUTOGROUP = Path("/proc/self/autogroup")
+"""The niceness of this session, where the kernel shares its cores among sessions first (sched(7), autogroup)."""
 
 
 def yield_to_others() -> None:
@@ -49,6 +52,10 @@ def yield_to_others() -> None:
         os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
     except (AttributeError, OSError):
         os.nice(LOWEST_NICENESS)
+    # Class and niceness count within a session alone, and this process has one of its own (`Child`): as one like any
+    # other it would take half of the machine from a job.
+    with contextlib.suppress(OSError):
+        AUTOGROUP.write_text(str(LOWEST_NICENESS), encoding="ascii")
 
 
 class Staging:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import logging
+import os
 import re
 import shutil
 import sys
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 COMMAND = (sys.executable, "-m", "mapnode.staging.process")
 MOST_PENDING = 50_000
 """Files that wait; more are not staged, but decoded by the job."""
+MOST_SENT = 4 * len(os.sched_getaffinity(0))
+"""Requests that the process holds, twice what it decodes ahead; the others can still be overtaken or forgotten."""
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 60.0
 """Before a process is started again that died without having begun anything; doubled each time."""
 SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
@@ -212,11 +215,21 @@ class Stager:
     def _send(self) -> None:
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._stopped or (self._child is not None and self._waiting))
+                self._changed.wait_for(lambda: self._stopped or (self._child is not None and self._may_send()))
                 if self._stopped:
                     return
-                child, request = self._child, self._pending[self._waiting.popleft()].request
+                child, request = self._child, self._next()
             assert child is not None  # waited for
             # One that died meanwhile closes its pipe: `_lost` puts back what it was sent.
             with contextlib.suppress(OSError, ValueError):
                 child.say(request.model_dump_json())
+
+    def _may_send(self) -> bool:
+        return bool(self._waiting) and len(self._pending) - len(self._waiting) < MOST_SENT
+
+    def _next(self) -> Request:
+        """The oldest request of the series that was named last: what an older one lacks, its job decodes by then."""
+        newest = self._pending[self._waiting[-1]].series_key
+        number = next(number for number in self._waiting if self._pending[number].series_key == newest)
+        self._waiting.remove(number)
+        return self._pending[number].request

@@ -72,6 +72,12 @@ def policy_of(pid: int) -> int:
     return os.sched_getscheduler(pid)
 
 
+def session_of(pid: int) -> str:
+    """The kernel's line on the session: its niceness last; empty where sessions do not count."""
+    path = Path("/proc", str(pid), "autogroup")
+    return path.read_text() if path.exists() else ""
+
+
 def test_volume_of_a_staged_series_is_mapped_from_its_stage(tmp_path, start):
     paths = make_ct_series(tmp_path / "in")
     staging = start()
@@ -112,6 +118,36 @@ def test_process_takes_only_what_others_leave(start):
         return policy_of(pid) == os.SCHED_IDLE or os.getpriority(os.PRIO_PROCESS, pid) == 19
 
     assert wait_for(yields, ENOUGH_S, "the process to yield")
+
+
+def test_session_of_the_process_takes_only_what_others_leave(start):
+    staging = start()
+    pid = wait_for(lambda: staging.describe()["pid"], ENOUGH_S, "the process")
+    if not session_of(os.getpid()):
+        pytest.skip("the kernel shares its cores among processes, whatever their session")
+
+    assert wait_for(lambda: session_of(pid).endswith("nice 19\n"), ENOUGH_S, "the session to yield")
+
+
+def test_series_that_arrives_overtakes_what_an_older_one_left(tmp_path, tampered, monkeypatch):
+    monkeypatch.setattr(stager, "MOST_SENT", 1)
+    paths = make_ct_series(tmp_path / "in")
+    slow = [path.rename(path.with_name(f"slow-{path.name}")) for path in paths[:6]]
+    for path in slow:
+        tampered.add("older", path)
+    wait_for(lambda: any(p.begun for p in tampered._pending.values()), ENOUGH_S, "the first to begin")
+    for path in paths[6:]:
+        tampered.add("newer", path)
+
+    slow[0].with_suffix(".go").touch()
+    assert tampered.wait("newer", ENOUGH_S)
+    assert len(read_index(tampered.folder("newer"))) == 6
+    assert len(read_index(tampered.folder("older"))) == 1
+
+    for path in slow:
+        path.with_suffix(".go").touch()
+    assert tampered.wait("older", ENOUGH_S)
+    assert len(read_index(tampered.folder("older"))) == 6
 
 
 def test_killed_process_is_replaced_and_what_it_had_not_begun_is_staged(tmp_path, tampered):
