@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 GAP_FACTOR = 5.0
 """A sender that pauses five times as long as it did before is taken to have ended, for the time being."""
+ASK_SHARE, ASK_FACTOR = 0.2, 2.0
+"""Whether a series is complete is asked after this share of `settle_s`, or a pause so many times as long as before."""
 RECALL_FACTOR = 2.0
 """Each job that a late instance called back makes us wait longer before the next one."""
 COUNTED_RECALLS = 30
@@ -75,9 +77,26 @@ def settle_time_s(gaps_s: Sequence[float], recalls: int, patience: Patience, *, 
     longest = max(patience.settle_s, patience.publish_quiet_s)
     if has_hole:
         return longest
-    usual = sorted(gaps_s)[math.ceil(0.9 * len(gaps_s)) - 1] if gaps_s else 0.0
     recalled = RECALL_FACTOR ** min(recalls, COUNTED_RECALLS)
-    return min(max(patience.settle_s, GAP_FACTOR * usual) * recalled, longest)
+    return min(max(patience.settle_s, GAP_FACTOR * _usual(gaps_s)) * recalled, longest)
+
+
+def ask_time_s(gaps_s: Sequence[float], patience: Patience) -> float:
+    """The silence after which it is asked whether a series is complete: not after every instance of a slow sender.
+
+    Args:
+        gaps_s: Times between the last arrivals, in s.
+        patience: The node's.
+
+    Returns:
+        Seconds.
+    """
+    return max(ASK_SHARE * patience.settle_s, ASK_FACTOR * _usual(gaps_s))
+
+
+def _usual(gaps_s: Sequence[float]) -> float:
+    """A gap that nine of ten do not exceed, in s."""
+    return sorted(gaps_s)[math.ceil(0.9 * len(gaps_s)) - 1] if gaps_s else 0.0
 
 
 def has_hole(instance_numbers: Iterable[int | None]) -> bool:

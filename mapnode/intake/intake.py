@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 from mapnode.intake.arrivals import SeriesArrivals
-from mapnode.intake.completeness import has_hole, is_complete, settle_time_s
+from mapnode.intake.completeness import ask_time_s, has_hole, is_complete, settle_time_s
 from mapnode.intake.deciding import record_of
 from mapnode.intake.making import JobMaker
 from mapnode.intake.rejections import rejected_by
@@ -27,9 +27,6 @@ if TYPE_CHECKING:
     from mapnode.rules import Decision
     from mapnode.staging import Stager
 
-ASK_SHARE = 0.2
-"""After this share of the silence that is waited for it is asked whether a series is complete: then nothing is waited
-for any more."""
 RETRY_S = 30.0
 """After this a series that could not be decided is tried again; it waits in the records meanwhile."""
 ANOTHER_CAME = "another instance came"
@@ -173,7 +170,7 @@ class Intake:
             wait_s = settle_time_s(known.gaps_s, known.recalls, self._patience, has_hole=known.has_hole)
             self._reader.prepare(known.unread)
             known.unread.clear()
-            if now - known.last >= ASK_SHARE * wait_s and known.asked_for < known.last:
+            if known.asked_for < known.last and now - known.last >= ask_time_s(known.gaps_s, self._patience):
                 known.asked_for = known.last
                 self._on_rest(known.series_id, known.last, known.calling_aet)
             if now - known.last >= wait_s or known.forced or is_complete(len(known.instances), known.corroborations):

@@ -45,7 +45,7 @@ ORTHANC_ATTEMPTS = 12
 """With doubling pauses from 0.5 s this is 17 minutes; after that the job waits and is tried again later."""
 STUBBORN = {"retries_allowed": True, "max_attempts": 50, "interval_seconds": 1.0, "backoff_rate": 3.0}
 """Results whose source is gone must not stay: for two days, with pauses of up to an hour."""
-POLLING_S = 0.25
+POLLING_S = 0.5
 """Half of this is the time that a job waits where further workers share the queue; a node alone begins jobs itself."""
 STEPS = ("stage", "run", "check", "confirm", "store", "reject", "withdraw")
 """The steps of a job, as its history and `mapnode jobs show` name them."""

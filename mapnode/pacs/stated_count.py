@@ -42,7 +42,7 @@ def stated_count(headers: Sequence[Dataset]) -> int | None:
         The count; None where nothing is stated, or statements, instances and their numbers do not all agree.
     """
     count = len(headers)
-    if count < 2 or not _is_one_of_each(headers):
+    if count < 2 or not any(_statements(headers[0], one_acquisition=True)) or not _is_one_of_each(headers):
         return None
     one_acquisition = len({_whole(header, "AcquisitionNumber") for header in headers} - {None}) == 1
     stated = {tuple(_statements(header, one_acquisition=one_acquisition)) for header in headers}

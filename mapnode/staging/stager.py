@@ -10,7 +10,7 @@ import re
 import shutil
 import sys
 import threading
-from collections import Counter, deque
+from collections import Counter, OrderedDict, deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -61,7 +61,8 @@ class Stager:
         self._root = root.resolve()
         self._command = [*WITH_THE_NODE, *command]
         self._pending: dict[int, _Pending] = {}
-        self._waiting: deque[int] = deque()
+        self._waiting: OrderedDict[str, deque[int]] = OrderedDict()
+        self._sent: set[int] = set()
         self._of_series: Counter[str] = Counter()
         self._staged_slices = 0
         self._next_id = 0
@@ -98,10 +99,8 @@ class Stager:
     def drop(self, series_key: str) -> None:
         """Remove the stage of a series; a job that has mapped it keeps what it has."""
         with self._changed:
-            unsent = [number for number in self._waiting if self._pending[number].series_key == series_key]
-            for number in unsent:
+            for number in self._waiting.pop(series_key, ()):
                 self._forget(number)
-            self._waiting = deque(number for number in self._waiting if number in self._pending)
         shutil.rmtree(self.folder(series_key), ignore_errors=True)
         # The process has its files open and may be about to write: it closes and removes them in its turn.
         self._request(series_key, None)
@@ -149,11 +148,17 @@ class Stager:
             number = self._next_id = self._next_id + 1
             request = Request(id=number, folder=str(self.folder(series_key)), path=path)
             self._pending[number] = _Pending(series_key, request)
-            self._waiting.append(number)
+            self._wait_in_turn(number)
             self._of_series[series_key] += 1
             self._changed.notify_all()
 
+    def _wait_in_turn(self, number: int) -> None:
+        series_key = self._pending[number].series_key
+        self._waiting.setdefault(series_key, deque()).append(number)
+        self._waiting.move_to_end(series_key)
+
     def _forget(self, number: int) -> None:
+        self._sent.discard(number)
         pending = self._pending.pop(number, None)
         if pending is not None:
             self._of_series[pending.series_key] -= 1
@@ -205,7 +210,10 @@ class Stager:
             self._child = None
             for number in [number for number, pending in self._pending.items() if pending.begun]:
                 self._forget(number)
-            self._waiting = deque(self._pending)
+            self._waiting.clear()
+            self._sent.clear()
+            for number in self._pending:
+                self._wait_in_turn(number)
             self._changed.notify_all()
         child.kill()
         code = child.end()
@@ -225,11 +233,13 @@ class Stager:
                 child.say(request.model_dump_json())
 
     def _may_send(self) -> bool:
-        return bool(self._waiting) and len(self._pending) - len(self._waiting) < MOST_SENT
+        return bool(self._waiting) and len(self._sent) < MOST_SENT
 
     def _next(self) -> Request:
         """The oldest request of the series that was named last: what an older one lacks, its job decodes by then."""
-        newest = self._pending[self._waiting[-1]].series_key
-        number = next(number for number in self._waiting if self._pending[number].series_key == newest)
-        self._waiting.remove(number)
+        newest = next(reversed(self._waiting))
+        number = self._waiting[newest].popleft()
+        if not self._waiting[newest]:
+            del self._waiting[newest]
+        self._sent.add(number)
         return self._pending[number].request

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mapnode.intake.completeness import Corroboration, Patience, has_hole, may_publish, settle_time_s
+from mapnode.intake.completeness import Corroboration, Patience, ask_time_s, has_hole, may_publish, settle_time_s
 
 PATIENCE = Patience(settle_s=0.5, publish_quiet_s=5.0, missing_wait_s=60.0)
 GAPS = st.lists(st.floats(0, 100), max_size=20)
@@ -127,3 +127,8 @@ def test_a_missing_wait_below_the_quiet_time_does_not_shorten_it():
     patience = Patience(settle_s=0.5, publish_quiet_s=5.0, missing_wait_s=1.0)
 
     assert not may_publish(3, 4.9, said(4), patience).now
+
+
+@pytest.mark.parametrize(("gap_s", "seconds"), [(0.0, 0.1), (0.01, 0.1), (0.1, 0.2), (2.0, 4.0)])
+def test_a_slow_sender_is_not_asked_between_two_instances_whether_all_has_come(gap_s, seconds):
+    assert ask_time_s([gap_s] * 20, Patience()) == pytest.approx(seconds)
