@@ -54,6 +54,7 @@ from operators.core.header import keep_values_out_of_warnings
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from mapnode.intake.deciding import Outlook
     from mapnode.pacs.events import EventBatch
     from mapnode.rules import RuleSet
     from mapnode.settings import Settings
@@ -205,14 +206,20 @@ class Node:
         def heard(series_id: str, last: float, said: Corroboration) -> None:
             coordinator.tell(lambda intake: intake.corroborate(series_id, last, said))
 
-        corroborator = Corroborator(reader, heard, ask_source=settings.ask_source)
+        def prepare(outlook: Outlook) -> None:
+            paths = [reader.path(instance) for instance in outlook.found.source.instances]
+            for app in outlook.apps:
+                self._workers.read_ahead(app, paths)
+
+        corroborator = Corroborator(reader.client, heard, ask_source=settings.ask_source)
         stack.callback(corroborator.stop)
         intake = Intake(
             reader,
             records,
             Decider(reader, records, self._rules, settings.objects, settings.max_chain_depth),
             patience,
-            on_rest=corroborator.ask,
+            on_outlook=prepare,
+            ask=corroborator.ask,
             on_withdrawn=self._runner.withdraw,
             stager=self._stager,
         )

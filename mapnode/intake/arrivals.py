@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mapnode.intake.completeness import Corroboration
+    from mapnode.intake.deciding import Outlook
     from mapnode.pacs.events import InstanceEvent
 
 RECENT = 20
@@ -36,7 +37,8 @@ class SeriesArrivals:
         not_before: It is not looked at again before this.
         is_staged: Slices of it were decoded beforehand.
         unread: Files whose headers nobody has read yet, by their UUIDs.
-        asked_for: The last arrival after which it was asked whether it is complete.
+        looked_for: The last arrival after which it was looked at ahead.
+        outlook: What was found then, as long as it may serve for a decision.
         is_unreadable: It could not be decided when it was tried last.
     """
 
@@ -57,7 +59,8 @@ class SeriesArrivals:
     not_before: float = 0.0
     is_staged: bool = False
     unread: list[str] = field(default_factory=list)
-    asked_for: float = 0.0
+    looked_for: float = 0.0
+    outlook: Outlook | None = None
     is_unreadable: bool = False
 
     def knows(self, event: InstanceEvent) -> bool:
@@ -78,5 +81,6 @@ class SeriesArrivals:
         self.last = now
         self.pending = True
         self.has_hole = self.is_unreadable = False
+        self.outlook = None
         self.corroborations.clear()
         self.committed = False

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 GAP_FACTOR = 5.0
 """A sender that pauses five times as long as it did before is taken to have ended, for the time being."""
-ASK_SHARE, ASK_FACTOR = 0.2, 2.0
+ASK_SHARE, ASK_FACTOR = 0.1, 1.5
 """Whether a series is complete is asked after this share of `settle_s`, or a pause so many times as long as before."""
 RECALL_FACTOR = 2.0
 """Each job that a late instance called back makes us wait longer before the next one."""

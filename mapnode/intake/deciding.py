@@ -44,6 +44,28 @@ class Known:
     facts: SeriesFacts
 
 
+@dataclass(frozen=True)
+class Outlook:
+    """A series that seems to rest, and what series rules say of it: what follows if nothing more comes.
+
+    Attributes:
+        at: When that was, monotonic seconds.
+        calling_aet: AE title of its sender, empty where nobody knows.
+        found: The series.
+        decided: Decisions of series rules, each with the job that follows.
+    """
+
+    at: float
+    calling_aet: str
+    found: Known
+    decided: Sequence[tuple[Decision, JobSpec | None]]
+
+    @property
+    def apps(self) -> set[str]:
+        """Names of the apps that would run."""
+        return {spec.app for _, spec in self.decided if spec is not None}
+
+
 class Decider:
     """Asks the rules, and says what jobs follow."""
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from mapnode.intake.arrivals import SeriesArrivals
 from mapnode.intake.completeness import ask_time_s, has_hole, is_complete, settle_time_s
-from mapnode.intake.deciding import record_of
+from mapnode.intake.deciding import Outlook, record_of
 from mapnode.intake.making import JobMaker
 from mapnode.intake.rejections import rejected_by
 from mapnode.pacs.errors import NotFound, OrthancUnreachable
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from mapnode.rules import Decision
     from mapnode.staging import Stager
 
+JUST_NOW_S = 1.0
+"""A decision is made on what was seen ahead, if that is no older and nothing came since."""
 RETRY_S = 30.0
 """After this a series that could not be decided is tried again; it waits in the records meanwhile."""
 ANOTHER_CAME = "another instance came"
@@ -63,7 +65,8 @@ class Intake:
         decider: Decider,
         patience: Patience,
         *,
-        on_rest: Callable[[str, float, str], None],
+        on_outlook: Callable[[Outlook], None],
+        ask: Callable[[Known, float, str], None],
         on_withdrawn: Callable[[str, str], None],
         stager: Stager,
     ) -> None:
@@ -74,8 +77,8 @@ class Intake:
             records: What waits, what was decided, which jobs there are.
             decider: Asks the rules.
             patience: How long to wait for what.
-            on_rest: Called with a series, the time of its last arrival, and its sender: look at it ahead, and find out
-                whether it is complete.
+            on_outlook: Called with what will be run if nothing more comes: it can be prepared.
+            ask: Called with a series, the time of its last arrival and its sender: find out whether it is complete.
             on_withdrawn: Called with a published job whose source is gone, and the reason.
             stager: Decodes instances while they arrive.
         """
@@ -84,7 +87,8 @@ class Intake:
         self._maker = JobMaker(reader, records)
         self._decider = decider
         self._patience = patience
-        self._on_rest = on_rest
+        self._on_outlook = on_outlook
+        self._ask = ask
         self._on_withdrawn = on_withdrawn
         self._stager = stager
         self.series: dict[str, SeriesArrivals] = {}
@@ -170,9 +174,8 @@ class Intake:
             wait_s = settle_time_s(known.gaps_s, known.recalls, self._patience, has_hole=known.has_hole)
             self._reader.prepare(known.unread)
             known.unread.clear()
-            if known.asked_for < known.last and now - known.last >= ask_time_s(known.gaps_s, self._patience):
-                known.asked_for = known.last
-                self._on_rest(known.series_id, known.last, known.calling_aet)
+            if known.looked_for < known.last and now - known.last >= ask_time_s(known.gaps_s, self._patience):
+                self._look_ahead(known)
             if now - known.last >= wait_s or known.forced or is_complete(len(known.instances), known.corroborations):
                 looked = True
                 if not self._try(known):
@@ -257,19 +260,43 @@ class Intake:
                 other.pending = True
                 return
 
-    def _decide(self, known: SeriesArrivals) -> None:
-        # Everything that was told of is in what was seen since; what comes later calls the job back.
-        source = self._reader.series_seen(known.series_id, known.last)
+    def _look(self, known: SeriesArrivals) -> Outlook | None:
+        """A series as it is now; None where nothing is left of it."""
+        at = time.monotonic()
+        source = self._reader.series(known.series_id)
         if source is None:
-            self._gone(known)
-            return
+            return None
         known.study_id = source.study_id
-        if self._should_wait(known, source):
-            return
         calling, called = self._sender(known, source)
         found = self._decider.know(source, calling, called)
+        return Outlook(at, calling, found, self._decider.decide_series(found))
+
+    def _look_ahead(self, known: SeriesArrivals) -> None:
+        """Look at a series that seems to rest, so that less is left to do when it does; ask whether all has come."""
+        known.looked_for = known.last
+        try:
+            known.outlook = outlook = self._look(known)
+        except Exception as error:  # noqa: BLE001 - the decision looks again, and says what is wrong
+            _log.debug("series %s could not be looked at ahead: %s", known.series_id, error)
+            return
+        if outlook is not None and outlook.apps:
+            self._on_outlook(outlook)
+            self._ask(outlook.found, known.last, outlook.calling_aet)
+
+    def _decide(self, known: SeriesArrivals) -> None:
+        # Everything that was told of is in what was seen since; what comes later calls the job back.
+        outlook, known.outlook = known.outlook, None
+        if outlook is None or time.monotonic() - outlook.at > JUST_NOW_S:
+            outlook = self._look(known)
+        if outlook is None:
+            self._gone(known)
+            return
+        found, calling = outlook.found, outlook.calling_aet
+        source = found.source
+        if self._should_wait(known, source):
+            return
         self._take_rejections(found)
-        decided = [(d, s, found) for d, s in self._decider.decide_series(found)]
+        decided = [(decision, spec, found) for decision, spec in outlook.decided]
         decided += self._decide_study(known, found)
         if any(s is not None and self._is_publishing(s) for _, s, _ in decided):
             known.not_before = time.monotonic() + PUBLISHING_WAIT_S
@@ -289,7 +316,7 @@ class Intake:
             "series %s at rest with %d instances: %s", found.facts.series_instance_uid, found.facts.instances, matched
         )
         if any(record.job_id for record in jobs) and not is_complete(known.looked, known.corroborations):
-            self._on_rest(known.series_id, known.last, calling)
+            self._ask(found, known.last, calling)
 
     def _should_wait(self, known: SeriesArrivals, source: SourceSeries) -> bool:
         """Whether a first look showed that something is missing in the middle."""

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import math
-import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -30,14 +28,6 @@ if TYPE_CHECKING:
 
 DIGESTS = 200_000
 """Digests of files that are remembered."""
-
-
-JUST_NOW_S = 1.0
-"""A decision is made on what was seen, if that is no older."""
-
-
-def _is_recent(at: float) -> bool:
-    return time.monotonic() - at <= JUST_NOW_S
 
 
 @dataclass(frozen=True)
@@ -98,7 +88,6 @@ class SourceReader:
         self._digests: dict[str, str] = {}
         self._headers = Headers()
         self._ahead = ThreadPoolExecutor(1, thread_name_prefix="ahead")
-        self._seen: dict[str, tuple[float, SourceSeries]] = {}
 
     def remember(self, event: InstanceEvent) -> None:
         """Keep the digest that an event told of, so that Orthanc need not be asked for it."""
@@ -113,7 +102,6 @@ class SourceReader:
         Args:
             series_id: Orthanc's identifier.
         """
-        asked = time.monotonic()
         try:
             study_id = self.client.series(series_id).study_id
             found = self.client.series_instances(series_id)
@@ -123,20 +111,7 @@ class SourceReader:
             return None
         if not used:
             return None
-        series = SourceSeries(series_id, study_id, used)
-        self._seen = {known: seen for known, seen in list(self._seen.items()) if _is_recent(seen[0])}
-        self._seen[series_id] = asked, series
-        return series
-
-    def series_seen(self, series_id: str, since: float) -> SourceSeries | None:
-        """A series as it was lately, where that is known, else as it is now: to decide on, not to publish on.
-
-        Args:
-            series_id: Orthanc's identifier.
-            since: Monotonic seconds; what was seen before does not count, nor does what is older than a moment.
-        """
-        at, series = self._seen.get(series_id, (-math.inf, None))
-        return series if at > since and _is_recent(at) else self.series(series_id)
+        return SourceSeries(series_id, study_id, used)
 
     def headers(self, series: SourceSeries) -> list[Dataset]:
         """The headers of all instances, in any order.

@@ -12,7 +12,7 @@ from mapnode.runners.memory import available_memory_bytes, machine_memory_bytes,
 from mapnode.runners.worker import RunCancelled, WarmWorker, WorkerLost
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
     from mapnode.app_catalogue import App
@@ -96,6 +96,18 @@ class WarmWorkers:
         for worker in workers:
             worker.close()
         self._watch.join()
+
+    def read_ahead(self, app: str, files: Iterable[Path]) -> None:
+        """Tell a worker of an app that has nothing to do what its next run will be about; nothing where there is none.
+
+        Args:
+            app: Its name.
+            files: Instances; the run gets them or hard links of them.
+        """
+        with self._lock:
+            worker = next((w for w in reversed(self._idle()) if w.app.name == app), None)
+        if worker is not None:
+            worker.read_ahead(files)
 
     def take(self, app: App) -> WarmWorker:
         """A worker of an app that nobody else has, until it is put back.

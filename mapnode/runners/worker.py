@@ -14,11 +14,11 @@ from pydantic import ValidationError
 from mapnode.errors import NodeError
 from mapnode.runners.child import Child, forward, read_result
 from mapnode.runners.memory import own_memory_bytes
-from operators.core.contract import Finished, Job, Signal, WorkOrder
+from operators.core.contract import Finished, Job, ReadAhead, Signal, WorkOrder
 from operators.core.errors import without_values
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
     from mapnode.app_catalogue import App
@@ -150,6 +150,20 @@ class WarmWorker:
                     self.state = WorkerState.IDLE
             return read_result(self.app, target, code, child.log)
 
+    def read_ahead(self, files: Iterable[Path]) -> None:
+        """Have the process read the headers of files of which a run follows soon; nothing where it has other work.
+
+        Args:
+            files: The files; the run gets them or hard links of them.
+        """
+        if not self._lock.acquire(blocking=False):
+            return
+        try:
+            if self._child is not None:
+                self._tell(self._child, ReadAhead(files=tuple(map(str, files))))
+        finally:
+            self._lock.release()
+
     def warm_up(self) -> None:
         """Start the process before the first run asks for it.
 
@@ -262,7 +276,7 @@ class WarmWorker:
             return None
 
     @staticmethod
-    def _tell(child: Child, line: Signal) -> None:
+    def _tell(child: Child, line: ReadAhead | Signal) -> None:
         try:
             child.say(line.model_dump_json())
         except OSError:

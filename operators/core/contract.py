@@ -106,6 +106,12 @@ class Signal(_Record):
     """`cancel`: end the present run as soon as an operator looks up; `ping`: answer with `Finished`."""
 
 
+class ReadAhead(_Record):
+    """Files of which a run follows soon, told to a warm worker that has nothing to do; it does not answer."""
+
+    files: tuple[str, ...]
+
+
 class Finished(_Record):
     """The last line of a warm worker's answer, and the first one it says, when it is ready."""
 

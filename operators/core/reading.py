@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import stat
@@ -204,10 +205,41 @@ def shown(path: Path) -> str:
     return str(path).encode("utf-8", "backslashreplace").decode()
 
 
+_ahead: dict[tuple[int, int, int], Instance] = {}
+"""Instances that were read before anybody asked for them, by their stamps: a hard link has its file's."""
+
+
+def read_ahead(paths: Iterable[Path]) -> None:
+    """Read the headers of files that a folder will have, as themselves or as hard links; `read_folder` finds them read.
+
+    What was read ahead before and not asked for is forgotten. A file that cannot be read is left to who asks for it.
+
+    Args:
+        paths: The files.
+    """
+    forget_ahead()
+    for path in paths:
+        with contextlib.suppress(*PARSE_ERRORS):
+            instance = open_instance(path)
+            assert instance.stamp is not None  # it was read from a file
+            _ahead[instance.stamp] = instance
+
+
+def forget_ahead() -> None:
+    """Give back what was read ahead and not asked for."""
+    _ahead.clear()
+
+
+def _open(path: Path) -> Instance:
+    """The instance in a file, read ahead or now."""
+    found = _ahead.pop(stamp_of(path.stat()), None) if _ahead else None
+    return open_instance(path) if found is None else replace(found, path=path)
+
+
 def _read_instance(path: Path, name: str) -> Instance | SkippedFile:
     """The instance in a file, or why it is none."""
     try:
-        instance = open_instance(path)
+        instance = _open(path)
     except InvalidDicomError:
         return SkippedFile(name, "no DICOM file: the prefix DICM is missing", suspicious=_is_cut_preamble(path))
     except PermissionError:

@@ -2,9 +2,9 @@
 
     python -m operators.runtime.worker APP_FOLDER [MODEL_FOLDER]
 
-One JSON line on stdin is one run (`WorkOrder`); progress lines and then one `Finished` line on stdout answer it. What
-a run leaves in its output folder is what the app leaves when it runs alone: the contract is the same. `Signal` lines
-cancel the present run, or ask whether anybody is there.
+One JSON line on stdin is one run (`WorkOrder`), or names files that one will be about (`ReadAhead`); progress lines and
+then one `Finished` line on stdout answer a run. What it leaves in its output folder is what the app leaves when it runs
+alone: the contract is the same. `Signal` lines cancel the present run, or ask whether anybody is there.
 """
 
 from __future__ import annotations
@@ -21,8 +21,9 @@ from typing import TYPE_CHECKING
 
 from pydantic import TypeAdapter
 
-from operators.core.contract import Finished, Signal, WorkOrder
+from operators.core.contract import Finished, ReadAhead, Signal, WorkOrder
 from operators.core.manifest import MANIFEST_NAME, read_manifest
+from operators.core.reading import forget_ahead, read_ahead
 from operators.runtime.application import MapApplication, RunContext, contract_channel, run
 from operators.runtime.step import Step
 
@@ -38,7 +39,7 @@ YOUNG_OBJECTS = 50_000
 of a second, for nothing. What there is goes between two runs."""
 APP_MODULE = "mapnode_app"
 """Name under which app.py is loaded: every app has a file of that name, so the file's own name will not do."""
-Line: TypeAdapter[WorkOrder | Signal] = TypeAdapter(WorkOrder | Signal)
+Line: TypeAdapter[WorkOrder | ReadAhead | Signal] = TypeAdapter(WorkOrder | ReadAhead | Signal)
 
 
 def load_application(app_file: Path) -> type[MapApplication]:
@@ -84,6 +85,8 @@ def serve(app_folder: Path, model: Path | None) -> None:
             if isinstance(line, WorkOrder):
                 _answer(line, manifest, application, send, inbox.cancelled.is_set)
                 give_back_memory()
+            elif isinstance(line, ReadAhead):
+                read_ahead(map(Path, line.files))
             else:
                 send(Finished(exit_code=0))
 
@@ -92,12 +95,12 @@ class Inbox:
     """What the node says.
 
     Attributes:
-        lines: Orders and pings, in their order.
+        lines: Orders, what to read ahead, and pings, in their order.
         cancelled: Set while the present run is not wanted any more.
     """
 
     def __init__(self) -> None:
-        self.lines: queue.SimpleQueue[WorkOrder | Signal] = queue.SimpleQueue()
+        self.lines: queue.SimpleQueue[WorkOrder | ReadAhead | Signal] = queue.SimpleQueue()
         self.cancelled = threading.Event()
 
     def listen(self) -> None:
@@ -121,7 +124,9 @@ def _answer(
     cancelled: Callable[[], bool],
 ) -> None:
     context = RunContext(Path(order.source), Path(order.target), _optional(order.model), manifest, order.job)
-    send(Finished(exit_code=run(application, context, send, cancelled).exit_code))
+    code = run(application, context, send, cancelled).exit_code
+    forget_ahead()
+    send(Finished(exit_code=code))
 
 
 def give_back_memory() -> None:

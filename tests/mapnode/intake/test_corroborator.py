@@ -4,49 +4,20 @@ import logging
 from types import SimpleNamespace
 
 import pytest
-from pydicom import Dataset
 
 from mapnode.intake import corroborator as module
 from mapnode.intake.corroborator import Corroborator
-from mapnode.intake.source import SourceInstance, SourceSeries
-from mapnode.pacs.errors import OrthancUnreachable
 
 LAST = 5.0
-SOURCE = SourceSeries("series", "study", tuple(SourceInstance(f"{n}", f"1.{n}", f"{n}", "", n) for n in (1, 2)))
-
-
-def header():
-    dataset = Dataset()
-    dataset.StudyInstanceUID, dataset.SeriesInstanceUID = "1.2", "1.2.3"
-    return dataset
-
-
-class Reader:
-    """A series as it was seen; `error` is what looking at it raises."""
-
-    client = None
-
-    def __init__(self):
-        self.seen, self.error, self.found = [], None, SOURCE
-
-    def series_seen(self, series_id, since):
-        self.seen.append((series_id, since))
-        if self.error is not None:
-            raise self.error
-        return self.found
-
-    def headers(self, source):
-        assert source.id == self.found.id
-        return [header() for _ in source.instances]
+KNOWN = SimpleNamespace(
+    headers=[],
+    source=SimpleNamespace(id="series"),
+    facts=SimpleNamespace(study_instance_uid="1.2", series_instance_uid="1.2.3"),
+)
 
 
 @pytest.fixture
-def reader():
-    return Reader()
-
-
-@pytest.fixture
-def make(monkeypatch, reader):
+def make(monkeypatch):
     """Makes a corroborator over a source that answers so; `said` has what it told."""
 
     def make(answer=None, stated=None, **options):
@@ -60,14 +31,14 @@ def make(monkeypatch, reader):
 
         monkeypatch.setattr(module, "SourceCounts", lambda _: SimpleNamespace(count_at_source=count_at_source))
         monkeypatch.setattr(module, "stated_count", lambda _: stated)
-        told = Corroborator(reader, lambda *one: said.append(one), **options)
+        told = Corroborator(SimpleNamespace(), lambda *one: said.append(one), **options)
         return told, asked, said
 
     return make
 
 
 def ask(corroborator, aet="CT1") -> None:
-    corroborator.ask("series", LAST, aet)
+    corroborator.ask(KNOWN, LAST, aet)
     corroborator._threads.shutdown(wait=True)
 
 
@@ -109,27 +80,3 @@ def test_a_source_that_fails_is_named_without_its_words(make, caplog):
     assert said == []
     assert "whether a series of CT1 is complete cannot be asked: RuntimeError" in caplog.text
     assert "DOE" not in caplog.text
-
-
-def test_what_is_asked_about_is_the_series_since_its_last_arrival(make, reader):
-    corroborator, _, _ = make(112)
-    ask(corroborator)
-
-    assert reader.seen == [("series", LAST)]
-
-
-def test_of_a_series_that_is_gone_nothing_is_asked(make, reader):
-    reader.found = None
-    corroborator, asked, said = make(112, stated=40)
-    ask(corroborator)
-
-    assert (asked, said) == ([], [])
-
-
-def test_while_orthanc_is_silent_nothing_is_said_and_nobody_is_warned(make, reader, caplog):
-    reader.error = OrthancUnreachable("http://127.0.0.1:8042", "ConnectError")
-    corroborator, _, said = make(112)
-    with caplog.at_level(logging.INFO, logger="mapnode"):
-        ask(corroborator)
-
-    assert (said, caplog.text) == ([], "")

@@ -9,7 +9,7 @@ from pydicom import Dataset, dcmread
 from mapnode.app_catalogue import find_app
 from mapnode.intake import Corroboration, Intake, Patience
 from mapnode.intake import intake as module
-from mapnode.intake.deciding import Decider
+from mapnode.intake.deciding import Decider, identified
 from mapnode.intake.source import SourceReader
 from mapnode.jobs.inputs import current_input
 from mapnode.pacs.orthanc_client import attachment_path
@@ -30,7 +30,6 @@ PAIR = {"requires": [{"name": "few", "when": [{"fact": "instances", "range": {"m
 def clock(monkeypatch):
     clock = Clock()
     monkeypatch.setattr(module, "time", clock)
-    monkeypatch.setattr("mapnode.intake.source.time", clock)
     return clock
 
 
@@ -51,12 +50,13 @@ def make_node(orthanc, records, clock):
     def make(*rules: dict, **patience: float) -> SimpleNamespace:
         named = [{"name": f"rule_{n}", "app": APP, **rule} for n, rule in enumerate(rules or [{"when": [IS_CT]}])]
         reader = SourceReader(orthanc, orthanc.storage, records.rejections.among)
-        said = SimpleNamespace(asked=[], withdrawn=[])
+        said = SimpleNamespace(asked=[], outlooks=[], withdrawn=[])
         decider = Decider(reader, records, RuleSet.model_validate({"rules": named}), {}, max_chain_depth=3)
         stager = FakeStager()
         intake = Intake(
             reader, records, decider, Patience(**patience),
-            on_rest=lambda series_id, last, aet: said.asked.append((series_id, last, aet)),
+            on_outlook=lambda outlook: said.outlooks.append(outlook.apps),
+            ask=lambda known, last, aet: said.asked.append((known.source.id, last, aet)),
             on_withdrawn=lambda job, _: said.withdrawn.append(job),
             stager=stager,
         )  # fmt: skip
@@ -216,7 +216,7 @@ def test_a_series_that_no_rule_wants_is_recorded_with_the_clause_that_decided(
 
     (decision,) = records.decisions.all()
     assert (decision.matched, decision.job_id, [c["held"] for c in decision.clauses]) == (False, None, [True, False])
-    assert states(records) == []
+    assert (states(records), node.said.asked) == ([], [])
 
 
 def test_a_rule_that_is_off_is_not_asked(make_node, orthanc, files, records, clock):
@@ -629,16 +629,50 @@ def test_what_was_asked_of_a_series_before_it_grew_or_of_an_unknown_one_counts_f
     assert node.intake.series[SERIES].corroborations == []
 
 
-def test_whether_a_series_is_complete_is_asked_once_a_fifth_of_the_silence_is_over(make_node, orthanc, files, clock):
+def test_whether_a_series_is_complete_is_asked_once_a_tenth_of_the_silence_is_over(make_node, orthanc, files, clock):
     node = make_node(settle_s=0.4)
     node.intake.take(orthanc.add(SERIES, files))
     last = node.intake.series[SERIES].last
     asked = []
     for _ in range(3):
-        settle(node, clock, 0.06)
+        settle(node, clock, 0.03)
         asked.append(list(node.said.asked))
 
     assert asked == [[], [(SERIES, last, "SCANNER")], [(SERIES, last, "SCANNER")]]
+    assert node.said.outlooks == [{APP}]
+
+
+def test_what_was_seen_ahead_is_decided_on_without_asking_orthanc_again(make_node, orthanc, files, records, clock):
+    node = make_node()
+    node.intake.take(orthanc.add(SERIES, files))
+    settle(node, clock, 0.2)
+    asked = orthanc.asked
+    settle(node, clock, 0.3)
+
+    assert (states(records), orthanc.asked) == (["queued"], asked)
+
+
+def test_what_was_seen_ahead_counts_for_nothing_once_another_instance_came(make_node, orthanc, files, records, clock):
+    node = make_node()
+    node.intake.take(orthanc.add(SERIES, files[:4]))
+    settle(node, clock, 0.2)
+    node.intake.take(orthanc.add(SERIES, files[4:]))
+    node.intake.corroborate(SERIES, node.intake.series[SERIES].last, Corroboration(5, "CT1"))
+    settle(node, clock, 0.0)
+
+    (job,) = all_jobs(records)
+    digests = SourceReader(orthanc, orthanc.storage, records.rejections.among).series(SERIES).digests
+    assert (len(digests), identified(job.spec, digests)) == (5, job.spec)
+
+
+def test_what_was_seen_ahead_too_long_ago_is_not_decided_on(make_node, orthanc, files, records, clock):
+    node = make_node(settle_s=5.0, publish_quiet_s=5.0)
+    node.intake.take(orthanc.add(SERIES, files))
+    settle(node, clock, 1.0)
+    orthanc.remove(SERIES)
+    settle(node, clock, 4.0)
+
+    assert states(records) == []
 
 
 def test_a_series_of_which_somebody_says_that_all_has_come_is_not_waited_for(make_node, orthanc, files, records, clock):

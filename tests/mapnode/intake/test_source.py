@@ -89,36 +89,6 @@ def hold(orthanc, reader, files):
         reader.remember(event)
 
 
-def test_a_series_just_seen_is_not_asked_for_again(orthanc, reader, files, clock):
-    hold(orthanc, reader, files)
-    series = reader.series(SERIES)
-    asked = orthanc.asked
-
-    clock.now += module.JUST_NOW_S
-
-    assert reader.series_seen(SERIES, since=0.0) == series
-    assert orthanc.asked == asked
-
-
-def test_a_series_seen_longer_ago_is_asked_for_again(orthanc, reader, files, clock):
-    hold(orthanc, reader, files)
-    reader.series(SERIES)
-    orthanc.remove(SERIES, 1)
-
-    clock.now += module.JUST_NOW_S + 0.1
-
-    assert len(reader.series_seen(SERIES, since=0.0).instances) == 2
-
-
-def test_a_series_seen_before_something_came_is_asked_for_again(orthanc, reader, files, clock):
-    hold(orthanc, reader, files[:2])
-    reader.series(SERIES)
-    clock.now += 0.1
-    hold(orthanc, reader, files[2:])
-
-    assert len(reader.series_seen(SERIES, since=clock.now).instances) == 3
-
-
 def test_a_series_as_it_is_now_is_asked_for_however_lately_it_was_seen(orthanc, reader, files):
     hold(orthanc, reader, files)
     reader.series(SERIES)

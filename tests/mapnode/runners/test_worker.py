@@ -93,6 +93,39 @@ def test_runs_share_one_process(toy, folders):
     assert worker.runs == 3
 
 
+def test_an_idle_process_is_told_what_to_read_ahead(toy, folders, tmp_path):
+    loop = LOOP.replace(
+        "    source, target",
+        "    if 'files' in order:\n        told = order['files']\n        continue\n    source, target",
+    )
+    worker = toy("result(reasons=[{'code': 'told', 'message': told[0]}]); finish()", loop=loop)
+    worker.warm_up()
+    worker.read_ahead([tmp_path / "a.dcm"])
+
+    result = worker.run(*folders, Job(), timeout_s=ENOUGH_S)
+
+    assert [reason.message for reason in result.reasons] == [str(tmp_path / "a.dcm")]
+
+
+def test_reading_ahead_starts_no_process_and_waits_for_no_run(toy, folders, tmp_path):
+    worker = toy("time.sleep(60)")
+    worker.read_ahead([tmp_path / "a.dcm"])
+    before = worker.pid
+
+    def run():
+        with pytest.raises(WorkerLost):
+            worker.run(*folders, Job(), timeout_s=ENOUGH_S)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    wait_for(lambda: worker.state is WorkerState.BUSY, ENOUGH_S, "the run")
+    worker.read_ahead([tmp_path / "a.dcm"])
+    worker.stop()
+    thread.join()
+
+    assert before is None
+
+
 def test_nothing_starts_before_it_is_asked_for(toy):
     assert toy().pid is None
 

@@ -102,6 +102,65 @@ class TestFolder:
         assert [i.path for i in series.instances] == paths[1:3]
 
 
+class TestReadAhead:
+    """What was read before it is asked for is what would be read now."""
+
+    @pytest.fixture
+    def opened(self, monkeypatch):
+        """The files whose headers were read."""
+        paths, open_instance = [], reading.open_instance
+        monkeypatch.setattr(reading, "open_instance", lambda path: paths.append(path) or open_instance(path))
+        yield paths
+        reading.forget_ahead()
+
+    def test_hard_links_of_what_was_read_ahead_are_not_read_again(self, tmp_path, opened):
+        paths = make_ct_series(tmp_path / "storage", slices=3)
+        expected = read_folder(tmp_path / "storage")
+        (tmp_path / "in").mkdir()
+        for path in paths:
+            (tmp_path / "in" / path.name).hardlink_to(path)
+
+        reading.read_ahead(paths)
+        opened.clear()
+        (series,) = read_folder(tmp_path / "in").series
+
+        assert opened == []
+        assert [i.path.parent for i in series.instances] == [tmp_path / "in"] * 3
+        assert [i.header for i in series.instances] == [i.header for i in expected.series[0].instances]
+        assert [i.pixels for i in series.instances] == [i.pixels for i in expected.series[0].instances]
+
+    def test_a_file_that_changed_since_is_read_again(self, tmp_path, opened):
+        paths = make_ct_series(tmp_path, slices=2)
+        reading.read_ahead(paths)
+        dataset = dcmread(paths[0])
+        dataset.PatientID = "CORRECTED"
+        dataset.save_as(paths[0])
+
+        (series,) = read_folder(tmp_path).series
+
+        assert str(series.instances[0].header.PatientID) == "CORRECTED"
+
+    def test_what_cannot_be_read_ahead_is_told_to_who_asks_for_it(self, tmp_path, opened):
+        paths = make_ct_series(tmp_path, slices=2)
+        paths[0].write_bytes(b"nothing")
+
+        reading.read_ahead([*paths, tmp_path / "gone.dcm"])
+        found = read_folder(tmp_path)
+
+        assert (len(found.series[0].instances), [f.name for f in found.skipped]) == (1, [paths[0].name])
+
+    def test_only_what_was_read_ahead_last_is_kept_and_only_for_one_reader(self, tmp_path, opened):
+        first, second = (make_ct_series(tmp_path / name, slices=2) for name in ("first", "second"))
+        reading.read_ahead(first)
+        reading.read_ahead(second)
+        opened.clear()
+
+        for folder in ("first", "second", "second"):
+            read_folder(tmp_path / folder)
+
+        assert opened == [*sorted(first), *sorted(second)]
+
+
 class TestSkippedFiles:
     """What cannot be used is named with its reason; the rest is read."""
 
