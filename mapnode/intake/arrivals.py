@@ -38,6 +38,7 @@ class SeriesArrivals:
         is_staged: Slices of it were decoded beforehand.
         unread: Files whose headers nobody has read yet, by their UUIDs.
         looked_for: The last arrival after which it was looked at ahead.
+        looks: How often it was looked at ahead.
         outlook: What was found then, as long as it may serve for a decision.
         is_unreadable: It could not be decided when it was tried last.
     """
@@ -60,6 +61,7 @@ class SeriesArrivals:
     is_staged: bool = False
     unread: list[str] = field(default_factory=list)
     looked_for: float = 0.0
+    looks: int = 0
     outlook: Outlook | None = None
     is_unreadable: bool = False
 

@@ -19,7 +19,7 @@ GAP_FACTOR = 5.0
 ASK_SHARE, ASK_FACTOR = 0.1, 1.5
 """Whether a series is complete is asked after this share of `settle_s`, or a pause so many times as long as before."""
 RECALL_FACTOR = 2.0
-"""Each job that a late instance called back makes us wait longer before the next one."""
+"""Each job that a late instance called back makes us wait longer before the next one, and each question so ended."""
 COUNTED_RECALLS = 30
 """More of them change nothing, and a float has an end."""
 NUMBERED_SHARE = 0.5
@@ -81,17 +81,20 @@ def settle_time_s(gaps_s: Sequence[float], recalls: int, patience: Patience, *, 
     return min(max(patience.settle_s, GAP_FACTOR * _usual(gaps_s)) * recalled, longest)
 
 
-def ask_time_s(gaps_s: Sequence[float], patience: Patience) -> float:
+def ask_time_s(gaps_s: Sequence[float], asked: int, patience: Patience) -> float:
     """The silence after which it is asked whether a series is complete: not after every instance of a slow sender.
 
     Args:
         gaps_s: Times between the last arrivals, in s.
+        asked: How often it was asked already, each time in vain.
         patience: The node's.
 
     Returns:
         Seconds.
     """
-    return max(ASK_SHARE * patience.settle_s, ASK_FACTOR * _usual(gaps_s))
+    return max(ASK_SHARE * patience.settle_s, ASK_FACTOR * _usual(gaps_s)) * RECALL_FACTOR ** min(
+        asked, COUNTED_RECALLS
+    )
 
 
 def _usual(gaps_s: Sequence[float]) -> float:

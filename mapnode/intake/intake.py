@@ -174,7 +174,8 @@ class Intake:
             wait_s = settle_time_s(known.gaps_s, known.recalls, self._patience, has_hole=known.has_hole)
             self._reader.prepare(known.unread)
             known.unread.clear()
-            if known.looked_for < known.last and now - known.last >= ask_time_s(known.gaps_s, self._patience):
+            ask_s = ask_time_s(known.gaps_s, known.looks, self._patience)
+            if known.looked_for < known.last and now - known.last >= ask_s:
                 self._look_ahead(known)
             if now - known.last >= wait_s or known.forced or is_complete(len(known.instances), known.corroborations):
                 looked = True
@@ -274,6 +275,7 @@ class Intake:
     def _look_ahead(self, known: SeriesArrivals) -> None:
         """Look at a series that seems to rest, so that less is left to do when it does; ask whether all has come."""
         known.looked_for = known.last
+        known.looks += 1
         try:
             known.outlook = outlook = self._look(known)
         except Exception as error:  # noqa: BLE001 - the decision looks again, and says what is wrong
@@ -311,6 +313,7 @@ class Intake:
                 self._on_withdrawn(job, f"the source changed, and rule {decision.rule} wants it no more")
         self._records.pending.settled(known.series_id)
         known.pending = known.forced = False
+        known.looks = 0
         matched = ", ".join(record.app for record in jobs if record.matched) or "no rule matches"
         _log.info(
             "series %s at rest with %d instances: %s", found.facts.series_instance_uid, found.facts.instances, matched

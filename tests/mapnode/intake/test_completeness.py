@@ -131,4 +131,8 @@ def test_a_missing_wait_below_the_quiet_time_does_not_shorten_it():
 
 @pytest.mark.parametrize(("gap_s", "seconds"), [(0.0, 0.05), (0.01, 0.05), (0.1, 0.15), (2.0, 3.0)])
 def test_a_slow_sender_is_not_asked_between_two_instances_whether_all_has_come(gap_s, seconds):
-    assert ask_time_s([gap_s] * 20, Patience()) == pytest.approx(seconds)
+    assert ask_time_s([gap_s] * 20, 0, Patience()) == pytest.approx(seconds)
+
+
+def test_each_question_in_vain_makes_the_next_one_come_later():
+    assert [ask_time_s([], asked, Patience()) for asked in range(3)] == pytest.approx([0.05, 0.1, 0.2])
