@@ -1,0 +1,273 @@
+"""Source changes: what is deleted, rejected, corrected or of a study is measured anew; old results are withdrawn."""
+
+import logging
+
+from pydicom import Dataset, dcmread
+
+from mapnode.intake.source import SourceReader
+from mapnode.jobs.inputs import current_input
+from mapnode.pacs.orthanc_client import attachment_path
+from mapnode.records import JobState
+from operators.core.identity import derived_uid
+from tests.builders import make_ct_series
+from tests.mapnode.engine import SERIES
+from tests.mapnode.intake.steps import IS_CT, PAIR, all_jobs, settle, states
+
+# the source changes
+
+
+def test_a_deleted_series_calls_back_and_withdraws(make_node, orthanc, files, records, clock):
+    node = make_node({"when": [IS_CT]}, {"when": [IS_CT]})
+    node.intake.take(orthanc.add(SERIES, files))
+    settle(node, clock)
+    done, waiting = all_jobs(records) if len(all_jobs(records)) == 2 else (all_jobs(records)[0], None)
+    records.jobs.move(done.id, JobState.DONE)
+
+    node.intake.touched([SERIES, *orthanc.remove(SERIES)], "it was deleted")
+    settle(node, clock, 5)
+
+    assert node.said.withdrawn == [done.id]
+    assert waiting is None or records.jobs.state(waiting.id) is JobState.RECALLED
+    assert records.pending.all() == []
+
+
+def test_a_deleted_instance_has_the_series_measured_anew(make_node, orthanc, files, records, clock):
+    node = make_node()
+    node.intake.take(orthanc.add(SERIES, files))
+    settle(node, clock)
+    records.jobs.move(all_jobs(records)[0].id, JobState.DONE)
+
+    node.intake.touched(orthanc.remove(SERIES, 1), "instances were deleted")
+    settle(node, clock, 5)
+
+    first, second = all_jobs(records)
+    assert second.spec.replaces == (first.id,)
+
+
+def rejection_of(files, title="113001") -> bytes:
+    note = Dataset()
+    note.file_meta = dcmread(files[0]).file_meta
+    source = dcmread(files[0], stop_before_pixels=True)
+    note.SOPClassUID = "1.2.840.10008.5.1.4.1.1.88.59"
+    note.SOPInstanceUID, note.SeriesInstanceUID = derived_uid("note"), derived_uid("notes")
+    note.StudyInstanceUID, note.PatientID, note.Modality = source.StudyInstanceUID, source.PatientID, "KO"
+    code, series, study = Dataset(), Dataset(), Dataset()
+    code.CodeValue, code.CodingSchemeDesignator, code.CodeMeaning = title, "DCM", "Rejected"
+    series.SeriesInstanceUID = source.SeriesInstanceUID
+    series.ReferencedSOPSequence = [_reference(file) for file in files]
+    study.StudyInstanceUID, study.ReferencedSeriesSequence = source.StudyInstanceUID, [series]
+    note.ConceptNameCodeSequence, note.CurrentRequestedProcedureEvidenceSequence = [code], [study]
+    note.file_meta.MediaStorageSOPClassUID = note.SOPClassUID
+    note.file_meta.MediaStorageSOPInstanceUID = note.SOPInstanceUID
+    path = files[0].with_name("note.bin")
+    note.save_as(path, enforce_file_format=True)
+    content = path.read_bytes()
+    path.unlink()
+    return content
+
+
+def _reference(file) -> Dataset:
+    header, item = dcmread(file, stop_before_pixels=True), Dataset()
+    item.ReferencedSOPClassUID, item.ReferencedSOPInstanceUID = header.SOPClassUID, header.SOPInstanceUID
+    return item
+
+
+def test_rejected_instances_are_no_input_any_more(make_node, orthanc, files, records, clock):
+    node = make_node()
+    node.intake.take(orthanc.add(SERIES, files))
+    settle(node, clock)
+    records.jobs.move(all_jobs(records)[0].id, JobState.DONE)
+
+    node.intake.take(orthanc.add("notes", [rejection_of(files[3:])]))
+    settle(node, clock)
+    settle(node, clock, 5)
+
+    first, second = all_jobs(records)
+    assert second.spec.replaces == (first.id,)
+
+
+def test_a_series_that_was_rejected_as_a_whole_is_withdrawn(make_node, orthanc, files, records, clock):
+    node = make_node()
+    node.intake.take(orthanc.add(SERIES, files))
+    settle(node, clock)
+    (job,) = all_jobs(records)
+    records.jobs.move(job.id, JobState.DONE)
+
+    node.intake.take(orthanc.add("notes", [rejection_of(files)]))
+    settle(node, clock)
+    settle(node, clock, 5)
+
+    assert node.said.withdrawn == [job.id]
+
+
+# study rules
+
+
+def study_files(tmp_path):
+    return [make_ct_series(tmp_path / seed, slices=slices, uid_seed=seed) for seed, slices in (("b", 2), ("a", 6))]
+
+
+def test_a_study_rule_makes_one_job_once_all_its_series_rest(make_node, orthanc, tmp_path, records, clock):
+    node = make_node({"study": PAIR})
+    few, many = study_files(tmp_path)
+    node.intake.take(orthanc.add("few", few))
+    settle(node, clock)
+    before = states(records)
+    node.intake.take(orthanc.add("many", many))
+    settle(node, clock)
+
+    (job,) = all_jobs(records)
+    assert before == []
+    assert sorted(job.spec.series_ids) == ["few", "many"]
+    assert job.subject == "study-1"
+
+
+def test_the_second_result_of_a_study_replaces_the_first_whichever_series_grew(
+    make_node, orthanc, tmp_path, records, clock
+):
+    node = make_node({"study": PAIR})
+    few, many = study_files(tmp_path)
+    node.intake.take(orthanc.add("many", many[:5]))
+    settle(node, clock)
+    node.intake.take(orthanc.add("few", few))
+    settle(node, clock)
+    (first,) = all_jobs(records)
+    records.jobs.move(first.id, JobState.DONE)
+
+    node.intake.take(orthanc.add("many", many[5:]))
+    settle(node, clock, 5)
+
+    second = all_jobs(records)[1]
+    assert second.spec.replaces == (first.id,)
+    assert second.spec.predecessor == first.spec.identity
+    assert second.spec.series_instance_uid == first.spec.series_instance_uid
+
+
+def test_rejected_instances_are_no_input_of_a_study_either(make_node, orthanc, tmp_path, records, clock):
+    node = make_node({"study": PAIR})
+    few, many = study_files(tmp_path)
+    records.rejections.add([str(dcmread(many[0]).SOPInstanceUID)], "1.2", "Rejected for Quality Reasons")
+    node.intake.take(orthanc.add("many", many))
+    settle(node, clock)
+    node.intake.take(orthanc.add("few", few))
+    settle(node, clock)
+
+    (job,) = all_jobs(records)
+    reader = SourceReader(orthanc, orthanc.storage, records.rejections.among)
+    assert sum(len(one.instances) for one in current_input(reader, job.spec)) == 7
+
+
+def test_a_study_result_is_withdrawn_with_one_of_its_series(make_node, orthanc, tmp_path, records, clock):
+    node = make_node({"study": PAIR})
+    few, many = study_files(tmp_path)
+    node.intake.take([*orthanc.add("few", few), *orthanc.add("many", many)])
+    settle(node, clock)
+    (job,) = all_jobs(records)
+    records.jobs.move(job.id, JobState.DONE)
+
+    node.intake.touched(["few", *orthanc.remove("few")], "it was deleted")
+    settle(node, clock, 5)
+
+    assert node.said.withdrawn == [job.id]
+
+
+def test_a_series_that_cannot_be_read_does_not_hold_up_its_study_for_ever(
+    make_node, orthanc, files, tmp_path, records, clock, caplog
+):
+    node = make_node({"study": PAIR})
+    (event,) = orthanc.add("broken", files[:1])
+    orthanc.contents[event.id] = b"no DICOM"
+    attachment_path(event.file_uuid, orthanc.storage).write_bytes(b"no DICOM")
+    few, many = study_files(tmp_path)
+    with caplog.at_level(logging.CRITICAL, logger="mapnode"):
+        node.intake.take([*orthanc.add("few", few), *orthanc.add("many", many)])
+        node.intake.take([event])
+        settle(node, clock)
+        settle(node, clock)
+
+    assert states(records) == ["queued"]
+
+
+# the same UIDs under another patient
+
+
+def under_another_patient(make_node, orthanc, files, records, clock):
+    node = make_node()
+    node.intake.take(orthanc.add(SERIES, files))
+    settle(node, clock)
+    (first,) = all_jobs(records)
+    records.jobs.move(first.id, JobState.DONE)
+    copies = []
+    for file in files:
+        dataset = dcmread(file)
+        dataset.PatientID = "ANOTHER"
+        dataset.save_as(file)
+        copies.append(file)
+    return node, first, copies
+
+
+def test_a_copy_for_research_takes_the_place_of_nothing(make_node, orthanc, files, records, clock):
+    node, _, copies = under_another_patient(make_node, orthanc, files, records, clock)
+
+    node.intake.take(orthanc.add("copy", copies, "other-study"))
+    settle(node, clock)
+
+    assert all_jobs(records)[1].spec.replaces == ()
+
+
+def test_a_corrected_study_takes_the_place_of_what_it_corrects(make_node, orthanc, files, records, clock):
+    node, first, copies = under_another_patient(make_node, orthanc, files, records, clock)
+    orthanc.remove(SERIES)
+
+    node.intake.take(orthanc.add("corrected", copies, "other-study"))
+    settle(node, clock)
+
+    assert all_jobs(records)[1].spec.replaces == (first.id,)
+
+
+def test_a_result_is_withdrawn_when_its_rule_wants_the_changed_series_no_more(
+    make_node, orthanc, files, records, clock
+):
+    node = make_node({"when": [IS_CT, {"fact": "instances", "range": {"min": len(files)}}]})
+    node.intake.take(orthanc.add(SERIES, files))
+    settle(node, clock)
+    (job,) = all_jobs(records)
+    records.jobs.move(job.id, JobState.DONE)
+
+    orthanc.remove(SERIES, 1)
+    node.intake.changed(SERIES, "an instance was deleted")
+    settle(node, clock, 5)
+
+    assert node.said.withdrawn == [job.id]
+
+
+def test_a_result_stays_when_only_the_rules_changed(make_node, orthanc, files, records, clock):
+    node = make_node()
+    node.intake.take(orthanc.add(SERIES, files))
+    settle(node, clock)
+    (job,) = all_jobs(records)
+    records.jobs.move(job.id, JobState.DONE)
+
+    other = make_node({"when": [{**IS_CT, "equals": "MR"}]})
+    other.intake.force(SERIES)
+    settle(other, clock, 5)
+
+    assert other.said.withdrawn == []
+
+
+def test_after_lost_events_what_changed_is_decided_again_and_what_did_not_goes_on(
+    make_node, orthanc, files, records, clock
+):
+    node = make_node()
+    node.intake.take(orthanc.add(SERIES, files))
+    node.intake.take(orthanc.add("same", files))
+    settle(node, clock)
+    before = {job.spec.subject: job.id for job in all_jobs(records)}
+
+    orthanc.remove(SERIES, 1)
+    node.intake.doubt()
+    settle(node, clock, 5)
+
+    assert [job.state for job in records.jobs.of_subject("same", set(JobState))] == ["queued"]
+    of_changed = records.jobs.of_subject(SERIES, set(JobState))
+    assert [(job.id == before[SERIES], job.state) for job in of_changed] == [(True, "recalled"), (False, "queued")]
