@@ -22,7 +22,8 @@ up: $(VENV)/base.stamp ## run the node with mapnode.yaml until Ctrl-C
 
 test: $(VENV)/dev.stamp ## every test that this machine can run, and the checks
 	$(MAKE) --no-print-directory check
-	$(BIN)/python -m pytest -m "not browser" -rs
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile -rs
+	$(BIN)/python -m pytest -m "(orthanc or postgres or slow) and not browser" -rs --durations 20
 
 dcmjs: ## dcmjs, which reads our SR in the tests; needs Node
 	npm install --no-fund --no-audit --prefix build/dcmjs dcmjs@0.51.1

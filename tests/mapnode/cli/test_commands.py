@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -27,14 +26,22 @@ def study(tmp_path_factory):
     return folder
 
 
-def test_help_answers_within_half_a_second():
-    times = []
-    for _ in range(5):
-        started = time.perf_counter()
-        done = mapnode("--help")
-        times.append(time.perf_counter() - started)
-        assert done.returncode == 0
-    assert sorted(times)[2] < 0.5
+def test_help_answers_at_once_since_it_loads_no_large_library():
+    command = [sys.executable, "-X", "importtime", "-m", "mapnode", "--help"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
+    loaded = {line.rsplit("|", 1)[-1].strip().split(".")[0] for line in done.stderr.splitlines()}
+    assert {"typer", "mapnode"} <= loaded
+    assert not loaded & {
+        "pydicom",
+        "numpy",
+        "holoscan",
+        "highdicom",
+        "sqlalchemy",
+        "dbos",
+        "fastapi",
+        "httpx",
+        "pydantic",
+    }
 
 
 @pytest.mark.parametrize("command", ["run", "apps", "series", "validate"])
