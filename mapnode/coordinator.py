@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from mapnode.database import will_pass
 from mapnode.errors import NodeError
 from mapnode.pacs.errors import OrthancUnreachable
 from mapnode.pacs.events import InstanceEvent
@@ -39,6 +40,8 @@ BATCH = 2000
 REQUESTS_S = 0.2
 HOUSEKEEPING_S = 60.0
 RECONCILE_S = 15.0
+PAUSE_S = 1.0
+"""After a look that failed."""
 
 _log = logging.getLogger(__name__)
 
@@ -76,6 +79,7 @@ class Coordinator:
         self._housekeeping = housekeeping
         self._messages: queue.SimpleQueue[Message] = queue.SimpleQueue()
         self._taken: deque[Message] = deque()
+        self._waits = False
         self._due = {"jobs": 0.0, "requests": 0.0, "reconcile": 0.0, "housekeeping": time.monotonic() + HOUSEKEEPING_S}
 
     def tell(self, message: Message) -> None:
@@ -91,12 +95,17 @@ class Coordinator:
         while not stop.is_set():
             try:
                 self._look()
+                self._waits = False
             except OrthancUnreachable as error:
                 _log.debug("%s", error)
-            except Exception:  # noqa: BLE001 - the node's own loop
+            except Exception as error:  # noqa: BLE001 - the node's own loop
                 # The node's loop must outlive everything; what failed is tried again with the next look.
-                _log.exception("the coordinator's look failed; looking again")
-                stop.wait(1.0)
+                if not will_pass(error):
+                    _log.exception("the coordinator's look failed; looking again")
+                elif not self._waits:
+                    _log.warning("the records cannot be written, waiting: %s", getattr(error, "orig", error))
+                self._waits = will_pass(error)
+                stop.wait(PAUSE_S)
 
     def _look(self) -> None:
         changed = self._take(TICK_S)

@@ -22,14 +22,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import psycopg
 from sqlalchemy import URL, create_engine, event, make_url, text
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 
 from mapnode.errors import NodeError, WrongUse
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from sqlalchemy import Connection, Dialect, Engine, MetaData, Table
+    from sqlalchemy import Connection, Dialect, Engine, ExceptionContext, MetaData, Table
 
 RECORDS_FILE = "records.sqlite"
 JOBS_FILE = "jobs.sqlite"
@@ -168,6 +168,24 @@ def prepare_jobs(place: Place) -> None:
             connection.execute("PRAGMA journal_mode=WAL")
 
 
+def outlast_full_disk(engine: Engine) -> None:
+    """Have DBOS wait for room on a full disk, as it waits for another writer.
+
+    DBOS tries again what it writes when SQLite says "database is locked", and nothing else; a workflow whose step could
+    not be written would be pending for ever, as nobody runs it any more.
+
+    Args:
+        engine: DBOS's own.
+    """
+
+    @event.listens_for(engine, "handle_error")
+    def say_locked(context: ExceptionContext) -> OperationalError | None:
+        error = context.original_exception
+        if _sqlite_code(error) != sqlite3.SQLITE_FULL:
+            return None
+        return OperationalError(context.statement, None, sqlite3.OperationalError(f"database is locked: {error}"))
+
+
 def upsert(connection: Connection, table: Table, values: Mapping[str, Any], keys: Sequence[str]) -> None:
     """Insert a row, or update the one with these keys."""
     dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
@@ -203,9 +221,14 @@ def will_pass(error: BaseException) -> bool:
     if not isinstance(error, DBAPIError):
         return False
     if isinstance(error.orig, sqlite3.Error):
-        # Extended codes keep the primary one in their low byte.
-        return getattr(error.orig, "sqlite_errorcode", 0) & 0xFF in PASSING_SQLITE
+        return _sqlite_code(error.orig) in PASSING_SQLITE
     return error.connection_invalidated or (error.orig is not None and _is_away(error.orig))
+
+
+def _sqlite_code(error: BaseException) -> int:
+    """SQLite's primary code of an error; 0 where it has none."""
+    # Extended codes keep the primary one in their low byte.
+    return int(getattr(error, "sqlite_errorcode", 0)) & 0xFF
 
 
 def _is_away(error: BaseException) -> bool:

@@ -11,8 +11,9 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from dbos import DBOS, SetWorkflowID
+from dbos._dbos import _get_dbos_instance
 
-from mapnode.database import prepare_jobs, will_pass
+from mapnode.database import outlast_full_disk, prepare_jobs, will_pass
 from mapnode.errors import NodeError
 from mapnode.jobs import work
 from mapnode.jobs.failures import Defect, ending_of, is_ours
@@ -86,6 +87,7 @@ class JobRunner:
         DBOS.listen_queues(queues)
         self._presence.enter()
         DBOS.launch()
+        outlast_full_disk(_get_dbos_instance()._sys_db.engine)
         conflict: Any = "always_update" if self._presence.is_node else "never_update"
         DBOS.register_queue(QUEUE, worker_concurrency=slots, polling_interval_sec=POLLING_S, on_conflict=conflict)
         queue = DBOS.retrieve_queue(QUEUE)

@@ -1,6 +1,7 @@
 """Coordinator: nothing that it was told is lost, and nothing that is wrong keeps the rest from going on."""
 
 import logging
+import sqlite3
 from types import SimpleNamespace
 
 import pytest
@@ -131,6 +132,20 @@ def test_instances_that_could_not_be_stored_are_taken_with_the_next_look(node):
     look(node)
 
     assert node.intake.took == ["a", "b"]
+
+
+def test_a_full_disk_is_told_once_and_waited_for(node, caplog):
+    full = sqlite3.OperationalError("database or disk is full")
+    full.sqlite_errorcode = sqlite3.SQLITE_FULL
+    node.intake.errors = [OperationalError("INSERT", {}, full) for _ in range(3)]
+    node.coordinator.tell(event("a"))
+
+    node.coordinator.run(SimpleNamespace(is_set=lambda: bool(node.intake.took), wait=lambda _: None))
+
+    assert node.intake.took == ["a"]
+    assert [record.getMessage() for record in caplog.records] == [
+        "the records cannot be written, waiting: database or disk is full"
+    ]
 
 
 def test_a_position_behind_instances_that_could_not_be_stored_is_not_saved(node):

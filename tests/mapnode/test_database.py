@@ -8,10 +8,20 @@ import threading
 import time
 
 import pytest
+from dbos._utils import retriable_sqlite_exception
 from sqlalchemy import Column, Float, Integer, MetaData, String, Table, make_url, select, text, update
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from mapnode.database import create_tables, open_database, patiently, place_of, prepare_jobs, upsert, will_pass
+from mapnode.database import (
+    create_tables,
+    open_database,
+    outlast_full_disk,
+    patiently,
+    place_of,
+    prepare_jobs,
+    upsert,
+    will_pass,
+)
 from mapnode.errors import NodeError, WrongUse
 
 TABLES = MetaData()
@@ -167,16 +177,26 @@ def test_sqlite_files_are_as_safe_as_sqlite_can(tmp_path):
     assert found == ["wal", 2]
 
 
-def test_a_full_disk_will_pass(tmp_path):
-    engine = open_database(place_of(tmp_path).records)
+def error_of_a_full_disk(engine):
     create_tables(engine, TABLES)
     with engine.connect() as connection:
         connection.exec_driver_sql("PRAGMA max_page_count=1")
         with pytest.raises(DBAPIError, match="full") as raised:
             connection.execute(THINGS.insert().values(name="x" * 100_000))
     engine.dispose()
+    return raised.value
 
-    assert will_pass(raised.value)
+
+def test_a_full_disk_will_pass(tmp_path):
+    assert will_pass(error_of_a_full_disk(open_database(place_of(tmp_path).records)))
+
+
+def test_dbos_tries_again_what_met_a_full_disk(tmp_path):
+    engine = open_database(place_of(tmp_path).jobs)
+    before = retriable_sqlite_exception(error_of_a_full_disk(engine))
+    outlast_full_disk(engine)
+
+    assert (before, retriable_sqlite_exception(error_of_a_full_disk(engine))) == (False, True)
 
 
 @pytest.mark.postgres
