@@ -10,7 +10,7 @@ from mapnode.errors import NodeError
 from mapnode.jobs.inputs import SourceChanged
 from mapnode.jobs.lease import LeaseLost
 from mapnode.jobs.work import AppChanged, Recalled, ResultConflict
-from mapnode.pacs.errors import OrthancUnreachable
+from mapnode.pacs.errors import IntakeClosed, OrthancUnreachable
 from mapnode.records import JobState
 from mapnode.runners.worker import RunCancelled, WorkerLost
 
@@ -69,6 +69,8 @@ def ending_of(error: BaseException, state: JobState, tries: int) -> Ending | Non
     again = JobState.QUEUED if state is JobState.RUNNING else JobState.WAITING
     if isinstance(cause, OrthancUnreachable):
         return Ending(again, f"{cause}; tried again later", ORTHANC_PAUSE_S)
+    if isinstance(cause, IntakeClosed):
+        return Ending(again, f"{cause}; tried again later", DISK_PAUSE_S)
     if _is_full(cause):
         return Ending(again, "the disk is full; tried again when there is room", DISK_PAUSE_S)
     if isinstance(cause, WorkerLost):

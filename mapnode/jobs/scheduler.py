@@ -154,7 +154,8 @@ class Scheduler:
             after = left.minus(apps.get(job.spec.app))
             if after.is_left or (left == whole and after.gpus >= 0):
                 return job
-            if time.time() - job.created_at > PATIENCE_S:
+            # A job from a time to come was made before the clock was set back.
+            if not 0 <= time.time() - job.created_at <= PATIENCE_S:
                 return None
         return None
 

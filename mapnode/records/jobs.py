@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, Engine, Row, Select
 
-LONGEST_PAUSE_S = 3600.0
-"""Nothing is put off for longer: a time beyond it stands there because the clock was set back."""
+LONGEST_PAUSE_S = 300.0
+"""Nothing is put off for longer (mapnode/jobs/failures.py): a time beyond it stands there because the clock was set
+back."""
 PAGE = 500
 """Jobs that a list has where nobody says otherwise."""
 DETAIL_LENGTH = 2000

@@ -79,8 +79,8 @@ def test_of_each_source_and_priority_the_oldest_ready_job_is_next(records):
     assert records.jobs.next_of_each_source(0.0, [APP]) == []
 
 
-@pytest.mark.parametrize(("not_before", "ready"), [(99.0, 1), (100.0, 1), (100.5, 0), (3700.0, 0), (3700.5, 1)])
-def test_a_job_is_put_off_for_an_hour_at_most(records, not_before, ready):
+@pytest.mark.parametrize(("not_before", "ready"), [(99.0, 1), (100.0, 1), (100.5, 0), (400.0, 0), (400.5, 1)])
+def test_a_job_is_put_off_for_five_minutes_at_most(records, not_before, ready):
     job = add_job(records)
     records.jobs.move(job, JobState.QUEUED, not_before=not_before)
 
