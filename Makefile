@@ -58,7 +58,7 @@ soak: $(VENV)/dev.stamp ## twenty minutes of steady load: nothing grows, no stud
 fuzz: $(VENV)/dev.stamp ## loading 100,000 mutated files; the seed is printed, FUZZ="--seed N" runs it again
 	$(BIN)/python -m tests.fuzz $(FUZZ)
 
-faults: $(VENV)/dev.stamp ## 50 random kills during 30 studies; the seed is printed, FAULTS="--seed N" runs it again
+faults: $(VENV)/dev.stamp ## 50 random kills during 30 studies, Orthanc hanging, a full disk, the clock set back; FAULTS="kills --seed N" repeats
 	$(BIN)/python -m tests.faults $(FAULTS)
 
 check: $(VENV)/dev.stamp ## format, lint, types, spelling

@@ -10,8 +10,8 @@ from tests.postgres_under_test import postgres_server, postgres_url
 
 __all__ = ["postgres_server", "postgres_url"]
 
-collect_ignore = ["mapnode/jobs/story.py", "mapnode/jobs/toy_worker.py"]
-"""Processes that tests start; importing them begins their work."""
+collect_ignore = ["faults/faked_clock/sitecustomize.py", "mapnode/jobs/story.py", "mapnode/jobs/toy_worker.py"]
+"""What processes that tests start begin with; importing it begins its work."""
 
 STACK_BYTES = 32 * 1024 * 1024
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"

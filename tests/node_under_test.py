@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -42,8 +42,17 @@ RULES = {
 class NodeUnderTest:
     """Start, kill, ask."""
 
-    def __init__(self, folder: Path, *, plugin: bool = True, rules: Any = RULES, **settings: Any) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        plugin: bool = True,
+        rules: Any = RULES,
+        environment: Mapping[str, str] | None = None,
+        **settings: Any,
+    ) -> None:
         self.folder = folder
+        self.environment = {**os.environ, **(environment or {})}
         self.dicom_port, self.http_port, self.receiver_port = free_port(), free_port(), free_port()
         self.process: subprocess.Popen[bytes] | None = None
         folder.mkdir(parents=True, exist_ok=True)
@@ -86,7 +95,7 @@ class NodeUnderTest:
     def start(self) -> None:
         with (self.folder / "node.log").open("a") as log:
             command = [sys.executable, "-m", "mapnode", "up", "--config", self.config]
-            self.process = subprocess.Popen(command, stdout=log, stderr=log)
+            self.process = subprocess.Popen(command, stdout=log, stderr=log, env=self.environment)
 
         def ready() -> bool:
             assert self.process is not None
@@ -97,6 +106,15 @@ class NodeUnderTest:
                 return False
 
         wait_for(ready, 60, "the node to be ready")
+
+    def wait_until_warm(self) -> dict[str, Any]:
+        """The node's only worker, once it is ready for a job."""
+
+        def warm() -> list[dict[str, Any]]:
+            return [worker for worker in self.command("status")["workers"] if worker["state"] == "idle"]
+
+        (worker,) = wait_for(warm, 60, "the worker to be warm")
+        return worker
 
     def stop(self) -> int:
         assert self.process is not None

@@ -272,11 +272,7 @@ def test_a_worker_killed_in_the_middle_is_replaced_and_the_job_is_done(fresh_nod
     node = fresh_node()
     node.start()
     files = make_study(tmp_path / "study", slices=40)
-
-    def warm():
-        return [worker for worker in node.command("status")["workers"] if worker["state"] == "idle"]
-
-    (worker,) = wait_for(warm, 60, "the worker to be warm")
+    worker = node.wait_until_warm()
     assert node.send(files) == 0
 
     def running():
