@@ -201,17 +201,15 @@ class Intake:
 
     def next_look_s(self) -> float | None:
         """How long nothing has to be decided; None where nothing waits."""
-        now = time.monotonic()
-        waits = [
-            max(
-                known.not_before,
-                known.last + settle_time_s(known.gaps_s, known.recalls, self._patience, has_hole=known.has_hole),
-            )
-            - now
-            for known in self.series.values()
-            if known.pending
-        ]
-        return max(0.0, min(waits)) if waits else None
+        looks = [self._next_look(known) for known in self.series.values() if known.pending]
+        return max(0.0, min(looks) - time.monotonic()) if looks else None
+
+    def _next_look(self, known: SeriesArrivals) -> float:
+        """When a series is to be looked at ahead or decided, monotonic seconds."""
+        wait_s = settle_time_s(known.gaps_s, known.recalls, self._patience, has_hole=known.has_hole)
+        if known.looked_for < known.last:
+            wait_s = min(wait_s, ask_time_s(known.gaps_s, known.looks, self._patience))
+        return max(known.not_before, known.last + wait_s)
 
     def _is_known(self, event: InstanceEvent) -> bool:
         """Whether an instance came again unchanged."""

@@ -57,14 +57,18 @@ def test_a_series_with_a_hole_is_given_more_time(make_node, orthanc, files, reco
     assert (before, states(records)) == ([], ["queued"])
 
 
-def test_the_next_look_is_when_the_first_series_has_settled(make_node, orthanc, files, clock):
+def test_the_next_look_is_when_the_first_series_is_looked_at_ahead_and_then_when_it_has_settled(
+    make_node, orthanc, files, clock
+):
     node = make_node()
-    nothing = node.intake.next_look_s()
+    looks = [node.intake.next_look_s()]
     node.intake.take(orthanc.add(SERIES, files))
-    clock.now += 0.2
+    for _ in range(2):
+        looks.append(node.intake.next_look_s())
+        settle(node, clock, 0.2)
+    looks.append(node.intake.next_look_s())
 
-    assert nothing is None
-    assert node.intake.next_look_s() == pytest.approx(0.3)
+    assert looks == [None, pytest.approx(0.05), pytest.approx(0.3), pytest.approx(0.1)]
 
 
 def test_what_waited_at_a_crash_is_decided_after_it(make_node, orthanc, files, records, clock):
