@@ -173,8 +173,9 @@ def main(arguments: list[str], results: Path = RESULTS) -> int:
     Path("build").mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir="build") as folder, ExitStack() as stack:
         benchmark = Benchmark(options, Path(folder).resolve(), stack)
-        benchmark.turnaround()
+        # First, while no Orthanc holds more than another.
         benchmark.intake()
+        benchmark.turnaround()
         benchmark.burst()
     figures = benchmark.figures
     reached = goals(figures)
