@@ -27,7 +27,7 @@ PLACING = ".placing"
 
 
 class Arrival(NamedTuple):
-    """An instance that came again, as it was received, and how; of two the later one has the higher number."""
+    """An instance that came again: its file, how it came, and when (seconds since 1970); a later one counts higher."""
 
     path: Path
     number: int
