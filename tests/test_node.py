@@ -13,6 +13,7 @@ import httpx
 import pytest
 from pydicom import dcmread
 
+from mapnode.pacs.errors import PacsError
 from mapnode.phantom import TrunkPhantomParameters, build_trunk_phantom, write_ct_series
 from tests.judges import dciodvfy_errors
 from tests.node_under_test import NodeUnderTest, wait_for
@@ -344,6 +345,37 @@ def test_an_orthanc_that_dies_is_started_again_and_nothing_is_lost(fresh_node, t
     os.kill(node.orthanc_pid(), signal.SIGKILL)
     wait_for(lambda: node.send(files[6:]) == 0, 30, "Orthanc to receive again")
     wait_for(lambda: [j for j in node.jobs() if j["state"] == "done"], 60, f"the job: {node.log}")
+    assert "starting it again" in node.log
+
+
+def test_other_pixels_that_were_answered_for_just_before_orthanc_was_killed_are_not_lost(fresh_node, tmp_path):
+    node = fresh_node()
+    node.start()
+    files = make_study(tmp_path / "study", slices=60)
+    assert node.send(files) == 0
+    others, pixels = [], {}
+    for file in files:
+        dataset = dcmread(file)
+        dataset.PixelData = bytes(len(dataset.PixelData))
+        dataset.save_as(tmp_path / file.name)
+        others.append(tmp_path / file.name)
+        pixels[str(dataset.SOPInstanceUID)] = dataset.PixelData
+    assert node.send(others) == 0
+    os.kill(node.orthanc_pid(), signal.SIGKILL)
+
+    def stored() -> dict[str, bytes]:
+        with node.client() as client:
+            found = [one.id for uid in pixels for one in client.lookup(uid)]
+            datasets = [dcmread(io.BytesIO(client.instance_file(name))) for name in found]
+        return {str(dataset.SOPInstanceUID): dataset.PixelData for dataset in datasets}
+
+    def is_in_place() -> bool:
+        try:
+            return stored() == pixels
+        except PacsError:  # Orthanc starts, or an instance is being replaced
+            return False
+
+    wait_for(is_in_place, 60, f"all slices to be replaced: {node.log}")
     assert "starting it again" in node.log
 
 

@@ -36,11 +36,15 @@ class Replacements:
     def apply(self) -> int:
         """Delete what is to be replaced, and store what replaces it; a file goes when it is stored.
 
+        A later one may be kept meanwhile, so that each gets a name of its own before it is read.
+
         Returns:
             How many there were. What a kill interrupts is done again, without harm.
         """
-        waiting = sorted(self._folder.glob("*.dcm"))
-        for path in waiting:
+        for path in self._folder.glob("*.dcm"):
+            path.replace(path.with_suffix(".placing"))
+        placing = sorted(self._folder.glob("*.placing"))
+        for path in placing:
             content = path.read_bytes()
             try:
                 self._client.delete_instance(path.stem)
@@ -49,4 +53,4 @@ class Replacements:
             self._client.store(content)
             path.unlink()
             _log.warning("instance %s was replaced by what came again with other content", path.stem)
-        return len(waiting)
+        return len(placing)

@@ -10,13 +10,11 @@ import json
 import threading
 import time
 from collections import OrderedDict, deque
-from typing import Any, NamedTuple
+from typing import Any
 
 from mapnode_plugin.outbox import Outbox
-from mapnode_plugin.replacements import Replacements
+from mapnode_plugin.replacements import Arrival, Replacements
 
-QUEUE_BYTES = 64 * 1024 * 1024
-"""Instances that came again and wait to be compared."""
 FRESH_S = 2
 """A reception date so near to now is taken for now: it is written to the second."""
 IDENTITY = ("PatientName", "PatientBirthDate", "PatientSex", "AccessionNumber", "StudyID")
@@ -26,56 +24,40 @@ STOP_S = 3.0
 """How long the end of the thread is waited for."""
 
 
-class Arrival(NamedTuple):
-    """An instance that came again, as it was received."""
-
-    instance_id: str
-    data: bytes
-    calling_aet: str
-    origin: str
-    at: float
-
-
 class Comparer(threading.Thread):
-    """Compares what came again with what is stored.
+    """Compares what came again with what is stored, or is going to be.
 
     Args:
         api: Orthanc's module.
         outbox: Takes conflicts.
-        replacements: Take what is to replace a stored instance.
-        limit_bytes: Instances that wait at most, together.
+        replacements: The files of what came again; those that an earlier run left are compared first.
     """
 
-    def __init__(
-        self,
-        api: Any,  # noqa: ANN401 - Orthanc's module is untyped
-        outbox: Outbox,
-        replacements: Replacements,
-        limit_bytes: int = QUEUE_BYTES,
-    ) -> None:
+    def __init__(self, api: Any, outbox: Outbox, replacements: Replacements) -> None:  # noqa: ANN401 - untyped
         super().__init__(name="mapnode comparer", daemon=True)
         self._api = api
         self._outbox = outbox
         self._replacements = replacements
-        self._limit_bytes = limit_bytes
         self._filled = threading.Condition()
-        self._arrivals: deque[Arrival] = deque()
-        self._bytes = 0
+        self._arrivals = deque(replacements.waiting)
         self._stopping = False
 
-    def has_room(self, size: int) -> bool:
-        """Whether an instance of that size may wait here; one that is larger than everything may, alone."""
-        return self._bytes == 0 or self._bytes + size <= self._limit_bytes
-
-    def add(self, arrival: Arrival) -> None:
-        """Have an instance compared."""
+    def add(self, instance_id: str, data: bytes, *, origin: str, calling_aet: str) -> None:
+        """Have an instance compared; it is on disk when this returns, as its sender is told of success next."""
+        # The node stores over REST what is to be in place, and there may be a later one to come: no news.
+        if origin == "rest" and self._replacements.is_placing(instance_id, data):
+            return
+        try:
+            arrival = self._replacements.take(instance_id, data, origin=origin, calling_aet=calling_aet)
+        except OSError as error:
+            self._give_up(instance_id, error)
+            return
         with self._filled:
             self._arrivals.append(arrival)
-            self._bytes += len(arrival.data)
             self._filled.notify()
 
     def run(self) -> None:
-        """Compare until told to stop."""
+        """Compare until told to stop; what is left then waits in its file."""
         while True:
             with self._filled:
                 self._filled.wait_for(lambda: self._arrivals or self._stopping)
@@ -83,27 +65,30 @@ class Comparer(threading.Thread):
                     return
                 arrival = self._arrivals.popleft()
             self.compare(arrival)
-            with self._filled:
-                self._bytes -= len(arrival.data)
 
     def compare(self, arrival: Arrival) -> None:
-        """Compare one instance, and report and replace it when it is another one."""
+        """Compare one instance, and report and replace the stored one when it is another one; its file goes."""
         try:
-            stored = self._api.GetDicomForInstance(arrival.instance_id)
-            tags = _tags(self._api, stored)
-            is_same = same_content(self._api, arrival.data, stored)
-            if is_same and same_identity(tags, _tags(self._api, arrival.data)):
-                return
-            is_replaced = may_replace(self._api, tags, stored)
-            if is_replaced:
-                self._replacements.keep(arrival.instance_id, arrival.data)
-            elif is_same:
-                return
-            uid = tags["SOPInstanceUID"]
+            self._compare(arrival)
         except Exception as error:  # noqa: BLE001 - Orthanc's module raises its own kind; the thread has to live
-            self._outbox.add_unchecked()
-            self._api.LogWarning(f"mapnode: instance {arrival.instance_id} came again and was not compared ({error})")
+            if self._stopping:
+                return  # Orthanc ends and may answer no more: compared when it starts again
+            self._give_up(arrival.instance_id, error)
+        self._replacements.drop(arrival)
+
+    def _compare(self, arrival: Arrival) -> None:
+        received = arrival.path.read_bytes()
+        stored = self._replacements.newest(arrival.instance_id) or self._api.GetDicomForInstance(arrival.instance_id)
+        tags = _tags(self._api, stored)
+        is_same = same_content(self._api, received, stored)
+        if is_same and same_identity(tags, _tags(self._api, received)):
             return
+        is_replaced = may_replace(self._api, tags, stored)
+        if is_replaced:
+            self._replacements.keep(arrival)
+        elif is_same:
+            return
+        uid = tags["SOPInstanceUID"]
         self._outbox.add({
             "kind": "conflict",
             "id": arrival.instance_id,
@@ -117,6 +102,10 @@ class Comparer(threading.Thread):
             f"{arrival.calling_aet or arrival.origin}; the stored instance {arrival.instance_id} "
             f"{'is replaced' if is_replaced else 'stays as it is'}"
         )
+
+    def _give_up(self, instance_id: str, error: Exception) -> None:
+        self._outbox.add_unchecked()
+        self._api.LogWarning(f"mapnode: instance {instance_id} came again and was not compared ({error})")
 
     def stop(self) -> None:
         """End the thread."""
@@ -187,12 +176,13 @@ class ResendDetector:
     """Tells what came again from what is new, without asking Orthanc's index.
 
     An instance that came again carries the reception date of the first one. One that came again within moments is told
-    by memory, as the date is written to the second. A clock that was set makes a new instance look old at worst: it is
-    compared with itself then.
+    by memory, as the date is written to the second; what came in the moments before the start, which memory lacks, is
+    taken for old. A clock that was set makes a new instance look old at worst: it is compared with itself then.
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        self._before_start = _dates(time.time(), range(FRESH_S + 1))
         self._recent: OrderedDict[str, float] = OrderedDict()
 
     def came_again(self, instance_id: str, reception_date: str | None) -> bool:
@@ -206,7 +196,7 @@ class ResendDetector:
             False when it is surely new.
         """
         now = time.time()
-        fresh = {time.strftime("%Y%m%dT%H%M%S", time.gmtime(now - back)) for back in range(-1, FRESH_S + 1)}
+        fresh = _dates(now, range(-1, FRESH_S + 1)) - self._before_start
         with self._lock:
             while self._recent and next(iter(self._recent.values())) < now - 2 * FRESH_S:
                 self._recent.popitem(last=False)
@@ -214,3 +204,8 @@ class ResendDetector:
             self._recent[instance_id] = now
             self._recent.move_to_end(instance_id)
         return seen or reception_date not in fresh
+
+
+def _dates(now: float, back_s: range) -> set[str]:
+    """Reception dates as Orthanc writes them, so many seconds back."""
+    return {time.strftime("%Y%m%dT%H%M%S", time.gmtime(now - back)) for back in back_s}

@@ -13,7 +13,7 @@ UUID = "29fa63f8-e612-4b3f-8b99-5fbe116d04c9"
 
 
 def new_date():
-    return time.strftime("%Y%m%dT%H%M%S", time.gmtime())
+    return time.strftime("%Y%m%dT%H%M%S", time.gmtime(time.time()))
 
 
 class Image:
@@ -38,8 +38,8 @@ class Image:
 class Dicom:
     """A DICOM file here is JSON: frames, transfer syntax, elements."""
 
-    def __init__(self, data, *, date=None, aet="CT"):
-        self.data, self._content, self._date, self._aet = data, json.loads(data), date, aet
+    def __init__(self, data, *, date=None, aet="CT", origin=2):
+        self.data, self._content, self._date, self._aet, self._origin = data, json.loads(data), date, aet, origin
 
     def GetInstanceData(self):  # noqa: N802
         return self.data
@@ -55,7 +55,7 @@ class Dicom:
         return self._aet
 
     def GetInstanceOrigin(self):  # noqa: N802
-        return 2
+        return self._origin
 
     def GetInstanceJson(self):  # noqa: N802
         return json.dumps({"7fe0,0010": {}} if self._content.get("frames") else {})

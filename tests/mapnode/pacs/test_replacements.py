@@ -11,6 +11,7 @@ class FakeOrthanc:
 
     def __init__(self):
         self.done, self.gone, self.silent = [], set(), False
+        self.meanwhile = lambda: None
 
     def delete_instance(self, instance_id):
         self.done.append(("delete", instance_id))
@@ -20,6 +21,7 @@ class FakeOrthanc:
     def store(self, content):
         if self.silent:
             raise OrthancUnreachable("http://127.0.0.1", "ConnectError")
+        self.meanwhile()
         self.done.append(("store", content))
 
 
@@ -48,9 +50,38 @@ def test_one_that_was_deleted_before_a_kill_is_stored_after_it(tmp_path, folder)
 def test_a_file_stays_until_it_is_stored(tmp_path, folder):
     orthanc = FakeOrthanc()
     orthanc.silent = True
+    replacements = Replacements(orthanc, tmp_path / "storage")
     with pytest.raises(OrthancUnreachable):
-        Replacements(orthanc, tmp_path / "storage").apply()
-    assert (folder / "a.dcm").read_bytes() == b"other"
+        replacements.apply()
+    assert [path.read_bytes() for path in folder.iterdir()] == [b"other"]
+
+    orthanc.silent = False
+    assert replacements.apply() == 1
+    assert orthanc.done[-1] == ("store", b"other")
+    assert list(folder.iterdir()) == []
+
+
+def test_a_later_one_that_is_kept_meanwhile_takes_its_turn(tmp_path, folder):
+    orthanc = FakeOrthanc()
+    orthanc.meanwhile = lambda: (folder / "a.dcm").write_bytes(b"later")
+    replacements = Replacements(orthanc, tmp_path / "storage")
+    replacements.apply()
+    orthanc.meanwhile = lambda: None
+
+    assert replacements.apply() == 1
+    assert orthanc.done == [("delete", "a"), ("store", b"other"), ("delete", "a"), ("store", b"later")]
+    assert list(folder.iterdir()) == []
+
+
+def test_what_waits_to_be_compared_is_left_alone(tmp_path, folder):
+    (folder / "a.dcm").unlink()
+    for name in ("1,a,dicom,CT.again", "2,a,dicom,CT.part"):
+        (folder / name).write_bytes(b"waits")
+    orthanc = FakeOrthanc()
+
+    assert Replacements(orthanc, tmp_path / "storage").apply() == 0
+    assert orthanc.done == []
+    assert len(list(folder.iterdir())) == 2
 
 
 def test_without_a_folder_there_is_nothing_to_do(tmp_path):
