@@ -41,6 +41,10 @@ class Comparer(threading.Thread):
         self._filled = threading.Condition()
         self._arrivals = deque(replacements.waiting)
         self._stopping = False
+        for left in replacements.given_up:
+            self._give_up(
+                left.instance_id, f"Orthanc ended {left.tries} times while that was done; kept as {left.path}"
+            )
 
     def add(self, instance_id: str, data: bytes, *, origin: str, calling_aet: str) -> None:
         """Have an instance compared; it is on disk when this returns, as its sender is told of success next."""
@@ -69,6 +73,7 @@ class Comparer(threading.Thread):
     def compare(self, arrival: Arrival) -> None:
         """Compare one instance, and report and replace the stored one when it is another one; its file goes."""
         try:
+            arrival = self._replacements.begin(arrival)
             self._compare(arrival)
         except Exception as error:  # noqa: BLE001 - Orthanc's module raises its own kind; the thread has to live
             if self._stopping:
@@ -103,7 +108,7 @@ class Comparer(threading.Thread):
             f"{'is replaced' if is_replaced else 'stays as it is'}"
         )
 
-    def _give_up(self, instance_id: str, error: Exception) -> None:
+    def _give_up(self, instance_id: str, error: Exception | str) -> None:
         self._outbox.add_unchecked()
         self._api.LogWarning(f"mapnode: instance {instance_id} came again and was not compared ({error})")
 

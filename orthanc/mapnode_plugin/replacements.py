@@ -19,7 +19,9 @@ FOLDER_SUFFIX = "-replacing"
 DRAFT = ".part"
 """Not yet answered for."""
 WAITING = ".again"
-"""Waits to be compared: NUMBER,INSTANCE,ORIGIN,AET.again."""
+"""Waits to be compared: NUMBER,INSTANCE,ORIGIN,AET.again, with how often that was begun behind it."""
+MOST_TRIES = 3
+"""Whoever so often was being compared when Orthanc ended stays as it is: a decoder that it crashes must not loop."""
 REPLACING = ".dcm"
 """Is to replace the stored one: INSTANCE.dcm."""
 PLACING = ".placing"
@@ -27,7 +29,10 @@ PLACING = ".placing"
 
 
 class Arrival(NamedTuple):
-    """An instance that came again: its file, how it came, and when (seconds since 1970); a later one counts higher."""
+    """An instance that came again: its file, how it came, when (seconds since 1970), how often comparing it began.
+
+    A later one has a higher number.
+    """
 
     path: Path
     number: int
@@ -35,6 +40,7 @@ class Arrival(NamedTuple):
     origin: str
     calling_aet: str
     at: float
+    tries: int
 
 
 class Replacements:
@@ -48,9 +54,12 @@ class Replacements:
         self._folder = Path(storage.rstrip("/") + FOLDER_SUFFIX)
         for draft in self._folder.glob(f"*{DRAFT}"):
             draft.unlink()
-        self.waiting = sorted((_read(path) for path in self._folder.glob(f"*{WAITING}")), key=lambda one: one.number)
+        left = sorted((_read(path) for path in self._folder.glob(f"*{WAITING}*")), key=lambda one: one.number)
+        self._numbers = itertools.count(left[-1].number + 1 if left else 1)
+        self.waiting = [one for one in left if one.tries < MOST_TRIES]
         """What an earlier run of Orthanc has not compared, in the order in which it came."""
-        self._numbers = itertools.count(self.waiting[-1].number + 1 if self.waiting else 1)
+        self.given_up = [one for one in left if one.tries >= MOST_TRIES]
+        """What is not compared any more; the files stay for somebody to look at."""
 
     def take(self, instance_id: str, data: bytes, *, origin: str, calling_aet: str) -> Arrival:
         """Write an instance that came again. It is durable after this, and may be answered for.
@@ -78,6 +87,11 @@ class Replacements:
             raise
         _sync_folder(self._folder)
         return _read(path)
+
+    def begin(self, arrival: Arrival) -> Arrival:
+        """Note that comparing an instance begins, so that one that ends Orthanc by that is known by its file."""
+        tries = arrival.tries + 1
+        return arrival._replace(path=arrival.path.replace(arrival.path.with_suffix(f"{WAITING}{tries}")), tries=tries)
 
     def keep(self, arrival: Arrival) -> None:
         """Have what was compared replace the stored one; of two the later one."""
@@ -111,7 +125,8 @@ class Replacements:
 
 def _read(path: Path) -> Arrival:
     number, instance_id, origin, calling_aet = path.stem.split(",")
-    return Arrival(path, int(number), instance_id, origin, unquote(calling_aet), path.stat().st_mtime)
+    tries = int(path.suffix.removeprefix(WAITING) or 0)
+    return Arrival(path, int(number), instance_id, origin, unquote(calling_aet), path.stat().st_mtime, tries)
 
 
 def _sync_folder(folder: Path) -> None:

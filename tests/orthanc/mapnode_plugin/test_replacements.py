@@ -104,3 +104,16 @@ def test_what_is_the_same_is_dropped_and_need_not_be_there_any_more(restart, fol
     for _ in range(2):
         replacements.drop(arrival)
     assert list(folder.iterdir()) == []
+
+
+def test_one_that_ends_orthanc_whenever_it_is_compared_is_given_up_and_kept(restart, folder):
+    take(restart(), b"1")
+    take(restart(), b"2")
+    for _ in range(module.MOST_TRIES):
+        replacements = restart()
+        replacements.begin(replacements.waiting[0])
+    after = restart()
+
+    assert [one.path.read_bytes() for one in after.given_up] == [b"1"]
+    assert [one.path.read_bytes() for one in after.waiting] == [b"2"]
+    assert take(after, b"3").number == 3
