@@ -175,8 +175,8 @@ class Intake:
             self._reader.prepare(known.unread)
             known.unread.clear()
             ask_s = ask_time_s(known.gaps_s, known.looks, self._patience)
-            if known.looked_for < known.last and now - known.last >= ask_s:
-                self._look_ahead(known)
+            if known.looked_for < known.last and now - known.last >= ask_s and not self._look_ahead(known):
+                break
             if now - known.last >= wait_s or known.forced or is_complete(len(known.instances), known.corroborations):
                 looked = True
                 if not self._try(known):
@@ -270,18 +270,26 @@ class Intake:
         found = self._decider.know(source, calling, called)
         return Outlook(at, calling, found, self._decider.decide_series(found))
 
-    def _look_ahead(self, known: SeriesArrivals) -> None:
-        """Look at a series that seems to rest, so that less is left to do when it does; ask whether all has come."""
+    def _look_ahead(self, known: SeriesArrivals) -> bool:
+        """Look at a series that seems to rest, so that less is left to do when it does; ask whether all has come.
+
+        Returns:
+            False if Orthanc does not answer: the others need not be looked at either.
+        """
         known.looked_for = known.last
         known.looks += 1
         try:
             known.outlook = outlook = self._look(known)
+        except OrthancUnreachable:
+            known.not_before = time.monotonic() + SILENCE_S
+            return False
         except Exception as error:  # noqa: BLE001 - the decision looks again, and says what is wrong
             _log.debug("series %s could not be looked at ahead: %s", known.series_id, error)
-            return
+            return True
         if outlook is not None and outlook.apps:
             self._on_outlook(outlook)
             self._ask(outlook.found, known.last, outlook.calling_aet)
+        return True
 
     def _decide(self, known: SeriesArrivals) -> None:
         # Everything that was told of is in what was seen since; what comes later calls the job back.

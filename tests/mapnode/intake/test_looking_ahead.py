@@ -115,3 +115,18 @@ def test_a_series_that_waits_already_is_not_written_down_with_every_instance(
         node.intake.take(orthanc.add(SERIES, [file]))
 
     assert written == [{SERIES}]
+
+
+def test_while_orthanc_is_silent_no_other_series_is_looked_at_ahead(make_node, orthanc, files, records, clock):
+    node = make_node()
+    node.intake.take(orthanc.add(SERIES, files[:2]))
+    node.intake.take(orthanc.add("series-2", files[2:]))
+    asked, orthanc.down = orthanc.asked, True
+    settle(node, clock, 0.2)
+    silent = orthanc.asked - asked
+    orthanc.down = False
+    for _ in range(3):
+        settle(node, clock, 1.0)
+
+    assert silent == 1
+    assert states(records) == ["queued", "queued"]
