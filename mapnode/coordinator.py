@@ -198,11 +198,12 @@ class Coordinator:
             self._scheduler.wake()
 
     def _do(self, request: Request) -> None:
-        """Do what a command asks, once.
+        """Do what a command asks, once; whoever asked hears why it was not done.
 
         Raises:
             SQLAlchemyError: If the records cannot be written: it is done later.
         """
+        why_not = ""
         try:
             if request.kind is RequestKind.RERUN:
                 self._rerun(request)
@@ -215,10 +216,12 @@ class Coordinator:
         except SQLAlchemyError:
             raise
         except NodeError as error:
+            why_not = str(error)
             _log.error("request %s failed: %s", request.kind, error)
-        except Exception:  # noqa: BLE001 - the node's own loop: requests behind this one wait for its end
+        except Exception as error:  # noqa: BLE001 - the node's own loop: requests behind this one wait for its end
+            why_not = f"the node failed at it ({type(error).__name__}); its log says more"
             _log.exception("request %s failed", request.kind)
-        self._records.requests.done(request.id)
+        self._records.requests.done(request.id, why_not)
 
     def _do_with_job(self, kind: RequestKind, job_id: str) -> None:
         job = self._records.jobs.get(job_id)
@@ -250,11 +253,17 @@ class Coordinator:
         self._scheduler.wake()
 
     def _rerun(self, request: Request) -> None:
-        """Decide the series of a study, or one series, again."""
+        """Decide the series of studies, or single series, again: of all that were named, or of none.
+
+        Raises:
+            NodeError: If Orthanc has no study or series of a UID.
+        """
+        series_ids: list[str] = []
         for uid in request.argument["uids"]:
-            for found in self._client.lookup(uid):
-                if found.type == "Series":
-                    self._intake.force(found.id)
-                elif found.type == "Study":
-                    for series_id in self._client.study(found.id).series_ids:
-                        self._intake.force(series_id)
+            found = [one for one in self._client.lookup(uid) if one.type in {"Series", "Study"}]
+            if not found:
+                raise NodeError(f"Orthanc has no study or series with the UID {uid}; nothing is decided again")
+            for one in found:
+                series_ids += [one.id] if one.type == "Series" else self._client.study(one.id).series_ids
+        for series_id in series_ids:
+            self._intake.force(series_id)

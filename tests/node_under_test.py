@@ -146,11 +146,11 @@ class NodeUnderTest:
         commands = storescu_command(files, calling=aet, called=called, port=self.dicom_port)
         return max(subprocess.run(command, capture_output=True, check=False).returncode for command in commands)
 
-    def command(self, *arguments: str) -> Any:
+    def command(self, *arguments: str, code: int = 0) -> Any:
         command = [sys.executable, "-m", "mapnode", *arguments, "--config", str(self.config), "--json"]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr
-        return json.loads(done.stdout)
+        assert done.returncode == code, done.stderr
+        return json.loads(done.stdout) if done.stdout else None
 
     def jobs(self) -> list[dict[str, Any]]:
         ledger = Ledger(self.place)

@@ -149,7 +149,7 @@ def test_instances_that_come_again_unchanged_call_nothing_back(start_node, tmp_p
     assert node.send(files) == 0
     (job,) = wait_for_states(node, "waiting")
     assert node.send(files[:3]) == 0
-    node.command("rerun", "1.2.3")  # answered after all that was told before
+    node.command("rerun", "1.2.3", code=2)  # there is no such study; answered after all that was told before
     (job,) = wait_for_states(node, "waiting")
     assert events(job).count("running") == 1
 

@@ -74,13 +74,8 @@ def rerun(
 
     Example: mapnode rerun 1.2.840.113619.2.55
     """
-    from mapnode.errors import WrongUse
-    from mapnode.records.requests import RequestKind
-
     with open_ledger(config) as ledger:
-        request = ledger.records.requests.add(RequestKind.RERUN, uids=uids)
-        if not ledger.wait(request):
-            raise WrongUse("the node does not run: it does this when it is started the next time (mapnode up)")
+        ledger.rerun(uids)
     if as_json:
         print_json({"asked_for": uids})
         return

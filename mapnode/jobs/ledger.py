@@ -95,26 +95,39 @@ class Ledger:
         """Number of jobs by state."""
         return self.records.jobs.counts()
 
-    def wait(self, request: int) -> bool:
-        """Wait until a running node took care of a request; False if none did."""
+    def rerun(self, uids: Sequence[str]) -> None:
+        """Have studies or series decided again, with the rules and apps of now.
+
+        Raises:
+            WrongUse: If Orthanc has none of that UID, or no node answers.
+        """
+        self._wait(self.records.requests.add(RequestKind.RERUN, uids=list(uids)))
+
+    def _wait(self, request: int) -> None:
+        """Wait until a running node took care of a request.
+
+        Raises:
+            WrongUse: If it could not do that, or none runs.
+        """
         deadline = time.monotonic() + ANSWER_S
         while self.records.requests.waits(request):
             if time.monotonic() > deadline:
-                return False
+                raise WrongUse("the node does not run: it does this when it is started the next time (mapnode up)")
             time.sleep(LOOK_S)
-        return True
+        if error := self.records.requests.take_error(request):
+            raise WrongUse(error)
 
     def _ask(self, kind: RequestKind, job: str, states: set[JobState], otherwise: str) -> dict[str, Any]:
         """Ask the node for something about a job.
 
         Raises:
-            WrongUse: If the job is in another state than that makes sense in, or no node answers.
+            WrongUse: If the job is in another state than that makes sense in, the node could not do it, or none
+                answers.
         """
         found = self._find(job)
         if found.state not in states:
             raise WrongUse(f"job {found.id} is {found.state}: {otherwise}")
-        if not self.wait(self.records.requests.add(kind, job=found.id)):
-            raise WrongUse("the node does not run: it does this when it is started the next time (mapnode up)")
+        self._wait(self.records.requests.add(kind, job=found.id))
         return self.show(found.id)
 
     def _find(self, job: str) -> JobRecord:

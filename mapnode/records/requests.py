@@ -10,10 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import delete, func, select
 
-from mapnode.records.tables import REQUESTS
+from mapnode.database import upsert
+from mapnode.records.tables import ANSWERS, REQUESTS
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
+
+UNREAD_S = 3600.0
+"""An answer that nobody came for is kept for so long."""
 
 
 class RequestKind(StrEnum):
@@ -63,13 +67,28 @@ class Requests:
             rows = connection.execute(select(REQUESTS).order_by(REQUESTS.c.id))
             return [Request(row.id, RequestKind(row.kind), json.loads(row.argument)) for row in rows]
 
-    def done(self, request: int) -> None:
-        """A request was taken care of."""
+    def done(self, request: int, error: str = "") -> None:
+        """A request was taken care of.
+
+        Args:
+            request: Its number.
+            error: Why it was not done, for whoever asked; empty if it was.
+        """
+        now = time.time()
         with self._engine.begin() as connection:
             connection.execute(delete(REQUESTS).where(REQUESTS.c.id == request))
+            connection.execute(delete(ANSWERS).where(ANSWERS.c.at < now - UNREAD_S))
+            if error:
+                upsert(connection, ANSWERS, {"request_id": request, "at": now, "error": error}, ("request_id",))
 
     def waits(self, request: int) -> bool:
         """Whether a request was not yet taken care of."""
         with self._engine.connect() as connection:
             query = select(func.count()).select_from(REQUESTS).where(REQUESTS.c.id == request)
             return bool(connection.execute(query).scalar_one())
+
+    def take_error(self, request: int) -> str:
+        """Why a request was not done, once; empty if it was."""
+        with self._engine.begin() as connection:
+            query = delete(ANSWERS).where(ANSWERS.c.request_id == request).returning(ANSWERS.c.error)
+            return str(connection.execute(query).scalar_one_or_none() or "")

@@ -102,3 +102,12 @@ REQUESTS = Table(
     Column("argument", Text, nullable=False),
 )
 """What commands ask the running node to do; it takes them in order and removes them."""
+
+ANSWERS = Table(
+    "answers",
+    METADATA,
+    Column("request_id", Integer, primary_key=True),
+    Column("at", Float, nullable=False),
+    Column("error", Text, nullable=False),
+)
+"""Why the node did not do what a command asked; gone when the command has read it."""

@@ -256,6 +256,17 @@ def test_a_rerun_forces_every_series_of_a_study(node, records):
     assert node.intake.forced == ["s1", "s2"]
 
 
+def test_a_rerun_of_what_orthanc_has_not_forces_nothing_and_says_so(node, records):
+    node.client.found = {"1.2": [SimpleNamespace(id="study", type="Study")]}
+    request = ask(records, RequestKind.RERUN, uids=["1.2", "1.3"])
+
+    look(node)
+
+    assert not records.requests.waits(request)
+    assert records.requests.take_error(request).startswith("Orthanc has no study or series with the UID 1.3")
+    assert node.intake.forced == []
+
+
 def test_a_rerun_waits_for_an_orthanc_that_is_silent(node, records):
     node.client.down = True
     request = ask(records, RequestKind.RERUN, uids=["1.2"])
@@ -263,6 +274,15 @@ def test_a_rerun_waits_for_an_orthanc_that_is_silent(node, records):
     look(node)
 
     assert records.requests.waits(request)
+
+
+def test_why_a_request_was_not_done_is_told_once(node, records):
+    request = ask(records, RequestKind.RERUN)
+
+    look(node)
+
+    assert "its log says more" in records.requests.take_error(request)
+    assert records.requests.take_error(request) == ""
 
 
 def test_a_request_that_makes_no_sense_blocks_nobody_behind_it(node, records, caplog):

@@ -81,6 +81,6 @@ def test_rerun_waits_in_the_records_where_no_node_runs(config, records, monkeypa
 
 
 def test_rerun_says_where_to_look_when_the_node_took_it(config, records, monkeypatch):
-    monkeypatch.setattr(module.Ledger, "wait", lambda *_: True)
+    monkeypatch.setattr(module.Ledger, "rerun", lambda *_: None)
 
     assert "mapnode jobs list" in mapnode(config, "rerun", "1.2.3").stdout

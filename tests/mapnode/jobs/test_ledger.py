@@ -109,11 +109,22 @@ def test_a_command_is_asked_of_the_node_only_where_it_makes_sense(ledger, record
 def test_a_request_that_the_node_took_care_of_shows_the_job_as_it_is_then(ledger, records, monkeypatch):
     job = add_job(records, state=JobState.FAILED)
 
-    def wait(request):
+    def take_care(request):
         records.jobs.move(job, JobState.QUEUED, "tried again on demand")
         records.requests.done(request)
-        return True
+        return False
 
-    monkeypatch.setattr(ledger, "wait", wait)
+    monkeypatch.setattr(ledger.records.requests, "waits", take_care)
 
     assert ledger.retry(job)["state"] == "queued"
+
+
+def test_what_the_node_could_not_do_is_wrong_use_with_its_reason(ledger, records, monkeypatch):
+    def refuse(request):
+        records.requests.done(request, "Orthanc has no study or series with the UID 1.2.3")
+        return False
+
+    monkeypatch.setattr(ledger.records.requests, "waits", refuse)
+
+    with pytest.raises(WrongUse, match="no study or series with the UID"):
+        ledger.rerun(["1.2.3"])
