@@ -13,7 +13,7 @@ from pydicom import dcmread
 from mapnode.errors import NodeError
 from mapnode.intake.headers import Headers
 from mapnode.pacs.errors import NotFound
-from mapnode.pacs.orthanc_client import attachment_path
+from mapnode.pacs.resources import attachment_path
 from operators.core.header import PARSE_ERRORS
 
 if TYPE_CHECKING:
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from pydicom import Dataset
 
     from mapnode.pacs.events import InstanceEvent
-    from mapnode.pacs.orthanc_client import Instance, OrthancClient
+    from mapnode.pacs.orthanc_client import OrthancClient
+    from mapnode.pacs.resources import Instance
 
 
 DIGESTS = 200_000

@@ -18,7 +18,7 @@ from mapnode.app_catalogue import find_app
 from mapnode.errors import NodeError
 from mapnode.jobs.inputs import current_input, place_input
 from mapnode.jobs.rejecting import build_note
-from mapnode.pacs.orthanc_client import StoreStatus
+from mapnode.pacs.resources import StoreStatus
 from mapnode.records import JobState
 from mapnode.results.check import check_files, identity_of
 from operators.core.contract import Job, Result

@@ -8,9 +8,10 @@ from mapnode.pacs.corroboration import SourceCounts
 from mapnode.pacs.event_receiver import event_router
 from mapnode.pacs.events import ChangedEvent, CommitmentEvent, ConflictEvent, DeletedEvent, EventBatch, InstanceEvent
 from mapnode.pacs.gate import Gate, GateState
-from mapnode.pacs.orthanc_client import OrthancClient, attachment_path
+from mapnode.pacs.orthanc_client import OrthancClient
 from mapnode.pacs.orthanc_configuration import Credentials, Modality, OrthancSettings, PluginSettings
 from mapnode.pacs.orthanc_process import OrthancProcess, free_port
+from mapnode.pacs.resources import attachment_path
 from mapnode.pacs.stated_count import stated_count
 
 __all__ = [

@@ -22,13 +22,13 @@ from pydantic import TypeAdapter, ValidationError
 from mapnode.errors import NodeError
 from mapnode.pacs.errors import OrthancRefused, OrthancUnreachable, PacsError
 from mapnode.pacs.events import ChangedEvent
-from mapnode.pacs.orthanc_client import seconds
+from mapnode.pacs.resources import seconds
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from mapnode.pacs.orthanc_client import Change, ChangePage
+    from mapnode.pacs.resources import Change, ChangePage
 
 NEW_INSTANCE = "NewInstance"
 UPDATES: dict[str, Literal["metadata", "attachment"]] = {

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from mapnode.pacs.errors import FolderInUse, OrthancStopped, OrthancUnreachable, PortInUse, ProgramMissing
-from mapnode.pacs.orthanc_client import OrthancClient, SystemInformation
+from mapnode.pacs.orthanc_client import OrthancClient
 from mapnode.pacs.orthanc_configuration import (
     Credentials,
     OrthancSettings,
@@ -24,6 +24,7 @@ from mapnode.pacs.orthanc_configuration import (
     render_configuration,
     write_private,
 )
+from mapnode.pacs.resources import SystemInformation
 
 if TYPE_CHECKING:
     from collections.abc import Callable

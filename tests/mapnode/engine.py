@@ -10,7 +10,7 @@ from pydicom.filebase import DicomBytesIO
 from mapnode.jobs.spec import JobSpec, input_identity
 from mapnode.pacs.errors import NotFound, OrthancUnreachable
 from mapnode.pacs.events import InstanceEvent
-from mapnode.pacs.orthanc_client import (
+from mapnode.pacs.resources import (
     Attachment,
     FoundResource,
     Instance,

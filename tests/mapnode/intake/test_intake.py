@@ -7,7 +7,7 @@ from pydicom import dcmread
 
 from mapnode.app_catalogue import find_app
 from mapnode.intake import intake as module
-from mapnode.pacs.orthanc_client import attachment_path
+from mapnode.pacs.resources import attachment_path
 from mapnode.records import JobState
 from tests.mapnode.engine import APP, SERIES
 from tests.mapnode.intake.steps import IS_CT, IS_MR, all_jobs, settle, states

@@ -6,7 +6,7 @@ from pydicom import Dataset, dcmread
 
 from mapnode.intake.source import SourceReader
 from mapnode.jobs.inputs import current_input
-from mapnode.pacs.orthanc_client import attachment_path
+from mapnode.pacs.resources import attachment_path
 from mapnode.records import JobState
 from operators.core.identity import derived_uid
 from tests.builders import make_ct_series

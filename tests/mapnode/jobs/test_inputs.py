@@ -8,7 +8,7 @@ from pydicom import dcmread
 from mapnode.intake.source import SourceReader
 from mapnode.jobs.inputs import SourceChanged, current_input, place_input
 from mapnode.jobs.spec import input_identity
-from mapnode.pacs.orthanc_client import Instance, attachment_path
+from mapnode.pacs.resources import Instance, attachment_path
 from tests.builders import make_ct_series
 from tests.mapnode.engine import APP, SERIES, FakeOrthanc, make_spec
 

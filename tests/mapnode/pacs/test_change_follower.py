@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from mapnode.pacs.change_follower import ChangeFollower, FilePositionStore, FollowState, Position
 from mapnode.pacs.errors import NotAuthorised, OrthancRefused, OrthancUnreachable, PacsError
-from mapnode.pacs.orthanc_client import Change, ChangePage
+from mapnode.pacs.resources import Change, ChangePage
 
 
 class Log:

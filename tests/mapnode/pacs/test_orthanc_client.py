@@ -18,7 +18,8 @@ from mapnode.pacs.errors import (
     UnexpectedAnswer,
 )
 from mapnode.pacs.events import InstanceEvent
-from mapnode.pacs.orthanc_client import OrthancClient, StoreStatus
+from mapnode.pacs.orthanc_client import OrthancClient
+from mapnode.pacs.resources import StoreStatus
 
 CHANGE = {
     "ChangeType": "NewInstance",

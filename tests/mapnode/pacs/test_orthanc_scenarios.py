@@ -22,7 +22,8 @@ from mapnode.pacs import (
     free_port,
 )
 from mapnode.pacs.errors import NotAuthorised, NotFound, OrthancRefused
-from mapnode.pacs.orthanc_client import OrthancClient, StoreStatus
+from mapnode.pacs.orthanc_client import OrthancClient
+from mapnode.pacs.resources import StoreStatus
 from tests.mapnode.pacs.helpers import TOKEN, eventually, orthanc_settings, run, storescu, upload
 
 pytestmark = pytest.mark.orthanc
