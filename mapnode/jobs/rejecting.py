@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from pydicom import dcmread
@@ -30,6 +31,15 @@ NOTE_NAME = "note.dcm"
 TIMEOUT_S = 120
 
 
+class Title(StrEnum):
+    """Title of a note (PS3.16 CID 7031), code values of DCM: archives keep from sight what they read there."""
+
+    QUALITY = "113001"
+    """A better result takes its place, or its source is gone."""
+    PATIENT_SAFETY = "113037"
+    """It stands under a patient or study that its images turned out not to be of."""
+
+
 @dataclass(frozen=True)
 class Note:
     """A rejection note.
@@ -43,13 +53,14 @@ class Note:
     content: bytes
 
 
-def build_note(folder: Path, rejected: Iterable[bytes], spec: JobSpec, why: str) -> Note:
+def build_note(folder: Path, rejected: Iterable[bytes], spec: JobSpec, title: Title, why: str) -> Note:
     """The note that rejects a job's results; the one that was built before, where it was.
 
     Args:
         folder: Where it is kept: a replay after a kill stores the same bytes.
         rejected: DICOM files of the results.
         spec: The job whose results they are.
+        title: The note's title.
         why: What takes their place, or what is wrong with them.
 
     Returns:
@@ -64,11 +75,11 @@ def build_note(folder: Path, rejected: Iterable[bytes], spec: JobSpec, why: str)
         (folder / "rejected").mkdir(parents=True)
         for number, content in enumerate(rejected):
             (folder / "rejected" / f"{number}.dcm").write_bytes(content)
-        _build(folder, spec, why)
+        _build(folder, spec, title, why)
     return Note(str(dcmread(target, specific_tags=["SOPInstanceUID"]).SOPInstanceUID), target.read_bytes())
 
 
-def _build(folder: Path, spec: JobSpec, why: str) -> None:
+def _build(folder: Path, spec: JobSpec, title: Title, why: str) -> None:
     """Run the process.
 
     Raises:
@@ -81,6 +92,7 @@ def _build(folder: Path, spec: JobSpec, why: str) -> None:
         "clock": datetime.datetime.now().replace(microsecond=0).isoformat(),
         "app": spec.app,
         "version": spec.app_version,
+        "title": title,
         "description": why,
     }
     done = subprocess.run(  # noqa: S603 - our own interpreter and module

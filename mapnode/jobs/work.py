@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from mapnode.app_catalogue import find_app
 from mapnode.errors import NodeError
 from mapnode.jobs.inputs import current_input, place_input
-from mapnode.jobs.rejecting import build_note
+from mapnode.jobs.rejecting import Title, build_note
 from mapnode.pacs.resources import StoreStatus
 from mapnode.records import JobState
 from mapnode.results.check import check_files, identity_of
@@ -261,31 +261,39 @@ def _stored(one: Output, orthanc_id: str, status: str) -> dict[str, str]:
 
 
 def reject_replaced(place: Workplace, job: str, why: str) -> None:
-    """Take the published results out of use that a job stands in the place of."""
-    for earlier in place.record(job).spec.replaces:
-        if place.records.jobs.state(earlier) is JobState.DONE:
-            reject(place, earlier, why)
+    """Take the published results out of use that a job stands in the place of.
+
+    What was made of another series or study of Orthanc's, whose images have gone over into this one, names a patient or
+    study that was corrected since.
+    """
+    spec = place.record(job).spec
+    for earlier in spec.replaces:
+        record = place.record(earlier)
+        if record.state is JobState.DONE:
+            is_corrected = record.spec.subject != spec.subject
+            reject(place, earlier, why, Title.PATIENT_SAFETY if is_corrected else Title.QUALITY)
 
 
-def reject(place: Workplace, job: str, why: str) -> None:
+def reject(place: Workplace, job: str, why: str, title: Title = Title.QUALITY) -> None:
     """Take the results of an earlier job out of use: a rejection note beside them, and the job is superseded.
 
     Args:
         place: The node.
         job: The job whose results are to be rejected.
         why: What takes their place, or what is wrong with them.
+        title: The note's title.
     """
-    reject_stored(place, job, why)
+    reject_stored(place, job, why, title)
     place.records.jobs.move(job, JobState.SUPERSEDED, why, only_from={JobState.DONE, JobState.PUBLISHING})
 
 
-def reject_stored(place: Workplace, job: str, why: str) -> None:
+def reject_stored(place: Workplace, job: str, why: str, title: Title = Title.QUALITY) -> None:
     """Put a rejection note beside what Orthanc has of a job's results; nothing where it has none of them."""
     record = place.record(job)
     found = [resource for one in record.stored for resource in place.client.lookup(one["sop_instance_uid"])]
     if found:
         files = [place.client.instance_file(resource.id) for resource in found]
-        note = build_note(place.job_folder(job) / "rejection", files, record.spec, why)
+        note = build_note(place.job_folder(job) / "rejection", files, record.spec, title, why)
         place.require_lease()
         place.records.jobs.made(job, [note.sop_instance_uid])
         place.client.store(note.content)

@@ -22,11 +22,13 @@ def reject(order: dict[str, Any]) -> None:
     """Build and write one note.
 
     Args:
-        order: `folder` with the results to reject, `output`, `identity`, `clock`, `app`, `version`, `description`.
+        order: `folder` with the results to reject, `output`, `identity`, `clock`, `app`, `version`, `title` (a code
+            value of CID 7031), `description`.
     """
     rejected = [dcmread(path, stop_before_pixels=True) for path in sorted(Path(order["folder"]).iterdir())]
     identity = ResultIdentity(order["identity"], datetime.fromisoformat(order["clock"]), order["app"], order["version"])
-    note = build_rejection_note(rejected, RejectionReason.QUALITY, identity, order["description"])
+    reason = next(one for one in RejectionReason if one.value.value == order["title"])
+    note = build_rejection_note(rejected, reason, identity, order["description"])
     target = Path(order["output"])
     draft = target.with_suffix(".draft")
     save(note, draft)

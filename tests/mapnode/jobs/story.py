@@ -137,6 +137,7 @@ def look(name: str, job: str) -> None:
         "folder": sorted(p.name for p in place.job_folder(job).iterdir()) if place.job_folder(job).is_dir() else [],
         "quarantine": sorted(p.name for p in (var / "quarantine" / job).glob("*")),
         "notes": sum(b"113001" in content for content in orthanc.contents.values()),
+        "safety_notes": sum(b"113037" in content for content in orthanc.contents.values()),
     }
 
 
@@ -195,6 +196,7 @@ for number in range(3):
     publish(broken)
     look(f"broken_{number}", broken)
 
+# The same images under a corrected patient are another series to Orthanc.
 newer = run("newer", replaces=(done,), predecessor=records.jobs.get(done).spec.identity)
 publish(newer)
 look("newer", newer)

@@ -130,9 +130,10 @@ def test_results_that_cannot_be_published_are_not_tried_for_ever(seen):
     assert [seen[f"broken_{number}"]["state"] for number in range(3)] == ["waiting", "waiting", "failed"]
 
 
-def test_a_newer_result_supersedes_the_earlier_one_with_a_rejection_note(seen):
+def test_a_result_under_a_corrected_patient_supersedes_the_earlier_one_with_a_note_for_patient_safety(seen):
     assert (seen["newer"]["state"], seen["superseded"]["state"]) == ("done", "superseded")
-    assert seen["newer"]["notes"] == seen["half"]["notes"] + 1
+    assert seen["newer"]["safety_notes"] == seen["half"]["safety_notes"] + 1
+    assert seen["newer"]["notes"] == seen["half"]["notes"]
 
 
 def test_a_result_whose_source_is_gone_is_rejected_and_its_series_is_looked_at_again(seen):
