@@ -20,11 +20,20 @@ def open_ledger(config: Path | None) -> Iterator[Ledger]:
 
     Args:
         config: Settings of the node; None finds them as `mapnode up` does.
+
+    Raises:
+        NodeError: If the database goes away meanwhile.
     """
+    from sqlalchemy.exc import DatabaseError
+
+    from mapnode.errors import NodeError
     from mapnode.jobs.ledger import Ledger
 
-    ledger = Ledger(settings_of(config).place)
+    place = settings_of(config).place
+    ledger = Ledger(place)
     try:
         yield ledger
+    except DatabaseError as error:
+        raise NodeError(f"{place} cannot be read: {error.orig}") from error
     finally:
         ledger.close()

@@ -13,6 +13,7 @@ from pydicom import Dataset, dcmread
 
 from mapnode.intake.source import SourceReader
 from mapnode.jobs.inputs import SourceChanged, current_input
+from mapnode.pacs.errors import OrthancUnreachable
 from mapnode.pacs.orthanc_client import OrthancClient
 from mapnode.records import Records
 from mapnode.records.job_states import ACTIVE
@@ -53,7 +54,10 @@ def wait_for_account(node: NodeUnderTest, studies: Sequence[Study], stuck_s: flo
             before, deadline = states, time.monotonic() + stuck_s
         is_late = time.monotonic() > deadline
         if is_late or not any(job["state"] in ACTIVE for job in jobs):
-            account = take_account(studies, jobs, node)
+            try:
+                account = take_account(studies, jobs, node)
+            except OrthancUnreachable as error:  # the last kill was Orthanc's
+                account = Account(len(studies), problems=[str(error)])
             if is_late or not account.problems:
                 return account
         time.sleep(1.0)

@@ -4,11 +4,12 @@ import json
 
 import pytest
 import typer
+from sqlalchemy.exc import OperationalError
 from typer.testing import CliRunner
 
 from mapnode.cli import control
 from mapnode.database import place_of
-from mapnode.errors import WrongUse
+from mapnode.errors import NodeError, WrongUse
 from mapnode.jobs import ledger as module
 from mapnode.records import Records
 from mapnode.records.requests import RequestKind
@@ -84,3 +85,15 @@ def test_rerun_says_where_to_look_when_the_node_took_it(config, records, monkeyp
     monkeypatch.setattr(module.Ledger, "rerun", lambda *_: None)
 
     assert "mapnode jobs list" in mapnode(config, "rerun", "1.2.3").stdout
+
+
+def test_a_database_that_goes_away_meanwhile_is_one_line(config, records, monkeypatch):
+    def gone(*_):
+        raise OperationalError("SELECT", {}, Exception("server closed the connection unexpectedly"))
+
+    monkeypatch.setattr(module.Ledger, "rerun", gone)
+
+    error = mapnode(config, "rerun", "1.2.3").exception
+
+    assert isinstance(error, NodeError)
+    assert str(error).endswith("cannot be read: server closed the connection unexpectedly")
