@@ -2,6 +2,7 @@
 
 from operators.segment.classical.trunk_engine import TrunkEngine
 from operators.segment.engine import Engine
+from operators.segment.networks import NetworkEngine, NetworkSettings, choose_engine
 from operators.segment.segment import Segment
 
-__all__ = ["Engine", "Segment", "TrunkEngine"]
+__all__ = ["Engine", "NetworkEngine", "NetworkSettings", "Segment", "TrunkEngine", "choose_engine"]
