@@ -155,8 +155,9 @@ def make_bundle(folder: Path, steps: int = 0) -> Path:
 def make_torchscript(folder: Path, steps: int = 0) -> Path:
     """A traced module with its description."""
     folder.mkdir(parents=True, exist_ok=True)
+    network = trained_network(steps)
     with torch.no_grad():
-        traced = torch.jit.trace(trained_network(steps), torch.zeros(1, 1, *PATCH))
+        traced = torch.jit.trace(network, torch.zeros(1, 1, *PATCH))
     torch.jit.save(traced, folder / "model.ts")
     description = {
         "orientation": "RAS",
