@@ -118,9 +118,26 @@ class MonaiChain:
         inferer = with_overlap(self.inferer, settings.tile_overlap)
         network = _Counting(self.network.to(device).eval(), _tiles(inferer, batch[IMAGE].shape[2:]), watch)
         with torch.no_grad(), precision_of(settings, device):
-            batch[PREDICTION] = inferer(batch[IMAGE].to(device), network).float().cpu()
+            batch[PREDICTION] = _infer(inferer, batch[IMAGE], network, device).float().cpu()
         (data,) = decollate_batch(batch)
         return dict(data)
+
+
+def _infer(inferer: Any, image: torch.Tensor, network: Any, device: torch.device) -> torch.Tensor:  # noqa: ANN401
+    """The output; where a GPU cannot hold the whole of it, image and output stay outside, and tiles go there.
+
+    Raises:
+        ModelError: If a single tile does not fit either.
+    """
+    try:
+        predicted: torch.Tensor = inferer(image.to(device), network)
+    except torch.OutOfMemoryError as error:
+        if not isinstance(inferer, SlidingWindowInferer):
+            raise ModelError("the GPU has too little memory for the whole image; use device: cpu") from error
+        by_tiles = copy.copy(inferer)
+        by_tiles.device, by_tiles.sw_device = torch.device("cpu"), device
+        predicted = by_tiles(image, network)
+    return predicted
 
 
 class _Counting:

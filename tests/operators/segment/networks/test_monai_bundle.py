@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import SimpleITK
 import torch
+from monai.inferers import SlidingWindowInferer
 
 from operators.core.errors import GeometryError, ModelError
 from operators.core.model_folder import find_model
@@ -125,6 +126,24 @@ def test_channels_that_may_overlap_are_segments_that_may_overlap(bundle, tmp_pat
     assert masks.sum(axis=0).max() > 1
     for mask, probability in zip(masks, found.probabilities.arrays, strict=True):
         assert np.array_equal(mask, probability >= 0.5)
+
+
+def test_an_image_too_large_for_a_gpu_is_gone_through_by_tiles_with_the_same_result(bundle, monkeypatch):
+    straight = engine(bundle).segment(volume_of(PHANTOM), silent).array
+    given, whole = [], SlidingWindowInferer.__call__
+
+    def short_of_memory(self, inputs, network, *args, **kwargs):
+        given.append(self.sw_device)
+        if len(given) == 1:
+            raise torch.OutOfMemoryError("as a GPU would")
+        return whole(self, inputs, network, *args, **kwargs)
+
+    monkeypatch.setattr(SlidingWindowInferer, "__call__", short_of_memory)
+
+    found = engine(bundle).segment(volume_of(PHANTOM), silent)
+
+    assert given == [None, torch.device("cpu")]
+    assert np.array_equal(found.array, straight)
 
 
 def test_nothing_is_written(bundle, tmp_path, monkeypatch):
