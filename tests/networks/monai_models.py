@@ -1,7 +1,7 @@
 """A small MONAI bundle and a small TorchScript model, trained on phantoms.
 
-python -m tests.networks.monai_models bundle FOLDER --steps 150
-python -m tests.networks.monai_models torchscript FOLDER --steps 150
+python -m tests.networks.monai_models bundle FOLDER --steps 600
+python -m tests.networks.monai_models torchscript FOLDER --steps 600
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ NETWORK = {
     "channels": [8, 16, 32],
     "strides": [2, 2],
     "num_res_units": 1,
-    "norm": "instance",
+    "norm": "batch",
 }
 SCALE = {"a_min": WINDOW_HU[0], "a_max": WINDOW_HU[1], "b_min": 0.0, "b_max": 1.0, "clip": True}
 
@@ -131,14 +131,20 @@ def trained_network(steps: int) -> UNet:
         for p in phantoms
     ]
     truths = [torch.tensor(p.truth_labels.transpose(2, 1, 0)[::-1, ::-1].copy()) for p in phantoms]
-    loss, optimizer = DiceCELoss(to_onehot_y=True, softmax=True), torch.optim.Adam(network.parameters(), 5e-3)
+    loss, optimizer = DiceCELoss(to_onehot_y=True, softmax=True), torch.optim.Adam(network.parameters(), 1e-2)
+    decay = torch.optim.lr_scheduler.OneCycleLR(optimizer, 1e-2, total_steps=max(steps, 1))
     for step in range(steps):
         image, truth = images[step % CASES], truths[step % CASES]
-        start = [int(torch.randint(0, size - patch + 1, ())) for size, patch in zip(image.shape, PATCH, strict=True)]
-        place = tuple(slice(s, s + p) for s, p in zip(start, PATCH, strict=True))
+        corners = [
+            [int(torch.randint(0, n - p + 1, ())) for n, p in zip(image.shape, PATCH, strict=True)] for _ in "ab"
+        ]
+        places = [tuple(slice(s, s + p) for s, p in zip(corner, PATCH, strict=True)) for corner in corners]
         optimizer.zero_grad()
-        loss(network(image[place][None, None]), truth[place][None, None].long()).backward()
+        given = torch.stack([image[place] for place in places])[:, None]
+        wanted = torch.stack([truth[place] for place in places])[:, None].long()
+        loss(network(given), wanted).backward()
         optimizer.step()
+        decay.step()
     return network.eval()
 
 
@@ -167,7 +173,7 @@ def make_torchscript(folder: Path, steps: int = 0) -> Path:
         "overlap": 0.5,
         "labels": LABELS,
     }
-    (folder / "model.yaml").write_text(yaml.safe_dump(description))
+    (folder / "model.yaml").write_text(yaml.safe_dump(description, sort_keys=False))
     return folder
 
 
@@ -175,6 +181,6 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("form", choices=("bundle", "torchscript"))
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--steps", type=int, default=150)
+    parser.add_argument("--steps", type=int, default=600)
     chosen = parser.parse_args()
     {"bundle": make_bundle, "torchscript": make_torchscript}[chosen.form](chosen.folder, chosen.steps)

@@ -21,9 +21,9 @@ from tests.networks.phantoms import LABELS, NAMES, make_phantom
 pytestmark = pytest.mark.filterwarnings("default")
 ROOT = Path(__file__).parents[2]
 TRAININGS = {
-    "nnunet": ("tests.networks.nnunet_model", "FOLDER", "--steps", "120"),
-    "monai-bundle": ("tests.networks.monai_models", "bundle", "FOLDER", "--steps", "400"),
-    "torchscript": ("tests.networks.monai_models", "torchscript", "FOLDER", "--steps", "400"),
+    "nnunet": ("tests.networks.nnunet_model", "FOLDER", "--steps", "200"),
+    "monai-bundle": ("tests.networks.monai_models", "bundle", "FOLDER", "--steps", "600"),
+    "torchscript": ("tests.networks.monai_models", "torchscript", "FOLDER", "--steps", "600"),
 }
 JOB = Job(clock=datetime(2025, 1, 2, 10, 15, 30))
 PHANTOM = make_phantom(7)
