@@ -44,7 +44,8 @@ class CTBodyComposition(MapApplication):
     def compose(self) -> None:
         """Wire the operators."""
         context, manifest = self.run_context, self.run_context.manifest
-        engine = choose_engine(context, TrunkEngine(version=manifest.application.version))
+        compared = {name for ratio in RATIOS for name in (ratio.numerator, ratio.denominator)}
+        engine = choose_engine(context, TrunkEngine(version=manifest.application.version), needs=compared)
         identity = DeriveIdentityParameters(
             app=manifest.application.title,
             version=manifest.application.version,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import importlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -104,18 +104,19 @@ class NetworkEngine:
         return LabelMap(labels, volume.affine_lps, segments, self.algorithm, probabilities=probabilities)
 
 
-def choose_engine(context: RunContext, classical: Engine | None = None) -> Engine:
+def choose_engine(context: RunContext, classical: Engine | None = None, needs: Collection[str] = ()) -> Engine:
     """The engine of a run: the network in its model folder, else the app's classical method.
 
     Args:
         context: The run.
         classical: What segments without weights.
+        needs: Names of the segments that the app cannot do without.
 
     Returns:
         The engine.
 
     Raises:
-        ModelError: If there is neither, or the folder holds no model.
+        ModelError: If there is neither, the folder holds no model, or one without a segment that is needed.
     """
     manifest = context.manifest
     if context.model_folder is None:
@@ -125,13 +126,20 @@ def choose_engine(context: RunContext, classical: Engine | None = None) -> Engin
                 f"the manifest of {manifest.application.title} promises a classical default; the app has none"
             )
         return classical
-    return NetworkEngine(
+    engine = NetworkEngine(
         find_model(context.model_folder),
         manifest.application.version,
         NetworkSettings.from_parameters(context.parameters),
         manifest.mapnode.model.labels,
         manifest.mapnode.model.orientation,
     )
+    missing = set(needs) - {segment.name for segment in engine.segments} if needs else ()
+    if missing:
+        raise ModelError(
+            f"the model {engine.model.path.name} has no {', '.join(sorted(missing))}, which the app measures; "
+            "give another one, or say in the manifest which of its labels mean that (mapnode.model.labels)"
+        )
+    return engine
 
 
 LOADERS = {

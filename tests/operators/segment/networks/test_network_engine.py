@@ -176,6 +176,15 @@ def test_a_model_folder_is_the_engine_with_what_manifest_and_parameters_say(fold
     assert chosen == engine(folder, settings=NetworkSettings(mirroring=False))
 
 
+def test_a_model_without_a_segment_that_the_app_measures_is_refused(folder, loads):
+    assert choose_engine(run_context(folder), needs=["bone"]) == engine(
+        folder, settings=NetworkSettings(mirroring=False)
+    )
+
+    with pytest.raises(ModelError, match=r"no liver, spleen, which the app measures"):
+        choose_engine(run_context(folder), needs=["bone", "spleen", "liver"])
+
+
 def test_without_a_folder_the_classical_default_segments():
     classical = TrunkEngine("1.0.0")
     manifest = {**MANIFEST, "mapnode": {**MANIFEST["mapnode"], "model": {"engine": "classical", "licence": "none"}}}
