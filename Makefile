@@ -11,7 +11,7 @@ DEBIAN_PACKAGES := dciodvfy:dicom3tools storescu:dcmtk Orthanc:orthanc \
   $(ORTHANC_PLUGINS)/libOrthancGdcm.so:orthanc-gdcm pdftotext:poppler-utils /usr/lib/postgresql:postgresql \
   /usr/share/fonts/truetype/droid/DroidSansFallbackFull.ttf:fonts-droid-fallback
 
-.PHONY: demo up test dcmjs test-browser test-orthanc test-orthanc-1.12 bench bench-hot-path bench-turnaround soak fuzz faults check format lock clean
+.PHONY: demo up with-models models test dcmjs test-browser test-orthanc test-orthanc-1.12 bench bench-hot-path bench-turnaround soak fuzz faults check format lock clean
 .DEFAULT_GOAL := demo
 
 demo: $(VENV)/base.stamp ## run the app on a digital phantom, or on STUDY=FOLDER
@@ -19,6 +19,14 @@ demo: $(VENV)/base.stamp ## run the app on a digital phantom, or on STUDY=FOLDER
 
 up: $(VENV)/base.stamp ## run the node with mapnode.yaml until Ctrl-C
 	$(BIN)/mapnode up
+
+with-models: $(VENV)/models.stamp ## what apps with a network need: torch, MONAI, nnU-Net
+
+models: $(VENV)/dev.stamp ## small networks of every format, trained on phantoms, in build/models; minutes
+	rm -rf build/models
+	$(BIN)/python -m tests.networks.nnunet_model build/models/nnunet --steps 200 --folds 0 1
+	$(BIN)/python -m tests.networks.monai_models bundle build/models/monai-bundle --steps 600
+	$(BIN)/python -m tests.networks.monai_models torchscript build/models/torchscript --steps 600
 
 test: $(VENV)/dev.stamp ## every test that this machine can run, and the checks
 	$(MAKE) --no-print-directory check
@@ -74,7 +82,9 @@ format: $(VENV)/dev.stamp
 lock: ## resolve requirements/*.lock anew (needs uv)
 	uv pip compile pyproject.toml --override requirements/overrides.txt --python-version 3.11 \
 	  --generate-hashes --no-emit-index-url --no-annotate --no-header -o requirements/base.lock
-	uv pip compile pyproject.toml --extra dev --override requirements/overrides.txt --python-version 3.11 \
+	uv pip compile pyproject.toml --extra models --override requirements/overrides.txt --python-version 3.11 \
+	  --generate-hashes --no-emit-index-url --no-annotate --no-header -o requirements/models.lock
+	uv pip compile pyproject.toml --extra models --extra dev --override requirements/overrides.txt --python-version 3.11 \
 	  --generate-hashes --no-emit-index-url --no-annotate --no-header -o requirements/dev.lock
 
 clean:
@@ -86,6 +96,13 @@ $(VENV)/system.stamp: Makefile scripts/debian-packages
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "mapnode needs Python 3.11 or newer: make PYTHON=...")'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@touch $@
+
+# torch before the rest, so that the build for a CPU is taken where one is offered; what else it asks for, the locks set right.
+$(VENV)/torch.stamp: $(VENV)/system.stamp
+	$(BIN)/python -m pip install -q --disable-pip-version-check "torch==2.13.0"
+	@touch $@
+
+$(VENV)/dev.stamp $(VENV)/models.stamp: $(VENV)/torch.stamp
 
 $(VENV)/%.stamp: requirements/%.lock pyproject.toml $(VENV)/system.stamp
 	$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --require-hashes -r $<

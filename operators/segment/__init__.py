@@ -1,5 +1,8 @@
 """From a volume to a label map."""
 
-from operators.segment.segment import Segment, SegmentParameters
+from operators.segment.classical.trunk_engine import TrunkEngine
+from operators.segment.engine import Engine
+from operators.segment.networks import NetworkEngine, NetworkSettings, choose_engine
+from operators.segment.segment import Segment
 
-__all__ = ["Segment", "SegmentParameters"]
+__all__ = ["Engine", "NetworkEngine", "NetworkSettings", "Segment", "TrunkEngine", "choose_engine"]

@@ -79,3 +79,29 @@ def test_a_manifest_that_changed_is_read_again(tmp_path, monkeypatch):
     manifest.write_text(manifest.read_text(encoding="utf-8").replace(f"version: {before}", "version: 1.10.0"))
 
     assert (before, find_app("threshold").manifest.application.version) == ("1.0.0", "1.10.0")
+
+
+@pytest.fixture
+def weights(tmp_path):
+    """A folder that has the form of a TorchScript model."""
+    (tmp_path / "weights").mkdir()
+    for name in ("model.ts", "model.yaml"):
+        (tmp_path / "weights" / name).write_text(name)
+    return tmp_path / "weights"
+
+
+def test_an_app_with_neither_weights_nor_a_classical_default_is_disabled_and_says_why(monkeypatch, weights):
+    monkeypatch.setenv(APPS_VARIABLE, str(BENCHMARK_APPS))
+
+    bare, given = find_app("network"), find_app("network", {"network": weights})
+
+    assert bare.disabled == (
+        "network is disabled: it has no weights and no classical default; give the folder of its model (torchscript)"
+    )
+    assert (given.disabled, given.model.path) == (None, weights)
+    assert find_app("ct_body_composition").disabled is None
+
+
+def test_a_folder_that_holds_no_model_is_wrong_use(tmp_path):
+    with pytest.raises(WrongUse, match="holds no model"):
+        list_apps({"ct_body_composition": tmp_path})

@@ -189,3 +189,23 @@ def test_settings_without_objects_do_not_read_manifests(load, monkeypatch):
     monkeypatch.setattr("mapnode.settings.list_apps", lambda: pytest.fail("manifests were read"))
 
     assert load("workers: 2").objects == {}
+
+
+def test_models_lie_relative_to_the_file_and_are_looked_for_at_once(load, tmp_path):
+    (tmp_path / "weights").mkdir()
+    for name in ("model.ts", "model.yaml"):
+        (tmp_path / "weights" / name).write_text(name)
+
+    assert load("models: {ct_body_composition: weights}").models == {"ct_body_composition": tmp_path / "weights"}
+
+
+@pytest.mark.parametrize(
+    ("text", "word"), [("{ct_body_composition: nowhere}", "nowhere"), ("{no_such_app: weights}", "no_such_app")]
+)
+def test_models_that_are_not_there_or_for_no_app_are_refused(load, tmp_path, text, word):
+    (tmp_path / "weights").mkdir()
+    for name in ("model.ts", "model.yaml"):
+        (tmp_path / "weights" / name).write_text(name)
+
+    with pytest.raises(WrongUse, match=f"models: .*{word}"):
+        load(f"models: {text}")

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from mapnode.phantom import TrunkPhantomParameters, build_trunk_phantom, write_ct_series
+from mapnode.share import APPS_VARIABLE
 
 MAPNODE = Path(sys.executable).with_name("mapnode")
 
@@ -55,6 +56,29 @@ def test_every_command_explains_itself_with_an_example(command):
 def test_apps_lists_the_manifests_as_json():
     document = json.loads(mapnode("apps", "--json").stdout)
     assert "ct_body_composition" in [app["name"] for app in document]
+
+
+def test_an_app_without_weights_is_listed_as_disabled_and_refused_before_it_starts(study, tmp_path, monkeypatch):
+    monkeypatch.setenv(APPS_VARIABLE, str(Path(__file__).parents[3] / "benchmarks" / "apps"))
+
+    listed = {app["name"]: app["disabled"] for app in json.loads(mapnode("apps", "--json").stdout)}
+    done = mapnode("run", "network", study, tmp_path / "out")
+
+    assert listed["ct_body_composition"] is None
+    assert "no weights and no classical default" in listed["network"]
+    assert listed["network"] in mapnode("apps").stdout.replace("\n", " ")
+    assert (done.returncode, (tmp_path / "out").exists()) == (2, False)
+    assert "network is disabled" in done.stderr
+
+
+def test_a_model_folder_without_a_model_is_wrong_use(study, tmp_path):
+    (tmp_path / "weights").mkdir()
+    (tmp_path / "weights" / "README").write_text("nothing else")
+
+    done = mapnode("run", "ct_body_composition", study, tmp_path / "out", "--model", tmp_path / "weights")
+
+    assert done.returncode == 2
+    assert "holds no model" in done.stderr
 
 
 def test_series_gives_the_geometry_that_was_written(study):

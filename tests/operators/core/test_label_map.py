@@ -5,6 +5,7 @@ import pytest
 
 from operators.core.errors import GeometryError
 from operators.core.label_map import LabelMap, require_grid_of_headers
+from operators.core.probability_map import ProbabilityMap
 from operators.core.volume import Volume
 from tests.builders import (
     ALGORITHM,
@@ -158,3 +159,13 @@ def test_labels_are_three_dimensional_bytes(array):
     """An engine that gives other integers would make a SEG with other voxels."""
     with pytest.raises(GeometryError, match="three dimensions of uint8"):
         LabelMap(array, np.eye(4), (), ALGORITHM)
+
+
+def test_probabilities_on_another_grid_are_refused():
+    volume = make_volume()
+    arrays = tuple(np.zeros((2, 2, 2), np.float32) for _ in TISSUES)
+    elsewhere = ProbabilityMap(arrays, volume.affine_lps, TISSUES, ALGORITHM)
+    labels = np.zeros(volume.array.shape, np.uint8)
+
+    with pytest.raises(GeometryError, match="probabilities have the shape"):
+        LabelMap(labels, volume.affine_lps, TISSUES, ALGORITHM, probabilities=elsewhere)

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from operators.core.findings import FindingCode
-from operators.core.manifest import ManifestError, VolumeProperty, read_manifest
+from operators.core.manifest import ManifestError, Model, VolumeProperty, read_manifest
 
 APPS = Path(__file__).resolve().parents[3] / "apps"
 
@@ -100,3 +100,17 @@ def test_missing_file_is_refused(tmp_path):
 @pytest.mark.parametrize("path", sorted(APPS.glob("*/app.yaml")), ids=lambda path: path.parent.name)
 def test_manifest_of_each_app_is_valid_and_named_after_its_folder(path):
     assert read_manifest(path).application.title == path.parent.name
+
+
+@pytest.mark.parametrize(
+    ("engine", "default", "needs"),
+    [("classical", False, False), ("nnunet", False, True), ("nnunet", True, False), ("monai-bundle", False, True)],
+)
+def test_only_a_network_without_a_classical_default_needs_weights(engine, default, needs):
+    assert Model(engine=engine, classical_default=default, licence="none").needs_weights is needs
+
+
+@pytest.mark.parametrize("wrong", ["RLS", "RA", "XYZ", "ras"])
+def test_an_orientation_names_one_end_of_each_axis(wrong):
+    with pytest.raises(ValueError, match="is no orientation"):
+        Model(engine="nnunet", licence="none", orientation=wrong)

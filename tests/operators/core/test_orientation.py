@@ -2,12 +2,13 @@
 
 from itertools import permutations, product
 
+import nibabel
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from operators.core.orientation import Orientation, canonical
+from operators.core.orientation import AS_STORED, Orientation, canonical
 from tests.builders import OBLIQUE, make_affine
 
 ARRAY = np.arange(2 * 3 * 4).reshape(2, 3, 4)
@@ -71,3 +72,36 @@ def test_spacing_follows_its_axis(order, signs, spacing_mm):
 
 def test_oblique_stack_goes_to_the_nearest_axes():
     assert canonical(make_affine(OBLIQUE)) == Orientation((0, 1, 2), ())
+
+
+@pytest.mark.parametrize("towards", ["LPS", "RAS", "LAS", "PIR", "SAL"])
+@given(
+    order=st.sampled_from(ORDERS),
+    signs=st.tuples(*[st.sampled_from((1, -1))] * 3),
+)
+def test_any_orientation_is_that_of_nibabel(towards, order, signs):
+    affine = affine_of(order, signs)
+    turn = canonical(affine, towards)
+
+    turned = turn.apply_affine(affine, ARRAY.shape)
+
+    # nibabel has columns first, and RAS.
+    affine_ras = np.diag([-1.0, -1.0, 1.0, 1.0]) @ turned[:, [2, 1, 0, 3]]
+    assert "".join(nibabel.aff2axcodes(affine_ras)) == towards
+
+
+@given(order=st.sampled_from(ORDERS), signs=st.tuples(*[st.sampled_from((1, -1))] * 3))
+def test_a_voxel_stays_at_its_place(order, signs):
+    affine = affine_of(order, signs)
+    affine[:3, 3] = (10, -20, 30)
+    turn = canonical(affine)
+
+    turned = turn.apply_affine(affine, ARRAY.shape)
+
+    for value in ARRAY.ravel():
+        before, after = (np.argwhere(array == value)[0] for array in (ARRAY, turn.apply(ARRAY)))
+        assert turned @ (*after, 1) == pytest.approx(affine @ (*before, 1))
+
+
+def test_as_stored_turns_nothing():
+    assert canonical(affine_of((2, 0, 1), (-1, 1, -1)), AS_STORED) == Orientation((0, 1, 2), ())
