@@ -5,18 +5,45 @@ holoscan and monai ship no types; everything untyped stays in this file.
 
 from __future__ import annotations
 
+import contextlib
+import importlib.machinery
 import logging
 import os
+import sys
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+
+@contextlib.contextmanager
+def _without_networks() -> Iterator[None]:
+    """Have the SDK load without torch and without the rest of MONAI, where they are installed (docs/decisions/0020).
+
+    The SDK lies below `monai`, whose own `__init__` loads all of MONAI, and it loads torch where it finds it: seconds
+    and hundreds of MB that a classical app has no use for. Whoever imports them later gets them.
+    """
+    hidden = {"monai", "torch"} - sys.modules.keys()
+    found = importlib.machinery.PathFinder.find_spec("monai")
+    if "monai" in hidden and found is not None:
+        sys.modules["monai"] = package = ModuleType("monai")
+        package.__path__ = list(found.submodule_search_locations or ())
+    if "torch" in hidden:
+        sys.modules["torch"] = None  # type: ignore[assignment] - an import of it is an ImportError
+    try:
+        yield
+    finally:
+        for name in hidden:
+            sys.modules.pop(name, None)
+
 
 # The variable is read when the core library loads: its info lines say nothing about a study.
 os.environ.setdefault("HOLOSCAN_LOG_LEVEL", "WARN")
 
-from monai.deploy.conditions import CountCondition
-from monai.deploy.core import AppContext, Application, Fragment, Operator, OperatorSpec
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+with _without_networks():
+    from monai.deploy.conditions import CountCondition
+    from monai.deploy.core import AppContext, Application, Fragment, Operator, OperatorSpec
 
 
 def app_context(argv: Sequence[str]) -> AppContext:
