@@ -1,7 +1,8 @@
 """From a volume to a label map."""
 
+from operators.segment.classical.leg_engine import LegEngine
 from operators.segment.classical.trunk_engine import TrunkEngine
 from operators.segment.engine import Engine
 from operators.segment.segment import Segment
 
-__all__ = ["Engine", "Segment", "TrunkEngine"]
+__all__ = ["Engine", "LegEngine", "Segment", "TrunkEngine"]

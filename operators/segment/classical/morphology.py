@@ -35,6 +35,11 @@ def open_ball(mask: NDArray[np.bool_], radius_mm: float, spacing_mm: Spacing) ->
     return dilate(erode(mask, radius_mm, spacing_mm), radius_mm, spacing_mm) & mask
 
 
+def open_slices(mask: NDArray[np.bool_], radius_mm: float, spacing_mm: Spacing) -> NDArray[np.bool_]:
+    """Remove what is thinner than a disc, in each slice by itself."""
+    return np.stack([open_ball(plane[None], radius_mm, spacing_mm)[0] for plane in mask])
+
+
 def close_ball(mask: NDArray[np.bool_], radius_mm: float, spacing_mm: Spacing) -> NDArray[np.bool_]:
     """Close gaps narrower than a ball; the first and last slices are taken to continue, the sides are empty."""
     return _close(mask, radius_mm, spacing_mm, int(np.ceil(radius_mm / spacing_mm[0])))
