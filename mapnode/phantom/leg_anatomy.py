@@ -16,6 +16,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -167,7 +168,7 @@ class LegShape:
         )
         return fascia, under_skin
 
-    @property
+    @cached_property
     def reach_mm(self) -> tuple[float, float]:
         """Largest distance of the skin from the leg's axis across and along v, wherever that is."""
         ovals = [self.outlines(float(z))[1] for z in np.linspace(*self.range_z_mm, 60)]

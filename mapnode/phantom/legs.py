@@ -28,8 +28,8 @@ from mapnode.phantom.shapes import FloatArray
 SIDES = {"left": 1, "right": -1}
 """Direction of each leg along x of LPS."""
 TISSUES = tuple(tissue.name.lower() for tissue in LegTissue if tissue > LegTissue.OTHER)
-_FINE_IN_PLANE_MM = 1.0
-_FINE_BETWEEN_PLANES_MM = 2.0
+_FINE_IN_PLANE_MM = 1.5
+_FINE_BETWEEN_PLANES_MM = 3.0
 _GOLDEN = (0.7548776662466927, 0.5698402909980532)
 """Shifts of the fine grid from plane to plane (R2 sequence), so that the errors at the edges cancel."""
 _FOAM_MM = 10.0

@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import ndimage
 
-from operators.segment.classical.morphology import Spacing, fill_slices
-
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from operators.segment.classical.leg_parameters import LegParameters
     from operators.segment.classical.leg_sides import LegSides
+    from operators.segment.classical.morphology import Spacing
 
 
 @dataclass(frozen=True)
@@ -34,24 +33,21 @@ class Femur:
         return self.knee + fraction * (self.top - self.knee)
 
 
-def find_femur(bone: NDArray[np.bool_], spacing_mm: Spacing, parameters: LegParameters) -> Femur | None:
-    """Find the femur of one leg.
+def find_femur(filled: NDArray[np.bool_], knee: float, spacing_mm: Spacing, parameters: LegParameters) -> Femur | None:
+    """Find the upper end of the femur of one leg.
 
-    The knee is where the section of bone is smallest between condyles and plateau; the femur is the largest piece of
-    bone above it, and complete where it ends below the last slice in a round head.
+    The femur is the largest piece of bone above the knee, and complete where it ends below the last slice in a round
+    head.
 
     Args:
-        bone: Bright bone of one leg, `(slices, rows, columns)`, slices towards the head.
+        filled: Bone of one leg with its marrow, `(slices, rows, columns)`, slices towards the head.
+        knee: Slice index of its knee joint.
         spacing_mm: Distance between slices, rows, columns.
         parameters: Constants of the engine.
 
     Returns:
-        The femur, or None where it is not complete in the field or its ends are not recognised.
+        The femur, or None where it is not complete in the field or its upper end is not recognised.
     """
-    filled = fill_slices(bone)
-    knee = find_knee(filled, spacing_mm, parameters)
-    if knee is None:
-        return None
     above = filled[round(knee) :]
     pieces, count = ndimage.label(above)
     if count == 0:
@@ -89,9 +85,8 @@ def find_knee(filled: NDArray[np.bool_], spacing_mm: Spacing, parameters: LegPar
     if dip[lowest] > parameters.knee_dip:
         return None
     # The joint space may take several slices: its middle.
-    space = np.flatnonzero(
-        ndimage.label(dip <= dip[lowest] + 0.1)[0] == ndimage.label(dip <= dip[lowest] + 0.1)[0][lowest]
-    )
+    spaces, _ = ndimage.label(dip <= dip[lowest] + 0.1)
+    space = np.flatnonzero(spaces == spaces[lowest])
     return float(space[0] + space[-1]) / 2
 
 

@@ -10,7 +10,7 @@ from scipy import ndimage
 from skimage.segmentation import watershed
 
 from operators.core.errors import SegmentationError
-from operators.segment.classical.morphology import Spacing, dilate, drop_small, fill_slices, open_slices
+from operators.segment.classical.morphology import Spacing, dilate, drop_small, fill_slices, open_discs
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -71,10 +71,10 @@ def find_legs(hu: NDArray[np.float32], spacing_mm: Spacing, parameters: LegParam
     """
     # The table goes before holes are filled, or the air between table and legs would count as leg.
     tissue = _with_bone(
-        open_slices(hu > parameters.air_hu, parameters.table_opening_mm, spacing_mm), hu, spacing_mm, parameters
+        open_discs(hu > parameters.air_hu, parameters.table_opening_mm, spacing_mm), hu, spacing_mm, parameters
     )
     tissue = fill_slices(tissue)
-    core = _with_bone(open_slices(tissue, parameters.body_opening_mm, spacing_mm), hu, spacing_mm, parameters)
+    core = _with_bone(open_discs(tissue, parameters.body_opening_mm, spacing_mm), hu, spacing_mm, parameters)
     if not core.any():
         raise LegSegmentationError(
             f"No leg was found: no piece of tissue above {parameters.air_hu:g} HU holds "

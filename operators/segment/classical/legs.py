@@ -20,7 +20,14 @@ from operators.segment.classical.femur import Femur, find_femur, find_knee, find
 from operators.segment.classical.grid import WorkGrid
 from operators.segment.classical.leg_parameters import LegParameters
 from operators.segment.classical.leg_sides import LEFT, RIGHT, LegSides, find_sides
-from operators.segment.classical.morphology import Spacing, close_disc, dilate, disc_footprint, drop_small, fill_slices
+from operators.segment.classical.morphology import (
+    Spacing,
+    close_disc,
+    disc_footprint,
+    drop_small,
+    fill_holes,
+    fill_slices,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -85,7 +92,7 @@ def segment_legs(
     report(0.4, "tissues")
     labels = np.zeros(hu.shape, dtype=np.uint8)
     end = hu.shape[0] if pelvis is None else pelvis
-    near_bone = dilate(legs.bone, max(grid.spacing_mm), grid.spacing_mm)
+    near_bone = np.asarray(ndimage.binary_dilation(legs.bone, np.ones((3, 3, 3))), dtype=np.bool_)
     for index in range(end):
         work = grid.slice_of(index)
         for side in SIDES.values():
@@ -104,17 +111,19 @@ def _silent(_fraction: float, _step: str) -> None:
 
 def _landmarks(legs: LegSides, grid: WorkGrid, parameters: LegParameters) -> tuple[dict[str, Femur], int | None]:
     """Complete femora by side and the lowest slice of the pelvis, as slices of the source."""
-    factor = grid.factors[0]
-    bones = {name: legs.bone & (legs.sides == side) for name, side in SIDES.items()}
-    found = {name: find_femur(bone, grid.spacing_mm, parameters) for name, bone in bones.items()}
+    factor, spacing_mm = grid.factors[0], grid.spacing_mm
+    filled = {name: fill_slices(legs.bone & (legs.sides == side)) for name, side in SIDES.items()}
+    knees = {name: find_knee(bone, spacing_mm, parameters) for name, bone in filled.items()}
+    found = {
+        name: find_femur(filled[name], knee, spacing_mm, parameters) for name, knee in knees.items() if knee is not None
+    }
     femora = {
         name: Femur(*((place + 0.5) * factor - 0.5 for place in (femur.knee, femur.top)))
         for name, femur in found.items()
         if femur is not None
     }
-    knees = [find_knee(fill_slices(bone), grid.spacing_mm, parameters) for bone in bones.values()]
-    highest = max((knee for knee in knees if knee is not None), default=None)
-    pelvis = find_pelvis(legs, highest, grid.spacing_mm, parameters)
+    highest = max((knee for knee in knees.values() if knee is not None), default=None)
+    pelvis = find_pelvis(legs, highest, spacing_mm, parameters)
     return femora, None if pelvis is None else pelvis * factor
 
 
@@ -149,7 +158,7 @@ def _label_leg(
     )
     leg, near_bone = (_upsample(mask, grid, hu.shape)[box] for mask in work)
     values = hu[box]
-    body = np.asarray(ndimage.binary_fill_holes(leg & (values > parameters.air_hu)), dtype=np.bool_)
+    body = fill_holes(leg & (values > parameters.air_hu))
     tissues = classify_leg(values, body, near_bone, spacing_mm, parameters)
     view = labels[box]
     inside = tissues > 0
@@ -199,10 +208,11 @@ def find_leg_bone(
 ) -> NDArray[np.bool_]:
     """Find bone with its marrow in one slice: bright pixels, and what they enclose."""
     bright = where & (hu > parameters.bone_hu)
-    closed = close_disc(bright[None], parameters.bone_closing_mm, spacing_mm)
-    # The closing is there to enclose the marrow; what it added at the surface is taken off again.
-    holes = fill_slices(closed)[0] & ~closed[0]
-    return np.asarray(bright | dilate(holes[None], parameters.bone_closing_mm, spacing_mm)[0] & closed[0] | holes)
+    footprint = _disc(parameters.bone_closing_mm, spacing_mm)
+    closed = np.asarray(ndimage.binary_closing(bright, footprint), dtype=np.bool_)
+    # The closing is there to enclose the marrow; what it added elsewhere is taken off again.
+    marrow = fill_holes(closed) & ~closed
+    return bright | np.asarray(ndimage.binary_dilation(marrow, footprint, mask=closed | marrow), dtype=np.bool_)
 
 
 def find_leg_fascia(
@@ -214,14 +224,19 @@ def find_leg_fascia(
 ) -> NDArray[np.bool_]:
     """Find what lies inside the fascia in one slice: muscles and bones, closed over the fat between them."""
     soft = below_skin & ((hu > parameters.soft_hu) | bone)
-    footprint = disc_footprint(max(parameters.soft_opening_mm, 1.001 * max(spacing_mm[1:])), *spacing_mm[1:])
+    footprint = _disc(parameters.soft_opening_mm, spacing_mm)
     opened = np.asarray(ndimage.binary_opening(soft, footprint), dtype=np.bool_)
     # In one slice a ml is 10 cm2 for each mm of thickness.
     muscles = drop_small(opened[None], parameters.soft_piece_cm2 * spacing_mm[0] / 10.0, spacing_mm)
-    closed = fill_slices(close_disc(muscles, parameters.fascia_closing_mm, spacing_mm))[0]
+    closed = fill_holes(close_disc(muscles, parameters.fascia_closing_mm, spacing_mm)[0])
     # Corners of muscles that the opening took lie at the surface that the rest gives.
     attached = np.asarray(ndimage.binary_dilation(closed, footprint), dtype=np.bool_) & soft
     return below_skin & (closed | attached)
+
+
+def _disc(radius_mm: float, spacing_mm: Spacing) -> NDArray[np.bool_]:
+    """A disc of at least one pixel around its middle."""
+    return disc_footprint(max(radius_mm, 1.001 * max(spacing_mm[1:])), *spacing_mm[1:])
 
 
 def _upsample(mask: NDArray[np.bool_], grid: WorkGrid, shape: tuple[int, ...]) -> NDArray[np.bool_]:
