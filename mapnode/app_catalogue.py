@@ -8,36 +8,60 @@ from typing import TYPE_CHECKING
 
 from mapnode.errors import WrongUse
 from mapnode.share import app_folders
+from operators.core.errors import ModelError
 from operators.core.manifest import MANIFEST_NAME, Manifest, ManifestError, read_manifest
+from operators.core.model_folder import ModelFolder, find_model
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 
 @dataclass(frozen=True)
 class App:
-    """One app: its folder and what it says of itself."""
+    """One app: its folder and what it says of itself.
+
+    Attributes:
+        folder: Where its app.py lies.
+        manifest: Its app.yaml.
+        model: The folder of its weights, where the node has one for it.
+    """
 
     folder: Path
     manifest: Manifest
+    model: ModelFolder | None = None
 
     @property
     def name(self) -> str:
         """Its title, which is the folder's name."""
         return self.manifest.application.title
 
+    @property
+    def disabled(self) -> str | None:
+        """Why it cannot run: it has neither weights nor a classical default; None where it can."""
+        try:
+            self.manifest.require_weights(None if self.model is None else self.model.path)
+        except ModelError as error:
+            return str(error)
+        return None
 
-def list_apps() -> list[App]:
+
+def list_apps(models: Mapping[str, Path] | None = None) -> list[App]:
     """All apps: ours by name, then those of each folder of MAPNODE_APPS.
 
+    Args:
+        models: Folders of weights by the apps' names (`models` of mapnode.yaml).
+
     Raises:
-        WrongUse: If a manifest is not what the schema says, or two apps have one name.
+        WrongUse: If a manifest is not what the schema says, two apps have one name, or a folder holds no model.
     """
     folders = [path.parent for parent in app_folders() for path in sorted(parent.glob(f"*/{MANIFEST_NAME}"))]
     try:
-        apps = [App(folder, _manifest(folder / MANIFEST_NAME)) for folder in folders]
-    except ManifestError as error:
+        manifests = [(folder, _manifest(folder / MANIFEST_NAME)) for folder in folders]
+        found = {name: find_model(folder) for name, folder in (models or {}).items()}
+    except (ManifestError, ModelError) as error:
         raise WrongUse(str(error)) from error
+    apps = [App(folder, manifest, found.get(manifest.application.title)) for folder, manifest in manifests]
     _require_own_names(apps)
     return apps
 
@@ -68,13 +92,17 @@ def _require_own_names(apps: list[App]) -> None:
             )
 
 
-def find_app(name: str) -> App:
+def find_app(name: str, models: Mapping[str, Path] | None = None) -> App:
     """The app of that name.
+
+    Args:
+        name: Its name.
+        models: As in list_apps.
 
     Raises:
         WrongUse: If there is none, naming those that there are.
     """
-    apps = {app.name: app for app in list_apps()}
+    apps = {app.name: app for app in list_apps(models)}
     if name not in apps:
         raise WrongUse(f"there is no app {name!r}; there are: {', '.join(apps) or 'none'} (mapnode apps)")
     return apps[name]

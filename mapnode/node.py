@@ -52,7 +52,7 @@ from mapnode.staging import Stager
 from operators.core.header import keep_values_out_of_warnings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from mapnode.intake.deciding import Outlook
     from mapnode.pacs.events import EventBatch
@@ -81,7 +81,7 @@ class Node:
         """
         self.settings = settings
         self.folder = settings.var.resolve()
-        self._rules = _load_rules(settings.rules)
+        self._rules = _load_rules(settings.rules, settings.models)
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
         self._started = time.time()
@@ -194,6 +194,7 @@ class Node:
             self._workers,
             self.settings.job_timeout_s,
             self.settings.timeouts_s,
+            self.settings.models,
             require_lease=require_lease,
             stage_of=self._stager.folder,
             on_end=lambda: self._coordinator.wake(),
@@ -216,7 +217,7 @@ class Node:
         intake = Intake(
             reader,
             records,
-            Decider(reader, records, self._rules, settings.objects, settings.max_chain_depth),
+            Decider(reader, records, self._rules, settings.objects, settings.max_chain_depth, settings.models),
             patience,
             on_outlook=prepare,
             ask=corroborator.ask,
@@ -321,7 +322,7 @@ class Node:
 
     def _warm_up(self, _: threading.Event) -> None:
         """Start the workers of the apps that rules name, so that the first study does not wait for them."""
-        apps = {app.name: app for app in list_apps()}
+        apps = {app.name: app for app in list_apps(self.settings.models)}
         for name in sorted({rule.app for rule in self._rules.rules}):
             self._workers.of(apps[name]).warm_up()
 
@@ -366,13 +367,13 @@ class Node:
             self._follower.reconcile()
 
 
-def _load_rules(path: Path) -> RuleSet:
-    """The rules, held against the manifests of the apps that they name.
+def _load_rules(path: Path, models: Mapping[str, Path]) -> RuleSet:
+    """The rules, held against the manifests of the apps that they name, and the weights that those need.
 
     Raises:
         WrongUse: If they are wrong.
     """
-    apps = {app.name: app for app in list_apps()}
+    apps = {app.name: app for app in list_apps(models)}
     if not path.is_file():
         raise WrongUse(f"the rules {path} do not exist; docs/rules.md has an example")
     rules = load_rules(path, apps)
@@ -380,4 +381,8 @@ def _load_rules(path: Path) -> RuleSet:
         unknown = sorted(set(rule.parameters) - set(apps[rule.app].manifest.mapnode.parameters))
         if unknown:
             raise WrongUse(f"{path}: rule {rule.name}: {rule.app} has no parameter {', '.join(unknown)}")
+        if rule.mode != "off" and (reason := apps[rule.app].disabled):
+            raise WrongUse(
+                f"{path}: rule {rule.name}: {reason} (models in mapnode.yaml), or set the rule's mode to off"
+            )
     return rules

@@ -86,6 +86,8 @@ class Settings(_Part):
     """After this a worker is killed, and its job tried again."""
     timeouts_s: dict[str, float] = Field(default_factory=dict)
     """The same for single apps."""
+    models: dict[str, Path] = Field(default_factory=dict)
+    """Folder of the weights of each app that has some: `ct_leg_tissue: models/legs`; its form decides the engine."""
     min_free_mb: float = Field(default=2000.0, ge=0)
     """With less room on the disk no study is taken and no job started, until there is room again; a quarter of it is
     kept for results."""
@@ -143,7 +145,26 @@ def load_settings(path: Path | None) -> Settings:
         raise WrongUse(f"{path}: {wrong}") from error
     _require_made(settings.objects, path)
     base = path.resolve().parent
-    return settings.model_copy(update={"var": base / settings.var, "rules": base / settings.rules})
+    models = {app: base / folder for app, folder in settings.models.items()}
+    _require_models(models, path)
+    return settings.model_copy(update={"var": base / settings.var, "rules": base / settings.rules, "models": models})
+
+
+def _require_models(models: Mapping[str, Path], path: Path) -> None:
+    """Models are for apps that there are, and are there.
+
+    Raises:
+        WrongUse: If not.
+    """
+    if not models:
+        return
+    try:
+        names = [app.name for app in list_apps(models)]
+    except WrongUse as error:
+        raise WrongUse(f"{path}: models: {error}") from error
+    unknown = sorted(models.keys() - set(names))
+    if unknown:
+        raise WrongUse(f"{path}: models: there is no app {', '.join(unknown)}; there are: {', '.join(names)}")
 
 
 def _require_made(objects: Mapping[ObjectKind, bool | str], path: Path) -> None:

@@ -85,6 +85,7 @@ class Worker:
                 workers,
                 self._settings.job_timeout_s,
                 self._settings.timeouts_s,
+                self._settings.models,
                 require_lease=require_lease,
             )
             presence = Presence(records.engine, WORKER, self._queues)

@@ -8,7 +8,18 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-HEAVY = ("torch", "monai", "holoscan")
+HEAVY = ("torch", "monai", "nnunetv2", "holoscan")
+NETWORKS = tuple(
+    f"operators/segment/networks/{name}.py"
+    for name in (
+        "device",
+        "monai_bundle",
+        "monai_chain",
+        "nnunet",
+        "torchscript",
+        "weights",
+    )
+)
 
 
 def python_files(folder: str) -> list[Path]:
@@ -57,9 +68,22 @@ def test_apps_import_operators_only():
     assert wrong_arrows("apps", ("mapnode", *HEAVY)) == []
 
 
-def test_only_the_adapter_imports_the_sdk():
+def test_only_the_adapter_imports_the_sdk_and_only_the_engines_of_networks_what_they_run_on():
     arrows = wrong_arrows("operators", HEAVY)
-    assert {arrow.split(" imports ")[0] for arrow in arrows} == {"operators/runtime/sdk.py"}
+    assert {arrow.split(" imports ")[0] for arrow in arrows} == {"operators/runtime/sdk.py", *NETWORKS}
+
+
+def test_an_app_without_weights_loads_neither_torch_nor_monai_nor_nnunet():
+    code = (
+        "import runpy, sys\n"
+        "runpy.run_path('apps/ct_body_composition/app.py')\n"
+        "loaded = [name for name in ('torch', 'monai', 'nnunetv2') if name in sys.modules]\n"
+        "sys.exit(f'loaded: {loaded}' if loaded else 0)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
 
 
 def test_the_plugin_imports_the_standard_library_and_orthancs_own_module_only():

@@ -44,6 +44,8 @@ def run(
     from mapnode.runners.process import run_app
 
     found = find_app(app)
+    if model is None and found.disabled:
+        raise WrongUse(f"{found.disabled} (--model DIR)")
     job = _with_objects(_job(), objects, found)
     with ProgressBar(found.name) as progress:
         result = run_app(found, source, target, model=model, job=job, on_progress=progress.show)

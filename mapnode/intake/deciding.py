@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 
 from mapnode.app_catalogue import find_app
 from mapnode.intake.references import referenced_series
-from mapnode.jobs.spec import JobSpec, input_identity
+from mapnode.jobs.spec import JobSpec, identity_of
 from mapnode.records import DecisionRecord, JobState
 from mapnode.rules import Decision, decide, decide_study, facts_from_headers, wrote_by_node
 from mapnode.rules.evaluate import ClauseOutcome
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from pydicom import Dataset
 
@@ -76,6 +77,7 @@ class Decider:
         rules: RuleSet,
         objects: Mapping[ObjectKind, bool | str],
         max_chain_depth: int,
+        models: Mapping[str, Path] | None = None,
     ) -> None:
         """Bind it to a node.
 
@@ -85,12 +87,14 @@ class Decider:
             rules: Which app runs on which series.
             objects: Which objects apps make, those that make them.
             max_chain_depth: How many rules may lead from one to the next.
+            models: Folders of weights by the apps' names.
         """
         self._reader = reader
         self._records = records
         self._rules = rules
         self._objects = objects
         self._max_depth = max_chain_depth
+        self._models = models or {}
 
     def know(self, source: SourceSeries, calling_aet: str, called_aet: str) -> Known:
         """Read what the rules may know of a series."""
@@ -135,7 +139,8 @@ class Decider:
         return decision, self._spec(decision, subject, inputs, (*chain, decision.rule))
 
     def _spec(self, decision: Decision, subject: str, inputs: Sequence[Known], chain: tuple[str, ...]) -> JobSpec:
-        rule, manifest = self._rule(decision.rule), find_app(decision.app).manifest
+        rule, app = self._rule(decision.rule), find_app(decision.app, self._models)
+        manifest = app.manifest
         series = [known.source for known in inputs]
         if rule.with_sources:
             series += referenced_series(self._reader, inputs)
@@ -144,6 +149,7 @@ class Decider:
             rule=rule.name,
             app=rule.app,
             app_version=manifest.application.version,
+            model_digest="" if app.model is None else app.model.digest,
             parameters=decision.parameters,
             objects={kind: choice for kind, choice in self._objects.items() if kind in made},
             mode=rule.mode,
@@ -162,8 +168,7 @@ class Decider:
 
 def identified(spec: JobSpec, digests: Sequence[tuple[str, str]]) -> JobSpec:
     """A spec with the identity that belongs to its input and attempt."""
-    identity = input_identity(spec.app, spec.app_version, spec.parameters, spec.objects, digests, attempt=spec.attempt)
-    return spec.model_copy(update={"identity": identity})
+    return spec.model_copy(update={"identity": identity_of(spec, digests)})
 
 
 def next_attempt(

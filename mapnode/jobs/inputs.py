@@ -6,7 +6,7 @@ import shutil
 from typing import TYPE_CHECKING
 
 from mapnode.errors import NodeError
-from mapnode.jobs.spec import input_identity
+from mapnode.jobs.spec import identity_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,8 +39,7 @@ def current_input(reader: SourceReader, spec: JobSpec) -> list[SourceSeries]:
             raise SourceChanged("the source series is no longer in Orthanc")
         found.append(series)
     digests = [digest for series in found for digest in series.digests]
-    identity = input_identity(spec.app, spec.app_version, spec.parameters, spec.objects, digests, attempt=spec.attempt)
-    if identity != spec.identity:
+    if identity_of(spec, digests) != spec.identity:
         raise SourceChanged("the source is not what it was when the job was made")
     return found
 

@@ -24,6 +24,8 @@ class JobSpec(BaseModel):
     rule: str
     app: str
     app_version: str
+    model_digest: str = ""
+    """SHA-256 of the app's weights; empty where it has none."""
     parameters: dict[str, Any] = Field(default_factory=dict)
     objects: dict[ObjectKind, bool | str] = Field(default_factory=dict)
     mode: Mode = "live"
@@ -51,6 +53,19 @@ class JobSpec(BaseModel):
         return self.identity[:IDENTIFIER_LENGTH]
 
 
+def identity_of(spec: JobSpec, instances: Iterable[tuple[str, str]]) -> str:
+    """The identity that a job has with an input, as in input_identity."""
+    return input_identity(
+        spec.app,
+        spec.app_version,
+        spec.parameters,
+        spec.objects,
+        instances,
+        attempt=spec.attempt,
+        model_digest=spec.model_digest,
+    )
+
+
 def input_identity(
     app: str,
     version: str,
@@ -58,6 +73,7 @@ def input_identity(
     objects: dict[ObjectKind, bool | str],
     instances: Iterable[tuple[str, str]],
     attempt: int = 0,
+    model_digest: str = "",
 ) -> str:
     """SHA-256 over all that a job's result depends on: the same input, app and parameters give the same job.
 
@@ -68,6 +84,7 @@ def input_identity(
         objects: What is wanted of what it makes.
         instances: SOP Instance UID and digest of the file of each instance, in any order.
         attempt: How often the same was run before.
+        model_digest: SHA-256 of the app's weights; empty where it has none.
     """
     return digest_of({
         "app": app,
@@ -76,4 +93,5 @@ def input_identity(
         "input": sorted(map(list, instances)),
         **({"objects": objects} if objects else {}),
         **({"attempt": attempt} if attempt else {}),
+        **({"model": model_digest} if model_digest else {}),
     })

@@ -49,6 +49,7 @@ class Workplace:
         workers: Warm workers.
         timeout_s: Longest time of a run.
         timeouts_s: The same for single apps.
+        models: Folders of weights by the apps' names.
         require_lease: Raises where this process was given up and another one does its jobs.
         stage_of: Folder with slices of a series that were decoded beforehand, where there is one.
         on_end: Called when a workflow ended: somebody may wait for that.
@@ -60,6 +61,7 @@ class Workplace:
     workers: WarmWorkers
     timeout_s: float
     timeouts_s: Mapping[str, float] = field(default_factory=dict)
+    models: Mapping[str, Path] = field(default_factory=dict)
     require_lease: Callable[[], None] = lambda: None
     stage_of: Callable[[str], Path | None] = lambda _: None
     on_end: Callable[[], None] = lambda: None
@@ -127,11 +129,13 @@ def run(place: Workplace, job: str) -> dict[str, Any]:
     _require_running(place, job)
     record = place.record(job)
     spec = record.spec
-    app = find_app(spec.app)
+    app = find_app(spec.app, place.models)
     if app.manifest.application.version != spec.app_version:
         raise AppChanged(
             f"{spec.app} is {app.manifest.application.version} now, the job was made for {spec.app_version}"
         )
+    if (app.model.digest if app.model else "") != spec.model_digest:
+        raise AppChanged(f"{spec.app} has another model now than the job was made for")
     stage_folder = place.stage_of(spec.series_ids[0]) if len(spec.series_ids) == 1 else None
     order = Job(
         identity=spec.identity,

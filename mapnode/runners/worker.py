@@ -141,7 +141,9 @@ class WarmWorker:
             self.state = WorkerState.BUSY
             try:
                 child.log.clear()
-                order = WorkOrder(source=str(source.resolve()), target=str(target.resolve()), job=job)
+                order = WorkOrder(
+                    source=str(source.resolve()), target=str(target.resolve()), model=_path(self.app), job=job
+                )
                 code = self._ask(child, order, _Question(timeout_s, on_progress, is_cancelled))
             finally:
                 self.last_used = time.monotonic()
@@ -197,7 +199,9 @@ class WarmWorker:
         self.stop()
         self.runs = 0
         self.state, self.since = WorkerState.STARTING, time.time()
-        self._child = child = Child([sys.executable, "-m", "operators.runtime.worker", str(self.app.folder)])
+        model = _path(self.app)
+        command = [sys.executable, "-m", "operators.runtime.worker", str(self.app.folder), *([model] if model else [])]
+        self._child = child = Child(command)
         child.read_ahead()
         if self._closed:
             raise WorkerLost(self._bury(child))
@@ -290,3 +294,8 @@ class WarmWorker:
         words = f"; last words: {without_values(child.log[-1])}" if child.log else ""
         how = f"by signal {-code}" if code < 0 else f"with exit code {code}"
         return f"the worker of {self.app.name} ended {how}{words}"
+
+
+def _path(app: App) -> str | None:
+    """The folder of an app's weights."""
+    return None if app.model is None else str(app.model.path.resolve())

@@ -37,6 +37,7 @@ HOUNSFIELD_UNIT: Code = codes.UCUM.HounsfieldUnit
 
 # Algorithm families (PS3.16 CID 7162)
 MORPHOLOGICAL_OPERATIONS: Code = codes.DCM.MorphologicalOperations
+ARTIFICIAL_INTELLIGENCE: Code = codes.DCM.ArtificialIntelligence
 
 # Reports
 FINDING: Code = codes.DCM.Finding

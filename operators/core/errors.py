@@ -5,6 +5,8 @@ OperatorError                a step could not do its work (exit code 1 unless a 
 ├── NotApplicable            the app has nothing to do on this input: a normal end (exit code 4)
 ├── SegmentationError        an engine could not segment a volume
 ├── GeometryError            a result does not lie on the grid of its source
+├── ModelError               there is no model, or it is not what its format says
+├── TimeBudgetExceeded       a network needs longer than its settings allow
 ├── RunCancelled             whoever asked for the run does not want it any more
 └── OperatorFailed           any other exception of an operator, with the operator's name
 """
@@ -54,6 +56,26 @@ class SegmentationError(OperatorError):
 
 class GeometryError(OperatorError):
     """A result does not lie on the grid of its source."""
+
+
+class ModelError(OperatorError):
+    """There is no model where one is needed, or it is not what its format says."""
+
+
+class TimeBudgetExceeded(OperatorError):
+    """A network needs longer than its settings allow.
+
+    Attributes:
+        budget_s: What the settings allow, in seconds.
+        expected_s: What the whole volume would take, by the pace so far.
+    """
+
+    def __init__(self, budget_s: float, expected_s: float) -> None:
+        self.budget_s, self.expected_s = budget_s, expected_s
+        super().__init__(
+            f"the network would take about {expected_s:.0f} s, its time budget is {budget_s:g} s; "
+            "raise time_budget_s, turn mirroring off, lower tile_overlap, or use a GPU"
+        )
 
 
 class RunCancelled(OperatorError):

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import re
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from operators.core.contract import ObjectKind
+from operators.core.errors import ModelError
 from operators.core.findings import FindingCode
+from operators.core.model_folder import EngineKind
+from operators.core.orientation import AS_STORED, END_PAIRS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -131,10 +134,35 @@ class Criteria(_Part):
 
 
 class Model(_Part):
-    """What segments."""
+    """What segments.
 
-    engine: Literal["classical"]
+    Where a run is given a model folder, the folder's form decides the engine (`operators.core.model_folder`).
+    """
+
+    engine: EngineKind
+    """What segments without a model folder; the form of the folder that the app is made for where it needs one."""
+    classical_default: bool = False
+    """Whether a method without weights stands in where no folder is given; without one the app is disabled."""
     licence: str
+    labels: dict[str, str] = Field(default_factory=dict)
+    """Names of the catalogue for what a model's labels are called, where they are called otherwise."""
+    orientation: str = "LPS"
+    """The ends that columns, rows and slices of a model's input run to (nibabel's axis codes): LPS as SimpleITK reads
+    an axial CT, RAS for a model that was trained on NIfTI files of that order; `stored` leaves a volume as it is."""
+
+    @field_validator("orientation")
+    @classmethod
+    def _check_orientation(cls, value: str) -> str:
+        if value != AS_STORED and sorted(END_PAIRS.get(end, end) for end in value) != ["A", "R", "S"]:
+            raise ValueError(
+                f"{value!r} is no orientation; it is three letters, one each of LR, PA and IS, or {AS_STORED}"
+            )
+        return value
+
+    @property
+    def needs_weights(self) -> bool:
+        """Whether nothing can segment without a model folder."""
+        return self.engine is not EngineKind.CLASSICAL and not self.classical_default
 
 
 class OutputPart(_Part):
@@ -167,6 +195,22 @@ class Manifest(_Part):
     application: ApplicationPart
     resources: Resources
     mapnode: NodePart
+
+    def require_weights(self, folder: Path | None) -> None:
+        """Refuse an app that has nothing to segment with.
+
+        Args:
+            folder: The folder of its model, where one is given.
+
+        Raises:
+            ModelError: If there is none, and no classical default.
+        """
+        model = self.mapnode.model
+        if folder is None and model.needs_weights:
+            raise ModelError(
+                f"{self.application.title} is disabled: it has no weights and no classical default; "
+                f"give the folder of its model ({model.engine})"
+            )
 
 
 def read_manifest(path: Path) -> Manifest:

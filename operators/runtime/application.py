@@ -17,9 +17,17 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, ValidationError
 
 from operators.core.contract import JOB_VARIABLE, RESULT_NAME, ExitCode, Job, Progress, Reason, Result, Status
-from operators.core.errors import InputRefused, NotApplicable, OperatorError, OperatorFailed, SegmentationError
+from operators.core.errors import (
+    InputRefused,
+    ModelError,
+    NotApplicable,
+    OperatorError,
+    OperatorFailed,
+    SegmentationError,
+)
 from operators.core.header import keep_values_out_of_warnings
 from operators.core.manifest import MANIFEST_NAME, Manifest, ManifestError, read_manifest
+from operators.core.model_folder import find_model, holds_files
 from operators.core.objects import ObjectsNotMade, wanted_objects
 from operators.runtime.monitor import Monitor
 from operators.runtime.outcome import Outcome
@@ -30,6 +38,9 @@ if TYPE_CHECKING:
     from typing import TextIO
 
     from operators.core.contract import ObjectKind
+
+
+MODEL_VARIABLE = "HOLOSCAN_MODEL_PATH"
 
 
 @dataclass(frozen=True)
@@ -216,6 +227,9 @@ def _run_graph(app: type[MapApplication], context: RunContext, monitor: Monitor)
     try:
         app(context, monitor).run()
     except Exception as error:  # noqa: BLE001 - the job loop: whatever happens ends as a failed run with its reason
+        if monitor.failure is None and isinstance(error, OperatorError):
+            # What the wiring itself refuses: a model that cannot be used.
+            monitor.failure = error
         if monitor.failure is None:
             monitor.failure = OperatorFailed(context.manifest.application.title, error)
             monitor.failure.__cause__ = error
@@ -255,18 +269,34 @@ def _context(manifest_path: Path, argv: list[str]) -> RunContext:
         raise WrongCall(f"the input folder {source} does not exist")
     if not target.is_dir() or not os.access(target, os.W_OK):
         raise WrongCall(f"the output folder {target} does not exist or cannot be written")
-    model = Path(app.model_path)
     job = Job.model_validate_json(os.environ.get(JOB_VARIABLE) or "{}")
     manifest = read_manifest(manifest_path)
     unknown = sorted(set(job.parameters) - set(manifest.mapnode.parameters))
     if unknown:
         raise WrongCall(f"the job sets parameters that the app does not have: {', '.join(unknown)}")
-    context = RunContext(source, target, model if model.is_dir() else None, manifest, job)
+    context = RunContext(source, target, _model_folder(app, manifest), manifest, job)
     try:
         _ = context.objects
     except ObjectsNotMade as error:
         raise WrongCall(str(error)) from error
     return context
+
+
+def _model_folder(app: Any, manifest: Manifest) -> Path | None:  # noqa: ANN401 - the SDK's context
+    """The folder that was given by -m or HOLOSCAN_MODEL_PATH; a MAP without weights has an empty one.
+
+    Raises:
+        WrongCall: If it holds no model, or none was given and the app cannot do without.
+    """
+    # Without either the SDK says "models", whatever that is in the present folder.
+    given = app.args.get("model") or os.environ.get(MODEL_VARIABLE)
+    try:
+        if given and holds_files(Path(given)):
+            return find_model(Path(given)).path
+        manifest.require_weights(None)
+    except ModelError as error:
+        raise WrongCall(str(error)) from error
+    return None
 
 
 def _remove_new(folder: Path, before: set[Path]) -> None:

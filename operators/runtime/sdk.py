@@ -30,7 +30,8 @@ def _without_networks() -> Iterator[None]:
         sys.modules["monai"] = package = ModuleType("monai")
         package.__path__ = list(found.submodule_search_locations or ())
     if "torch" in hidden:
-        sys.modules["torch"] = None  # type: ignore[assignment] - an import of it is an ImportError
+        # An import of what stands as None is an ImportError.
+        sys.modules["torch"] = None  # type: ignore[assignment]
     try:
         yield
     finally:

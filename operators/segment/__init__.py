@@ -3,6 +3,7 @@
 from operators.segment.classical.leg_engine import LegEngine
 from operators.segment.classical.trunk_engine import TrunkEngine
 from operators.segment.engine import Engine
+from operators.segment.networks import NetworkEngine, NetworkSettings, choose_engine
 from operators.segment.segment import Segment
 
-__all__ = ["Engine", "LegEngine", "Segment", "TrunkEngine"]
+__all__ = ["Engine", "LegEngine", "NetworkEngine", "NetworkSettings", "Segment", "TrunkEngine", "choose_engine"]

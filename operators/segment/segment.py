@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import ClassVar
 
 from operators.core.label_map import LabelMap, require_same_grid
+from operators.core.model_folder import find_model
 from operators.core.volume import Volume
 from operators.runtime.step import Step
 from operators.segment.engine import Engine
+from operators.segment.networks.network_engine import load_network
 
 
 class Segment(Step):
@@ -25,6 +28,12 @@ class Segment(Step):
     inputs: ClassVar[tuple[str, ...]] = ("volume",)
     output: ClassVar[str] = "label_map"
     share: ClassVar[float] = 30.0
+
+    @classmethod
+    def prepare(cls, model: Path | None) -> None:
+        """Load the network of a model folder once for all runs of the process."""
+        if model is not None:
+            load_network(find_model(model))
 
     def process(self, volume: Volume) -> LabelMap:
         """Run the engine."""
