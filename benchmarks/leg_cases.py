@@ -34,7 +34,8 @@ THICKNESSES_MM = (1.0, 2.0, 3.0, 4.0, 5.0)
 JOINT_MM = 30.0
 """So near to the knee joint areas are not compared: cartilage counts as muscle there."""
 WHOLE_MM = 3.0
-PART_SLICES = 60
+PART_SLICES = 30
+PIXEL_MM = 2.5
 DEGRADED_THICKNESS_MM = 5.0
 Image = tuple[NDArray[np.int16], NDArray[np.float64]]
 
@@ -63,11 +64,11 @@ def clean_readings(seed: int) -> list[Reading]:
 def clean_parameters(seed: int) -> LegPhantomParameters:
     """Draw a phantom; its thickness goes round with the seed.
 
-    From 3 mm on the stack holds whole femora, below it is 60 slices anywhere along the legs.
+    From 3 mm on the stack holds whole femora, below it is 30 slices anywhere along the legs.
     """
     rng = np.random.default_rng(seed)
     thickness = THICKNESSES_MM[seed % len(THICKNESSES_MM)]
-    parameters = random_leg_parameters(rng, thickness)
+    parameters = random_leg_parameters(rng, thickness, PIXEL_MM)
     if thickness >= WHOLE_MM:
         return parameters
     half = PART_SLICES * thickness / 2
@@ -77,7 +78,7 @@ def clean_parameters(seed: int) -> LegPhantomParameters:
 
 def degraded_readings(seed: int) -> Iterator[tuple[str, list[Reading]]]:
     """Volumes and attenuations of one random phantom, once for each way to degrade it."""
-    parameters = random_leg_parameters(np.random.default_rng(seed), DEGRADED_THICKNESS_MM)
+    parameters = random_leg_parameters(np.random.default_rng(seed), DEGRADED_THICKNESS_MM, PIXEL_MM)
     # The femur from above the knee to below the hip.
     parameters = replace(parameters, slices=PART_SLICES, centre_z_mm=sum(parameters.femur_z_mm("left")) / 2)
     phantom, truth = build_leg_phantom(parameters), leg_truth(parameters)

@@ -39,14 +39,14 @@ attenuations 2 HU. Where worst / allowed is above 1, the row does not hold.
 LEGS = """## ct_leg_tissue, clean
 
 Model digest `{digest}`.
-Two legs a phantom, pixels of 2 mm; n counts legs. From 3 mm on the stack holds whole femora, below it is 60 slices
+Two legs a phantom, pixels of 2.5 mm; n counts legs. From 3 mm on the stack holds whole femora, below it is 30 slices
 anywhere along the legs. Areas of the worst slice leave out 30 mm on both sides of the knee joint, where cartilage
 counts as muscle.
 """
 DEGRADED = """## ct_leg_tissue, degraded
 
 Model digest `{digest}`.
-Mean error (worst error) of {count} legs, 60 slices of 5 mm along the femora, pixels of 2 mm.
+Mean error (worst error) of {count} legs, 30 slices of 5 mm along the femora, pixels of 2.5 mm.
 """
 TRUNK = """## ct_body_composition, clean
 

@@ -16,7 +16,7 @@ from operators.measure import (
 )
 from operators.qc import CheckFieldOfView, CheckInput, JudgeQuality
 from operators.runtime.application import MapApplication, main
-from operators.segment import LegEngine, Segment
+from operators.segment import LegEngine, PartedLegs, Segment, choose_engine
 from operators.select import SelectSeries
 from operators.write import (
     DeriveIdentity,
@@ -64,7 +64,11 @@ class CTLegTissue(MapApplication):
     def compose(self) -> None:
         """Wire the operators."""
         context, manifest = self.run_context, self.run_context.manifest
-        engine = LegEngine(version=manifest.application.version)
+        classical = LegEngine(version=manifest.application.version)
+        engine = choose_engine(context, classical)
+        if engine is not classical:
+            # A network of LegSegNet's layout knows tissues, not sides.
+            engine = PartedLegs(engine)
         identity = DeriveIdentityParameters(
             app=manifest.application.title,
             version=manifest.application.version,

@@ -33,14 +33,15 @@ class Femur:
         return self.knee + fraction * (self.top - self.knee)
 
 
-def find_femur(filled: NDArray[np.bool_], knee: float, spacing_mm: Spacing, parameters: LegParameters) -> Femur | None:
+def find_femur(bone: NDArray[np.bool_], knee: float, spacing_mm: Spacing, parameters: LegParameters) -> Femur | None:
     """Find the upper end of the femur of one leg.
 
     The femur is the largest piece of bone above the knee, and complete where it ends below the last slice in a round
     head.
 
     Args:
-        filled: Bone of one leg with its marrow, `(slices, rows, columns)`, slices towards the head.
+        bone: Bright bone of one leg, `(slices, rows, columns)`, slices towards the head. Not filled: the space of a hip
+            joint that the acetabulum encloses would join both bones.
         knee: Slice index of its knee joint.
         spacing_mm: Distance between slices, rows, columns.
         parameters: Constants of the engine.
@@ -48,7 +49,7 @@ def find_femur(filled: NDArray[np.bool_], knee: float, spacing_mm: Spacing, para
     Returns:
         The femur, or None where it is not complete in the field or its upper end is not recognised.
     """
-    above = filled[round(knee) :]
+    above = bone[round(knee) :]
     pieces, count = ndimage.label(above)
     if count == 0:
         return None

@@ -94,7 +94,7 @@ def find_midline(
     Raises:
         LegSegmentationError: If too few slices have bones on both sides of a gap, or the gap is not in the middle.
     """
-    gaps = [_widest_gap(plane) for plane in bone.any(axis=1)]
+    gaps = [_widest_gap(plane) for plane in np.asarray(bone.any(axis=1))]
     wide = np.array([end - first for first, end in gaps]) * spacing_mm[2] >= parameters.between_legs_mm
     occupied = body.any(axis=(1, 2))
     if wide.sum() < parameters.two_legs_share * occupied.sum() or not wide.any():
@@ -111,8 +111,8 @@ def find_midline(
 
 
 def _require_centred(body: NDArray[np.bool_], midline: NDArray[np.float64], parameters: LegParameters) -> None:
-    columns = body.any(axis=1)
-    occupied = columns.any(axis=1)
+    columns = np.asarray(body.any(axis=1))
+    occupied = np.asarray(columns.any(axis=1))
     first, last = columns.argmax(axis=1), columns.shape[1] - 1 - columns[:, ::-1].argmax(axis=1)
     off = np.abs(midline - (first + last) / 2)[occupied] / (last - first + 1)[occupied]
     if np.median(off) > parameters.off_centre:

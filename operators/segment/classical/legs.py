@@ -92,7 +92,7 @@ def segment_legs(
     report(0.4, "tissues")
     labels = np.zeros(hu.shape, dtype=np.uint8)
     end = hu.shape[0] if pelvis is None else pelvis
-    near_bone = np.asarray(ndimage.binary_dilation(legs.bone, np.ones((3, 3, 3))), dtype=np.bool_)
+    near_bone = np.asarray(ndimage.binary_dilation(legs.bone, np.ones((3, 3, 3), dtype=np.bool_)), dtype=np.bool_)
     for index in range(end):
         work = grid.slice_of(index)
         for side in SIDES.values():
@@ -105,6 +105,38 @@ def segment_legs(
     return LegSegmentation(labels, femora, pelvis)
 
 
+def part_tissues(
+    tissues: NDArray[np.uint8],
+    hu: NDArray[np.int16 | np.float32],
+    spacing_mm: Spacing,
+    parameters: LegParameters = LegParameters(),  # noqa: B008 - frozen
+) -> LegSegmentation:
+    """Give tissues that somebody else found, without a side, to the left and to the right leg.
+
+    Args:
+        tissues: A `LegTissue` or 0 a voxel, `(slices, rows, columns)`, turned as `segment_legs` wants it.
+        hu: Hounsfield units, as `segment_legs` wants them.
+        spacing_mm: Distance between slices, rows, columns.
+        parameters: Constants of the engine.
+
+    Returns:
+        The same tissues by leg, with the femora and the pelvis.
+
+    Raises:
+        LegSegmentationError: If the volume does not hold two legs side by side.
+    """
+    grid = WorkGrid.of(hu.shape, spacing_mm, parameters.work_spacing_mm)
+    legs = find_sides(grid.reduce(hu), grid.spacing_mm, parameters)
+    femora, pelvis = _landmarks(legs, grid, parameters)
+    labels = np.zeros(tissues.shape, dtype=np.uint8)
+    for index in range(hu.shape[0] if pelvis is None else pelvis):
+        for side in SIDES.values():
+            leg = _upsample(legs.sides[grid.slice_of(index)] == side, grid, tissues.shape[1:])
+            inside = leg & (tissues[index] > 0)
+            labels[index][inside] = tissues[index][inside] + (RIGHT_LEG if side == RIGHT else 0)
+    return LegSegmentation(labels, femora, pelvis)
+
+
 def _silent(_fraction: float, _step: str) -> None:
     """Report nothing."""
 
@@ -112,10 +144,10 @@ def _silent(_fraction: float, _step: str) -> None:
 def _landmarks(legs: LegSides, grid: WorkGrid, parameters: LegParameters) -> tuple[dict[str, Femur], int | None]:
     """Complete femora by side and the lowest slice of the pelvis, as slices of the source."""
     factor, spacing_mm = grid.factors[0], grid.spacing_mm
-    filled = {name: fill_slices(legs.bone & (legs.sides == side)) for name, side in SIDES.items()}
-    knees = {name: find_knee(bone, spacing_mm, parameters) for name, bone in filled.items()}
+    bones = {name: legs.bone & (legs.sides == side) for name, side in SIDES.items()}
+    knees = {name: find_knee(fill_slices(bone), spacing_mm, parameters) for name, bone in bones.items()}
     found = {
-        name: find_femur(filled[name], knee, spacing_mm, parameters) for name, knee in knees.items() if knee is not None
+        name: find_femur(bones[name], knee, spacing_mm, parameters) for name, knee in knees.items() if knee is not None
     }
     femora = {
         name: Femur(*((place + 0.5) * factor - 0.5 for place in (femur.knee, femur.top)))
