@@ -57,14 +57,14 @@ def clean_readings(seed: int) -> list[Reading]:
     return [
         *_whole(parameters, truth, shells, measure_segments(volume, label_map)),
         *_by_slice(parameters, truth, shells, volume, label_map),
-        *_femora(parameters, label_map),
+        *(_femora(parameters, label_map) if parameters.spacing_mm[0] >= WHOLE_MM else ()),
     ]
 
 
 def clean_parameters(seed: int) -> LegPhantomParameters:
     """Draw a phantom; its thickness goes round with the seed.
 
-    From 3 mm on the stack holds whole femora, below it is 30 slices anywhere along the legs.
+    From 3 mm on the stack holds whole femora, below it is 30 slices anywhere along the thighs.
     """
     rng = np.random.default_rng(seed)
     thickness = THICKNESSES_MM[seed % len(THICKNESSES_MM)]
@@ -72,7 +72,7 @@ def clean_parameters(seed: int) -> LegPhantomParameters:
     if thickness >= WHOLE_MM:
         return parameters
     half = PART_SLICES * thickness / 2
-    low, high = parameters.centres_z_mm[0] + half, parameters.left.femur_z_mm[1] - half
+    low, high = parameters.left.femur_z_mm[0] + 2 * JOINT_MM + half, parameters.left.femur_z_mm[1] - half
     return replace(parameters, slices=PART_SLICES, centre_z_mm=float(rng.uniform(low, high)))
 
 

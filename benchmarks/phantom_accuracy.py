@@ -40,7 +40,7 @@ LEGS = """## ct_leg_tissue, clean
 
 Model digest `{digest}`.
 Two legs a phantom, pixels of 2.5 mm; n counts legs. From 3 mm on the stack holds whole femora, below it is 30 slices
-anywhere along the legs. Areas of the worst slice leave out 30 mm on both sides of the knee joint, where cartilage
+anywhere along the thighs. Areas of the worst slice leave out 30 mm on both sides of the knee joint, where cartilage
 counts as muscle.
 """
 DEGRADED = """## ct_leg_tissue, degraded

@@ -59,7 +59,8 @@ def find_sides(hu: NDArray[np.float32], spacing_mm: Spacing, parameters: LegPara
     midline = find_midline(body, bone, spacing_mm, parameters)
     left_of_midline = np.arange(hu.shape[2]) > midline[:, None]
     bones = np.where(bone, np.where(left_of_midline[:, None, :], LEFT, RIGHT), 0).astype(np.uint8)
-    sides = np.stack([_part(*planes, spacing_mm) for planes in zip(body, bones, left_of_midline, strict=True)])
+    markers = _carried_on(bones)
+    sides = np.stack([_part(*planes, spacing_mm) for planes in zip(body, markers, left_of_midline, strict=True)])
     return LegSides(sides, bone, midline)
 
 
@@ -141,6 +142,18 @@ def _widest_gap(occupied: NDArray[np.bool_]) -> tuple[int, int]:
     widths = np.diff(columns)
     index = int(widths.argmax())
     return int(columns[index]) + 1, int(columns[index + 1])
+
+
+def _carried_on(bones: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Bones by side; where a leg has none, as above the femoral head, those of the nearest slice in which it has."""
+    out = bones.copy()
+    slices = np.arange(bones.shape[0])
+    for side in (LEFT, RIGHT):
+        held = np.flatnonzero((bones == side).any(axis=(1, 2)))
+        for index in np.setdiff1d(slices, held) if held.size else ():
+            nearest = held[np.abs(held - index).argmin()]
+            out[index][(bones[nearest] == side) & (bones[index] == 0)] = side
+    return out
 
 
 def _part(

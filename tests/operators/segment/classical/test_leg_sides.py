@@ -37,6 +37,17 @@ def test_legs_that_touch_are_parted_where_they_touch():
     assert set(np.unique(sides[15, :, 46:72])) - {0} == {LEFT}
 
 
+def test_legs_that_touch_are_parted_where_only_one_has_a_bone():
+    # One femur ends below the other.
+    hu = make_legs(bridge=True)
+    hu[17:, :, :40][hu[17:, :, :40] > 150] = 50
+
+    sides = find_sides(hu, SPACING_MM, PARAMETERS).sides
+
+    assert set(np.unique(sides[18, :, 8:34])) - {0} == {RIGHT}
+    assert set(np.unique(sides[18, :, 46:72])) - {0} == {LEFT}
+
+
 def test_table_is_no_leg_even_a_bright_one():
     with_table, without = (find_sides(make_legs(table=table), SPACING_MM, PARAMETERS).sides for table in (True, False))
 
