@@ -19,6 +19,10 @@ SKELETAL_MUSCLE: Code = codes.SCT.SkeletalMuscle
 # Anatomic regions
 ABDOMINAL_CAVITY: Code = codes.SCT.AbdominalCavityStructure
 
+# Laterality (PS3.16 CID 244)
+LEFT: Code = codes.SCT.Left
+RIGHT: Code = codes.SCT.Right
+
 # Quantities, derivations, units
 VOLUME: Code = codes.SCT.Volume
 AREA: Code = codes.SCT.Area

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from operators.core import codes
 from operators.core.label_extents import extents_of
 from operators.core.measurements import LARGEST_AREA
 
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from operators.core.label_map import LabelMap, Segment
+
+_OTHER_SIDE = {codes.LEFT.value: ("_right",), codes.RIGHT.value: ("_left",)}
+"""Endings of the landmarks of the other side, by the laterality of a segment."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,9 +47,16 @@ class FoundSegment:
         return int(self.pixels.argmax())
 
     def key_slices(self, landmarks: Mapping[str, int]) -> list[tuple[str, int]]:
-        """Roles and slices: that of its largest area, then those of the landmarks that it reaches, in their order."""
+        """Roles and slices: that of its largest area, then those of the landmarks that it reaches, in their order.
+
+        A landmark of one side (`femur_50_left`) is none for a segment of the other side.
+        """
         places = [(LARGEST_AREA, self.largest_slice), *landmarks.items()]
-        return [(role, index) for role, index in places if self.pixels[index]]
+        return [(role, index) for role, index in places if self.pixels[index] and not self._is_across(role)]
+
+    def _is_across(self, landmark: str) -> bool:
+        """Whether a landmark belongs to the other side of the body."""
+        return self.segment.modifier is not None and landmark.endswith(_OTHER_SIDE.get(self.segment.modifier.value, ()))
 
 
 def found_segments(label_map: LabelMap) -> tuple[FoundSegment, ...]:

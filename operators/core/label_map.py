@@ -87,7 +87,8 @@ class LabelMap:
         affine_lps: The grid, as in Volume.
         segments: What the labels mean.
         algorithm: Who says so.
-        landmarks: Index of the slice at which an anatomical landmark lies, for those that were found.
+        landmarks: Index of the slice at which an anatomical landmark lies, for those that were found. A landmark of one
+            side of the body ends in `_left` or `_right`.
         probabilities: How probable each segment is in each voxel, on the same grid, where the engine says so.
     """
 

@@ -13,7 +13,7 @@ from operators.measure.measure_segments import VOLUME
 from operators.runtime.step import Step
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from operators.core.measurements import Measurement
 
@@ -26,18 +26,30 @@ class Ratio:
         name: Key in result.json, snake case.
         label: What people call it.
         numerator: Name of a segment.
-        denominator: Name of a segment.
+        denominator: Name of a segment, or of several whose values add up.
         level: Landmark in whose slice areas are divided; None for the volumes of the whole scan.
+        level_absent: Why the landmark may be absent, for a reader.
     """
 
     name: str
     label: str
     numerator: str
-    denominator: str
+    denominator: str | tuple[str, ...]
     level: str | None = None
+    level_absent: str = ""
+
+    @property
+    def denominators(self) -> tuple[str, ...]:
+        """The segments whose values add up to the denominator."""
+        return (self.denominator,) if isinstance(self.denominator, str) else self.denominator
+
+    @property
+    def segment_names(self) -> tuple[str, ...]:
+        """All segments that it is computed from, each once, the numerator first."""
+        return tuple(dict.fromkeys((self.numerator, *self.denominators)))
 
     def __post_init__(self) -> None:
-        if self.numerator == self.denominator:
+        if self.denominators == (self.numerator,):
             raise ValueError(f"{self.name} divides {self.numerator} by itself; name two segments")
 
 
@@ -58,7 +70,7 @@ class MeasureRatiosParameters:
 
 
 class MeasureRatios(Step):
-    """Divide the volume of one segment by that of another, or their areas in the slice of a landmark.
+    """Divide the volume of one segment by that of another or of several, or their areas in the slice of a landmark.
 
     The numbers divided are those that the result states, so that a reader can check the ratio. A ratio with a part
     that was not found is not computed, and says why.
@@ -93,7 +105,7 @@ def measure_ratio(
     Raises:
         KeyError: If the label map has no segment of that name.
     """
-    parts = {name: label_map.segment(name).label for name in (ratio.numerator, ratio.denominator)}
+    parts = {name: label_map.segment(name).label for name in ratio.segment_names}
     if ratio.level is None:
         found = {measured.segment_name: measured.values for measured in measurements if measured.voxels}
         values, where = _values(found, VOLUME), " in the whole scan"
@@ -101,12 +113,12 @@ def measure_ratio(
         found = {row.segment_name: row.values for row in key_slices if row.role == ratio.level}
         values, where = _values(found, AREA), f" in the slice of {ratio.level}"
     missing = [label for name, label in parts.items() if name not in values]
-    quotient = None if missing else rounded(values[ratio.numerator] / values[ratio.denominator])
+    quotient = None if missing else rounded(values[ratio.numerator] / sum(values[name] for name in ratio.denominators))
     return DerivedValue(
         quantity=Quantity(ratio.name, "ratio", codes.RATIO, codes.RATIO_UNIT),
         label=ratio.label,
-        definition=_definition(ratio, list(parts.values()), where),
-        segment_names=(ratio.numerator, ratio.denominator),
+        definition=_definition(ratio, parts, where),
+        segment_names=ratio.segment_names,
         value=quotient,
         reason=_reason(ratio, label_map, missing, where),
     )
@@ -117,15 +129,16 @@ def _values(found: dict[str, tuple[Measurement, ...]], quantity: Quantity) -> di
     return {name: m.value for name, values in found.items() for m in values if m.quantity == quantity}
 
 
-def _definition(ratio: Ratio, labels: Sequence[str], where: str) -> str:
+def _definition(ratio: Ratio, labels: Mapping[str, str], where: str) -> str:
     what = "volume" if ratio.level is None else "area"
-    numerator, denominator = (f"{what} of {label}{where}" for label in labels)
-    return f"{numerator} / {denominator}"
+    numerator, *denominators = (f"{what} of {labels[name]}{where}" for name in (ratio.numerator, *ratio.denominators))
+    total = " + ".join(denominators)
+    return f"{numerator} / {total if len(denominators) == 1 else f'({total})'}"
 
 
 def _reason(ratio: Ratio, label_map: LabelMap, missing: Sequence[str], where: str) -> str:
     if not missing:
         return ""
     if ratio.level is not None and ratio.level not in label_map.landmarks:
-        return f"{ratio.level} was not found"
+        return f"{ratio.level} was not found" + (f": {ratio.level_absent}" if ratio.level_absent else "")
     return f"{' and '.join(missing)}: not found{where}"

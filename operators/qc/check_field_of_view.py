@@ -10,6 +10,7 @@ from operators.core.label_map import LabelMap
 from operators.core.quality import QualityFinding, QualityReport
 from operators.core.volume import Volume
 from operators.runtime.step import Step
+from operators.segment.classical.leg_engine import PELVIS
 from operators.segment.classical.trunk_engine import ILIAC_CREST, THORAX
 
 ORGAN_TEXT = {
@@ -23,6 +24,11 @@ ORGAN_TEXT = {
         "The scan reaches into the thorax: from z = {z:.1f} mm upwards ({count} of {total} slices) fat inside the "
         "chest is counted as visceral fat, and the method was not tested there.",
     ),
+    PELVIS: (
+        "field_of_view_in_pelvis",
+        "The scan reaches into the pelvis: the slices from z = {z:.1f} mm upwards ({count} of {total}) hold no labels, "
+        "and the legs are measured below them.",
+    ),
 }
 
 
@@ -35,14 +41,14 @@ CUT_TEXT = (
 
 
 class CheckFieldOfView(Step):
-    """Say where the field of view reaches below the iliac crest or into the thorax, or cuts the body's sides off.
+    """Say where the field of view leaves what the engine is made for, or cuts the body's sides off.
 
     Named Input:
         volume: Volume.
         label_map: LabelMap with landmarks, slice indices in the volume.
 
     Named Output:
-        field_of_view_quality: QualityReport; caution where the scan leaves the abdomen or cuts the body.
+        field_of_view_quality: QualityReport; caution where the scan leaves that region or cuts the body.
     """
 
     inputs: ClassVar[tuple[str, ...]] = ("volume", "label_map")

@@ -12,9 +12,9 @@ from operators.segment.classical.morphology import (
     Spacing,
     dilate,
     disc_footprint,
-    erode,
     fill_slices,
     largest_component,
+    open_slices,
 )
 
 if TYPE_CHECKING:
@@ -38,9 +38,9 @@ def find_body(hu: NDArray[np.float32], spacing_mm: Spacing, parameters: TrunkPar
         TrunkSegmentationError: If no piece of tissue is as large as a trunk.
     """
     # The table goes before holes are filled, or the air between table and back would count as body.
-    tissue = _open_slices(hu > parameters.air_hu, parameters.table_opening_mm, spacing_mm)
+    tissue = open_slices(hu > parameters.air_hu, parameters.table_opening_mm, spacing_mm)
     tissue = fill_slices(largest_component(tissue))
-    core = largest_component(_open_slices(tissue, parameters.body_opening_mm, spacing_mm))
+    core = largest_component(open_slices(tissue, parameters.body_opening_mm, spacing_mm))
     volume_ml = float(core.sum()) * float(np.prod(spacing_mm)) / 1000.0
     least_ml = min(parameters.body_minimum_ml, parameters.body_minimum_ml * core.shape[0] * spacing_mm[0] / 100.0)
     if volume_ml < least_ml:
@@ -67,11 +67,3 @@ def find_skin(body: NDArray[np.bool_], row_mm: float, column_mm: float, skin_mm:
     step = max(row_mm, column_mm)
     footprint = disc_footprint(max(skin_mm + step / 2, 1.001 * step), row_mm, column_mm)
     return body & ~np.asarray(ndimage.binary_erosion(body, footprint, border_value=1), dtype=np.bool_)
-
-
-def _open_slices(mask: NDArray[np.bool_], radius_mm: float, spacing_mm: Spacing) -> NDArray[np.bool_]:
-    out = np.empty_like(mask)
-    for index in range(mask.shape[0]):
-        plane = mask[index : index + 1]
-        out[index] = dilate(erode(plane, radius_mm, spacing_mm), radius_mm, spacing_mm)[0] & plane[0]
-    return out

@@ -35,6 +35,17 @@ def open_ball(mask: NDArray[np.bool_], radius_mm: float, spacing_mm: Spacing) ->
     return dilate(erode(mask, radius_mm, spacing_mm), radius_mm, spacing_mm) & mask
 
 
+def open_slices(mask: NDArray[np.bool_], radius_mm: float, spacing_mm: Spacing) -> NDArray[np.bool_]:
+    """Remove what is thinner than a disc, in each slice by itself."""
+    return np.stack([open_ball(plane[None], radius_mm, spacing_mm)[0] for plane in mask])
+
+
+def open_discs(mask: NDArray[np.bool_], radius_mm: float, spacing_mm: Spacing) -> NDArray[np.bool_]:
+    """Remove what is thinner than a disc of at least one pixel around its middle: fast for small discs."""
+    footprint = disc_footprint(max(radius_mm, 1.001 * max(spacing_mm[1:])), *spacing_mm[1:])
+    return np.asarray(ndimage.binary_opening(mask, footprint[None]), dtype=np.bool_)
+
+
 def close_ball(mask: NDArray[np.bool_], radius_mm: float, spacing_mm: Spacing) -> NDArray[np.bool_]:
     """Close gaps narrower than a ball; the first and last slices are taken to continue, the sides are empty."""
     return _close(mask, radius_mm, spacing_mm, int(np.ceil(radius_mm / spacing_mm[0])))
@@ -50,7 +61,13 @@ def close_disc(mask: NDArray[np.bool_], radius_mm: float, spacing_mm: Spacing) -
 
 def fill_slices(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Fill the holes of each slice."""
-    return np.stack([np.asarray(ndimage.binary_fill_holes(plane), dtype=np.bool_) for plane in mask])
+    return np.stack([fill_holes(plane) for plane in mask])
+
+
+def fill_holes(plane: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Fill what a mask `(rows, columns)` encloses, as `scipy.ndimage.binary_fill_holes` does, several times as fast."""
+    outside, _ = ndimage.label(~np.pad(plane, 1))
+    return np.asarray(outside[1:-1, 1:-1] != outside[0, 0], dtype=np.bool_)
 
 
 def largest_component(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:

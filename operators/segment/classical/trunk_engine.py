@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
 
-import numpy as np
-
 from operators.core import codes
-from operators.core.errors import GeometryError
 from operators.core.identity import digest_of
 from operators.core.label_map import Algorithm, LabelMap, Segment
-from operators.core.orientation import canonical
 from operators.core.volume import Volume
+from operators.segment.classical.axial import AxialCT
 from operators.segment.classical.parameters import TrunkParameters
 from operators.segment.classical.trunk import segment_trunk
 from operators.segment.engine import Report
@@ -20,9 +17,6 @@ from operators.segment.trunk_tissues import TRUNK_SEGMENTS
 ILIAC_CREST = "iliac_crest"
 THORAX = "thorax"
 """Landmarks of the label map: the highest slice with iliac bone, the lowest with more lung than abdomen."""
-
-AIR_HU = np.int16(-1024)
-"""What the engine sees where the scanner wrote padding."""
 
 
 @dataclass(frozen=True)
@@ -66,18 +60,8 @@ class TrunkEngine:
         Raises:
             GeometryError: If the slices are not axial, or shifted against each other.
         """
-        if volume.is_sheared:
-            raise GeometryError("the stack is sheared (gantry tilt); StraightenStack brings it onto an orthogonal grid")
-        turn = canonical(volume.affine_lps)
-        if turn.order[0] != 0:
-            raise GeometryError("the trunk engine needs axial slices; reformat the series or choose an axial one")
-        # Whatever number stands for "no data": the engine sees air there, and labels nothing.
-        values = volume.array if volume.padding is None else np.where(volume.padding, AIR_HU, volume.array)
-        found = segment_trunk(turn.apply(values), turn.apply_spacing(volume.spacing_mm), self.parameters, report)
-        last = volume.array.shape[0] - 1
+        scan = AxialCT.of(volume)
+        found = segment_trunk(scan.hu, scan.spacing_mm, self.parameters, report)
         levels = {ILIAC_CREST: found.iliac_crest_slice, THORAX: found.thorax_slice}
-        landmarks = {
-            name: last - index if 0 in turn.flips else index for name, index in levels.items() if index is not None
-        }
-        labels = np.ascontiguousarray(turn.undo(found.labels))
-        return LabelMap(labels, volume.affine_lps, self.segments, self.algorithm, landmarks)
+        landmarks = {name: scan.slice_back(index) for name, index in levels.items() if index is not None}
+        return LabelMap(scan.labels_back(found.labels), volume.affine_lps, self.segments, self.algorithm, landmarks)

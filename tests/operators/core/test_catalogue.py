@@ -40,6 +40,11 @@ LOBES = [f"lung_{lobe}" for lobe in ("upper_lobe_left", "lower_lobe_left")] + [
     f"lung_{lobe}" for lobe in ("upper_lobe_right", "middle_lobe_right", "lower_lobe_right")
 ]
 TISSUES = ["body", "bone", "subcutaneous_fat", "visceral_fat", "intermuscular_fat", "skeletal_muscle"]
+LEG_TISSUES = [
+    f"leg_{tissue}_{side}"
+    for side in SIDES
+    for tissue in ("bone", "subcutaneous_fat", "intermuscular_fat", "skeletal_muscle")
+]
 
 # The classes of TotalSegmentator's CT task "total", version 2, as its documentation lists them.
 UNPAIRED = [
@@ -150,6 +155,10 @@ WORDED_OTHERWISE = {
     "costal cartilages": "Costal Cartilage",
     "hip bone": "Hip",
     "deep muscles of back": "Deep muscle of back",
+    "bone of leg": "Bone",
+    "subcutaneous fat of leg": "Subcutaneous tissue",
+    "intermuscular fat of leg": "Fat",
+    "skeletal muscle of leg": "Skeletal muscle",
 }
 
 # Permutation and multiplication of Verhoeff's check digit, the last digit of every SNOMED CT identifier.
@@ -200,7 +209,7 @@ class TestNames:
     def test_tissues_lungs_and_bones_of_the_limbs_are_there(self):
         limbs = [f"{bone}_{side}" for bone in ("radius", "ulna", "patella", "tibia", "fibula") for side in SIDES]
 
-        assert set(ENTRIES) - set(TOTAL) == {*TISSUES, "lung_left", "lung_right", "lungs", *limbs}
+        assert set(ENTRIES) - set(TOTAL) == {*TISSUES, *LEG_TISSUES, "lung_left", "lung_right", "lungs", *limbs}
 
     @pytest.mark.parametrize("part", ["sources", "concepts", "segments"])
     def test_no_key_is_written_twice(self, part):
@@ -222,7 +231,7 @@ class TestCodes:
     def test_code_and_meaning_are_those_of_dicoms_dictionary(self):
         listed = {name: c for name, c in CONCEPTS.items() if c["value"] not in PUBLISHED | UNVERIFIED}
 
-        assert len(listed) == 84
+        assert len(listed) == 86
         assert [name for name, c in listed.items() if c["meaning"] not in dicom_meanings(c)] == []
         assert [name for name, c in listed.items() if {"source", "unverified"} & set(c)] == []
 
@@ -296,6 +305,8 @@ class TestCodes:
             ("visceral_fat", "85756007", "55603005", "52731004"),
             ("intermuscular_fat", "85756007", "55603005", "127954009"),
             ("skeletal_muscle", "85756007", "127954009", None),
+            ("leg_bone_left", "85756007", "3138006", "61685007"),
+            ("leg_intermuscular_fat_right", "85756007", "55603005", "102292000"),
             ("kidney_cyst_left", "49755003", "367643001", "64033007"),
             ("subclavian_artery_left", "91723000", "36765005", None),
             ("lung_middle_lobe_right", "91723000", "72481006", None),
@@ -393,8 +404,9 @@ class TestColours:
 
         assert closest > 3
 
-    def test_tissues_are_told_apart(self):
-        assert [pair for pair in itertools.combinations(TISSUES, 2) if difference(*pair) < 12] == []
+    @pytest.mark.parametrize("tissues", [TISSUES, LEG_TISSUES])
+    def test_tissues_are_told_apart(self, tissues):
+        assert [pair for pair in itertools.combinations(tissues, 2) if difference(*pair) < 12] == []
 
     def test_structures_that_touch_are_told_apart(self):
         pairs = touching()

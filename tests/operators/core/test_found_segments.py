@@ -1,7 +1,11 @@
 """FoundSegments: which segments are where, slice by slice."""
 
-import numpy as np
+import dataclasses
 
+import numpy as np
+import pytest
+
+from operators.core import codes
 from operators.core.found_segments import found_segments, plane_of
 from operators.core.measurements import LARGEST_AREA
 from operators.write.write_segmentation import build_segmentation
@@ -66,3 +70,20 @@ def test_key_slices_are_the_largest_and_those_of_landmarks_that_the_segment_reac
     (found,) = found_segments(make_label_map(volume, labels, segments=TISSUES[1:2]))
 
     assert found.key_slices({"thorax": 9, "crest": 4, "L3": 3}) == [(LARGEST_AREA, 4), ("crest", 4), ("L3", 3)]
+
+
+@pytest.mark.parametrize(("modifier", "expected"), [(codes.LEFT, "knee_left"), (codes.RIGHT, "knee_right")])
+def test_landmark_of_one_side_is_none_for_segments_of_the_other(modifier, expected):
+    sided = dataclasses.replace(TISSUES[0], modifier=modifier)
+
+    (found,) = found_segments(make_label_map(make_volume(), segments=(sided,)))
+
+    roles = [role for role, _ in found.key_slices({"knee_left": 5, "knee_right": 5, "crest": 5})]
+    assert roles == [LARGEST_AREA, expected, "crest"]
+
+
+def test_landmarks_of_both_sides_are_for_segments_without_a_side():
+    (found,) = found_segments(make_label_map(make_volume(), segments=TISSUES[:1]))
+
+    roles = [role for role, _ in found.key_slices({"knee_left": 5, "knee_right": 5})]
+    assert roles == [LARGEST_AREA, "knee_left", "knee_right"]

@@ -54,6 +54,25 @@ def test_areas_are_those_of_the_level_not_the_largest():
     assert derived.definition == "area of Bone in the slice of iliac_crest / area of Fat in the slice of iliac_crest"
 
 
+def test_values_of_several_segments_add_up_to_the_denominator():
+    fraction = Ratio("bone_fraction", "Bone among bone and fat", "bone", ("bone", "fat"), level="iliac_crest")
+
+    derived = measure_ratio(fraction, **make_inputs())
+
+    where = "in the slice of iliac_crest"
+    assert derived.value == 30.0 / 150.0
+    assert derived.segment_names == ("bone", "fat")
+    assert derived.definition == f"area of Bone {where} / (area of Bone {where} + area of Fat {where})"
+
+
+def test_absent_level_says_what_may_be_the_matter():
+    ratio = Ratio("r", "R", "bone", "fat", level="iliac_crest", level_absent="the scan ends above it")
+
+    derived = measure_ratio(ratio, **make_inputs(landmarks={}, key_slices=()))
+
+    assert derived.reason == "iliac_crest was not found: the scan ends above it"
+
+
 @pytest.mark.parametrize(
     ("ratio", "inputs", "reason"),
     [

@@ -5,6 +5,7 @@ import pytest
 
 from operators.core.quality import Verdict
 from operators.qc.check_field_of_view import check_field_of_view
+from operators.segment.classical.leg_engine import PELVIS
 from operators.segment.classical.trunk_engine import ILIAC_CREST, THORAX
 from tests.builders import AXIAL, AXIAL_FEET, make_affine, make_label_map, make_volume
 
@@ -49,6 +50,14 @@ def test_slices_from_the_thorax_upwards_are_counted(directions, index, z_mm, cou
     assert report.verdict is Verdict.CAUTION
     assert finding.code == "field_of_view_in_thorax"
     assert f"z = {z_mm}.0 mm upwards ({count} of 12 slices)" in finding.message
+
+
+@pytest.mark.parametrize(("directions", "index", "count"), [(AXIAL, 9, 3), (AXIAL_FEET, 2, 3)])
+def test_slices_from_the_pelvis_upwards_are_counted(directions, index, count):
+    (finding,) = checked(directions, **{PELVIS: index}).findings
+
+    assert finding.code == "field_of_view_in_pelvis"
+    assert f"upwards ({count} of 12) hold no labels" in finding.message
 
 
 def test_scan_that_reaches_both_says_both():

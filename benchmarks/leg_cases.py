@@ -1,0 +1,203 @@
+"""Leg cases: random leg phantoms, clean and degraded, and what ct_leg_tissue's operators measure on them."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.readings import HU, Reading, allowed_of, shells_cm2, volume_of
+from mapnode.phantom.degrade import Implant, add_metal, add_noise, blur, thicken, tilt_gantry
+from mapnode.phantom.leg_anatomy import LegTissue
+from mapnode.phantom.legs import (
+    SIDES,
+    TISSUES,
+    LegPhantom,
+    LegPhantomParameters,
+    LegTruth,
+    build_leg_phantom,
+    leg_truth,
+    random_leg_parameters,
+)
+from operators.core.label_map import LabelMap
+from operators.core.measurements import SegmentMeasurements
+from operators.core.volume import Volume
+from operators.measure.measure_segments import measure_segments
+from operators.measure.measure_slice_areas import measure_slice_areas
+from operators.segment import LegEngine
+
+ENGINE = LegEngine(version="0.1.0")
+THICKNESSES_MM = (1.0, 2.0, 3.0, 4.0, 5.0)
+JOINT_MM = 30.0
+"""So near to the knee joint areas are not compared: cartilage counts as muscle there."""
+WHOLE_MM = 3.0
+PART_SLICES = 30
+PIXEL_MM = 2.5
+DEGRADED_THICKNESS_MM = 5.0
+Image = tuple[NDArray[np.int16], NDArray[np.float64]]
+
+
+def clean_readings(seed: int) -> list[Reading]:
+    """All readings of one random phantom."""
+    parameters = clean_parameters(seed)
+    phantom, truth = build_leg_phantom(parameters), leg_truth(parameters)
+    volume = volume_of(phantom.hu, phantom.affine_lps)
+    label_map = ENGINE.segment(volume, _silent)
+    shells = {
+        f"{name}_{side}": shells_cm2(
+            (phantom.truth_labels == LegTissue[name.upper()]) & (phantom.truth_side == direction),
+            parameters.spacing_mm[1],
+        )
+        for name in TISSUES
+        for side, direction in SIDES.items()
+    }
+    return [
+        *_whole(parameters, truth, shells, measure_segments(volume, label_map)),
+        *_by_slice(parameters, truth, shells, volume, label_map),
+        *(_femora(parameters, label_map) if parameters.spacing_mm[0] >= WHOLE_MM else ()),
+    ]
+
+
+def clean_parameters(seed: int) -> LegPhantomParameters:
+    """Draw a phantom; its thickness goes round with the seed.
+
+    From 3 mm on the stack holds whole femora, below it is 30 slices anywhere along the thighs.
+    """
+    rng = np.random.default_rng(seed)
+    thickness = THICKNESSES_MM[seed % len(THICKNESSES_MM)]
+    parameters = random_leg_parameters(rng, thickness, PIXEL_MM)
+    if thickness >= WHOLE_MM:
+        return parameters
+    half = PART_SLICES * thickness / 2
+    low, high = parameters.left.femur_z_mm[0] + 2 * JOINT_MM + half, parameters.left.femur_z_mm[1] - half
+    return replace(parameters, slices=PART_SLICES, centre_z_mm=float(rng.uniform(low, high)))
+
+
+def degraded_readings(seed: int) -> Iterator[tuple[str, list[Reading]]]:
+    """Volumes and attenuations of one random phantom, once for each way to degrade it."""
+    parameters = random_leg_parameters(np.random.default_rng(seed), DEGRADED_THICKNESS_MM, PIXEL_MM)
+    # The femur from above the knee to below the hip.
+    parameters = replace(parameters, slices=PART_SLICES, centre_z_mm=sum(parameters.femur_z_mm("left")) / 2)
+    phantom, truth = build_leg_phantom(parameters), leg_truth(parameters)
+    for name, degrade in degradations(parameters, seed).items():
+        volume = volume_of(*degrade(phantom))
+        measured = measure_segments(volume, ENGINE.segment(volume, _silent))
+        yield name, _whole(parameters, truth, {}, measured)
+
+
+def degradations(parameters: LegPhantomParameters, seed: int) -> dict[str, Callable[[LegPhantom], Image]]:
+    """What is done to a phantom, by name."""
+    spacing = parameters.spacing_mm
+    nail = _nail(parameters)
+
+    def once(change: Callable[[NDArray[np.int16]], NDArray[np.int16]]) -> Callable[[LegPhantom], Image]:
+        return lambda phantom: (change(phantom.hu), phantom.affine_lps)
+
+    def tilted(degrees: float) -> Callable[[LegPhantom], Image]:
+        # Unmarked: the header, and so the affine, knows nothing of the tilt.
+        return lambda phantom: (tilt_gantry(phantom.hu, phantom.affine_lps, degrees)[0], phantom.affine_lps)
+
+    return {
+        "none": once(lambda hu: hu),
+        "noise of 10 HU": once(functools.partial(add_noise, sd_hu=10.0, seed=seed)),
+        "noise of 20 HU": once(functools.partial(add_noise, sd_hu=20.0, seed=seed)),
+        "noise of 40 HU": once(functools.partial(add_noise, sd_hu=40.0, seed=seed)),
+        "blur of 1.5 mm FWHM": once(lambda hu: blur(hu, spacing, 1.5)),
+        "blur of 3 mm FWHM": once(lambda hu: blur(hu, spacing, 3.0)),
+        "blur of 3 mm FWHM, noise of 20 HU": once(lambda hu: add_noise(blur(hu, spacing, 3.0), 20.0, seed)),
+        "slices of 10 mm, each the mean of two": lambda phantom: thicken(phantom.hu, phantom.affine_lps, 2),
+        "nail in the left femur": lambda phantom: (
+            add_metal(phantom.hu, phantom.affine_lps, nail, streaks=False),
+            phantom.affine_lps,
+        ),
+        "nail in the left femur, with streaks": lambda phantom: (
+            add_metal(phantom.hu, phantom.affine_lps, nail),
+            phantom.affine_lps,
+        ),
+        "gantry tilt of 5 degrees, unmarked": tilted(5.0),
+        "gantry tilt of 15 degrees, unmarked": tilted(15.0),
+    }
+
+
+def _nail(parameters: LegPhantomParameters) -> Implant:
+    """A nail of 10 mm in the marrow of the left femur, from above the condyles to the trochanter."""
+    low, high = parameters.femur_z_mm("left")
+    turn = np.radians(parameters.roll_deg)
+    axis = parameters.axis_mm("left") * np.array([np.cos(turn), np.sin(turn)])
+    return Implant((*axis, low + 60.0), (axis[0] + 6.0, axis[1], high - 80.0), radius_mm=5.0)
+
+
+def _whole(
+    parameters: LegPhantomParameters,
+    truth: LegTruth,
+    shells: dict[str, NDArray[np.float64]],
+    measured: tuple[SegmentMeasurements, ...],
+) -> Iterator[Reading]:
+    """Volume and mean attenuation of each tissue of each leg, and the ratios."""
+    values = {
+        each.segment_name.removeprefix("leg_"): {m.quantity.name: m.value for m in each.values} for each in measured
+    }
+    thickness_cm = parameters.spacing_mm[0] / 10
+    for key, volume_ml in truth.volume_ml.items():
+        name = key.rpartition("_")[0]
+        allowed = allowed_of(volume_ml, float(shells[key].sum()) * thickness_cm) if shells else None
+        yield Reading(f"volume, {name}", volume_ml, values[key].get("volume_ml"), allowed)
+        yield Reading(f"mean HU, {name}", truth.mean_hu[key], values[key].get("mean_hu"), HU if shells else None)
+    for side in SIDES:
+        true, found = truth.volume_ml, {key: value["volume_ml"] for key, value in values.items()}
+        yield Reading("IMAT fraction", _fraction(true, side), _fraction(found, side))
+        yield Reading("SM/SAT ratio", _muscle_to_fat(true, side), _muscle_to_fat(found, side))
+
+
+def _by_slice(
+    parameters: LegPhantomParameters,
+    truth: LegTruth,
+    shells: dict[str, NDArray[np.float64]],
+    volume: Volume,
+    label_map: LabelMap,
+) -> Iterator[Reading]:
+    """Areas at the fractions of the femur, and the area that is worst against what is allowed of all slices."""
+    table = measure_slice_areas(volume, label_map)
+    z_mm = parameters.centres_z_mm
+    for key, true in truth.area_cm2.items():
+        name, _, side = key.rpartition("_")
+        measured = np.array([row.area_cm2[f"leg_{key}"] for row in table])
+        readings = [
+            Reading("", float(a), float(b), allowed_of(float(a), float(s)))
+            for a, b, s in zip(true, measured, shells[key], strict=True)
+        ]
+        for percent in (25, 50, 75):
+            if (index := label_map.landmarks.get(f"femur_{percent}_{side}")) is not None:
+                yield replace(readings[index], quantity=f"area at {percent} % of the femur, {name}")
+        joint = parameters.femur_z_mm(side)[0]
+        away = [each for each, z in zip(readings, z_mm, strict=True) if abs(z - joint) > JOINT_MM and each.truth > 1]
+        yield replace(
+            max(away, key=lambda each: abs(each.error) / (each.allowed or 1)),
+            quantity=f"area of the worst slice, {name}",
+        )
+
+
+def _femora(parameters: LegPhantomParameters, label_map: LabelMap) -> Iterator[Reading]:
+    """Where the fractions of the femur lie, in mm: the landmark's slice may be half a slice off by itself."""
+    for side in SIDES:
+        low, high = parameters.femur_z_mm(side)
+        for percent in (25, 50, 75):
+            index = label_map.landmarks.get(f"femur_{percent}_{side}")
+            z_mm = None if index is None else float(parameters.centres_z_mm[index])
+            yield Reading(f"place of {percent} % of the femur", low + percent / 100 * (high - low), z_mm)
+
+
+def _fraction(volumes: dict[str, float], side: str) -> float:
+    inside = volumes[f"intermuscular_fat_{side}"]
+    return inside / (inside + volumes[f"skeletal_muscle_{side}"])
+
+
+def _muscle_to_fat(volumes: dict[str, float], side: str) -> float:
+    return volumes[f"skeletal_muscle_{side}"] / volumes[f"subcutaneous_fat_{side}"]
+
+
+def _silent(_fraction: float, _step: str) -> None:
+    """Nobody listens."""
