@@ -190,15 +190,20 @@ class QualityFindingRecord(_Record):
 
     code: str
     message: str
+    severity: str = "caution"
+    """`caution`: the numbers go out with the finding; `hold`: the finding goes out without them."""
 
 
 class Quality(_Record):
     """May the numbers be used."""
 
     verdict: str
+    """`pass`, `caution` or `hold`; on hold the result has neither numbers nor masks."""
     score: float | None = None
     """Between 0 and 1 where an app computes one."""
     findings: tuple[QualityFindingRecord, ...] = ()
+    not_checked: tuple[str, ...] = ()
+    """What could not be checked, and why."""
 
 
 class SliceRecord(_Record):
