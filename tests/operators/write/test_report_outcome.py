@@ -8,9 +8,9 @@ from pydicom import dcmread
 from operators.core import codes
 from operators.core.contract import Result, Status
 from operators.core.measurements import LARGEST_AREA, DerivedValue, KeySlice, Measurement, Quantity
+from operators.core.quality import QualityFinding, QualityReport, Severity
 from operators.measure.measure_key_slices import AREA
 from operators.measure.measure_segments import MEAN_HU
-from operators.core.quality import QualityFinding, QualityReport, Severity
 from operators.runtime.outcome import Outcome
 from operators.runtime.sdk import Application
 from operators.write.report_outcome import ReportOutcome
