@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,25 +32,28 @@ def write_ct_series(
     description: str = "Trunk phantom",
     uid_seed: str,
     start_instance_number: int = 1,
+    attributes: Mapping[str, Any] | None = None,
 ) -> list[Path]:
     """Write one file a slice, CT Image Storage, Explicit VR Little Endian.
 
     Args:
         hu: Attenuation `(slices, rows, columns)`.
         affine_lps: Takes `(slice, row, column, 1)` to mm, LPS. Any orientation and either order of the slices, as long
-            as the three directions are square to each other.
+            as rows and columns are square to each other; slices shifted against each other are a tilted gantry's.
         folder: Where the files go; made where it is missing.
         patient_name: Patient's Name (0010,0010).
         patient_id: Patient ID (0010,0020).
         description: Series Description (0008,103E).
         uid_seed: Study, Series, Frame of Reference and SOP Instance UIDs follow from it.
         start_instance_number: Instance Number (0020,0013) of the first slice of the array.
+        attributes: Attributes that every slice gets besides or in place of the writer's, by keyword: PatientSize,
+            BodyPartExamined, PatientPosition. None leaves an attribute out.
 
     Returns:
         The files, in the array's order.
 
     Raises:
-        ValueError: If the array is not a volume, does not fit 16 bits, or the affine is skewed.
+        ValueError: If the array is not a volume or does not fit 16 bits, or rows and columns are not square.
     """
     stored = _stored_values(hu)
     grid = _Grid.from_affine(affine_lps)
@@ -61,6 +66,7 @@ def write_ct_series(
         header.SOPInstanceUID = _uid(uid_seed, f"instance {index}")
         header.InstanceNumber = start_instance_number + index
         grid.describe(header, index)
+        _replace(header, attributes or {})
         _attach_pixels(header, pixels)
         path = folder / f"ct_{index:04d}.dcm"
         _save(header, path)
@@ -88,12 +94,12 @@ class _Grid:
             Its origin and steps.
 
         Raises:
-            ValueError: If the steps are not square to each other (a tilted gantry) or one is zero.
+            ValueError: If rows and columns are not square to each other or a step is zero.
         """
         steps = np.asarray(affine_lps, dtype=np.float64)[:3, :3]
         lengths = np.linalg.norm(steps, axis=0)
-        if lengths.min() <= 0 or not np.allclose(steps.T @ steps, np.diag(lengths**2), atol=1e-6 * lengths.max() ** 2):
-            raise ValueError(f"slices, rows and columns must be square to each other, got steps {steps.T.tolist()}")
+        if lengths.min() <= 0 or abs(steps[:, 1] @ steps[:, 2]) > 1e-6 * lengths.max() ** 2:
+            raise ValueError(f"rows and columns must be square to each other, got steps {steps.T.tolist()}")
         return cls(np.asarray(affine_lps, dtype=np.float64)[:3, 3], steps[:, 0], steps[:, 1], steps[:, 2])
 
     def describe(self, header: Dataset, index: int) -> None:
@@ -104,7 +110,22 @@ class _Grid:
         header.ImageOrientationPatient = _decimals([*self.column_step_mm / column_mm, *self.row_step_mm / row_mm])
         header.PixelSpacing = _decimals([row_mm, column_mm])
         header.ImagePositionPatient = _decimals(self.origin_mm + index * self.slice_step_mm)
-        header.SliceThickness = _decimal(float(np.linalg.norm(self.slice_step_mm)))
+        normal = np.cross(self.row_step_mm, self.column_step_mm) / (row_mm * column_mm)
+        thickness_mm = abs(float(self.slice_step_mm @ normal))
+        header.SliceThickness = _decimal(thickness_mm)
+        upright = thickness_mm / float(np.linalg.norm(self.slice_step_mm))
+        # The dust of a cosine beside 1 is no tilt.
+        if upright < 1 - 1e-9:
+            header.GantryDetectorTilt = _decimal(math.degrees(math.acos(upright)))
+
+
+def _replace(header: Dataset, attributes: Mapping[str, Any]) -> None:
+    """Set attributes by keyword; None takes one out."""
+    for keyword, value in attributes.items():
+        if value is not None:
+            setattr(header, keyword, value)
+        elif keyword in header:
+            delattr(header, keyword)
 
 
 def _decimal(value: float) -> DSfloat:

@@ -81,6 +81,14 @@ class Oval:
         rows, columns = _box(along < 1), _box(across < 1)
         return Cut(rows, columns, along[rows, None] + across[None, columns] < 1)
 
+    def contains(self, x_mm: FloatArray, y_mm: FloatArray) -> BoolArray:
+        """Which points, given by x and y, lie inside the oval (its edge is outside)."""
+        below = y_mm - self.centre_mm[1]
+        along = below / np.where(below < 0, self.half_front_mm, self.half_back_mm)
+        across = (x_mm - self.centre_mm[0]) / self.half_width_mm
+        inside: BoolArray = _power(across, self.power) + _power(along, self.power) < 1
+        return inside
+
     def inset(self, sides_mm: float, front_mm: float, back_mm: float) -> Oval:
         """Move the outline inwards, by a distance of its own at the sides, in front and behind."""
         return replace(

@@ -126,12 +126,35 @@ def test_dciodvfy_finds_nothing_wrong(directions, tmp_path):
     assert (judged.returncode, findings) == (0, [])
 
 
-def test_skewed_affine_is_refused(tmp_path):
-    tilted = make_affine()
-    tilted[1, 0] = 0.5
+def test_rows_askew_to_columns_are_refused(tmp_path):
+    skewed = make_affine()
+    skewed[1, 2] = 0.5
 
     with pytest.raises(ValueError, match="square to each other"):
-        write_ct_series(make_hu(), tilted, tmp_path, uid_seed="t")
+        write_ct_series(make_hu(), skewed, tmp_path, uid_seed="t")
+
+
+def test_stack_of_a_tilted_gantry_says_its_tilt_and_its_true_thickness(tmp_path):
+    tilted = make_affine()
+    tilted[1, 0] = 2.5 * np.tan(np.radians(15))
+
+    paths = write_ct_series(make_hu(), tilted, tmp_path, uid_seed="t")
+
+    datasets = [pydicom.dcmread(path) for path in paths]
+    assert datasets[0].GantryDetectorTilt == pytest.approx(15)
+    assert datasets[0].SliceThickness == pytest.approx(2.5)
+    assert [float(x) for x in datasets[2].ImagePositionPatient] == pytest.approx((tilted @ [2, 0, 0, 1])[:3])
+
+
+def test_attributes_replace_the_writers_own_and_none_leaves_one_out(tmp_path):
+    path = write_ct_series(
+        make_hu(), make_affine(), tmp_path, uid_seed="t", attributes={"PatientSize": None, "BodyPartExamined": "LEG"}
+    )[0]
+
+    dataset = pydicom.dcmread(path)
+
+    assert "PatientSize" not in dataset
+    assert dataset.BodyPartExamined == "LEG"
 
 
 @pytest.mark.parametrize("hu", [np.zeros((4, 5)), np.zeros((0, 4, 5)), np.full((1, 4, 5), 40000)])
