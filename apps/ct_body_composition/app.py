@@ -16,7 +16,7 @@ from operators.measure import (
 )
 from operators.qc import CheckFieldOfView, CheckInput, JudgeQuality
 from operators.runtime.application import MapApplication, main
-from operators.segment import Segment, SegmentParameters
+from operators.segment import Segment, TrunkEngine
 from operators.select import SelectSeries
 from operators.write import (
     DeriveIdentity,
@@ -44,7 +44,7 @@ class CTBodyComposition(MapApplication):
     def compose(self) -> None:
         """Wire the operators."""
         context, manifest = self.run_context, self.run_context.manifest
-        engine = SegmentParameters(version=manifest.application.version)
+        engine = TrunkEngine(version=manifest.application.version)
         identity = DeriveIdentityParameters(
             app=manifest.application.title,
             version=manifest.application.version,

@@ -88,6 +88,7 @@ class LabelMap:
         segments: What the labels mean.
         algorithm: Who says so.
         landmarks: Index of the slice at which an anatomical landmark lies, for those that were found.
+        probabilities: How probable each segment is in each voxel, on the same grid, where the engine says so.
     """
 
     array: NDArray[np.uint8]
@@ -95,11 +96,16 @@ class LabelMap:
     segments: tuple[Segment, ...]
     algorithm: Algorithm
     landmarks: Mapping[str, int] = field(default_factory=dict)
+    probabilities: ProbabilityMap | None = None
 
     def __post_init__(self) -> None:
         if self.array.dtype != np.uint8 or self.array.ndim != 3:
             raise GeometryError(
                 f"a label map has three dimensions of uint8, this one {self.array.ndim} of {self.array.dtype}"
+            )
+        if self.probabilities is not None and self.probabilities.shape != self.array.shape:
+            raise GeometryError(
+                f"probabilities have the shape {self.probabilities.shape}, their label map {self.array.shape}"
             )
         self.array.flags.writeable = False
 

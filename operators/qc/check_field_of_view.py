@@ -10,7 +10,7 @@ from operators.core.label_map import LabelMap
 from operators.core.quality import QualityFinding, QualityReport
 from operators.core.volume import Volume
 from operators.runtime.step import Step
-from operators.segment.segment import ILIAC_CREST, THORAX
+from operators.segment.classical.trunk_engine import ILIAC_CREST, THORAX
 
 ORGAN_TEXT = {
     ILIAC_CREST: (

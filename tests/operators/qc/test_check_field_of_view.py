@@ -5,7 +5,7 @@ import pytest
 
 from operators.core.quality import Verdict
 from operators.qc.check_field_of_view import check_field_of_view
-from operators.segment.segment import ILIAC_CREST, THORAX
+from operators.segment.classical.trunk_engine import ILIAC_CREST, THORAX
 from tests.builders import AXIAL, AXIAL_FEET, make_affine, make_label_map, make_volume
 
 

@@ -1,123 +1,54 @@
-"""Segment: the engine sees head, back, left; the label map lies on the volume's own grid."""
+"""Segment: whatever the engine, labels lie on the volume's own grid."""
 
-import dataclasses
-import itertools
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
 
-from mapnode.phantom.trunk import TrunkPhantomParameters, build_trunk_phantom
-from operators.core.errors import GeometryError, SegmentationError
-from operators.core.volume import Volume
-from operators.segment.classical.parameters import TrunkParameters
-from operators.segment.segment import ILIAC_CREST, THORAX, SegmentParameters, segment
-from operators.segment.trunk_tissues import TRUNK_SEGMENTS
-from tests.builders import CORONAL, make_affine, make_volume
-
-PARAMETERS = SegmentParameters(version="1.2.3")
+from operators.core.errors import GeometryError
+from operators.core.label_map import LabelMap
+from operators.runtime.sdk import Application
+from operators.segment import Segment
+from tests.builders import ALGORITHM, TISSUES, make_volume
 
 
-def make_phantom_volume(flips=()) -> Volume:
-    """The phantom as it is stored with some of its axes backwards."""
-    phantom = build_trunk_phantom(TrunkPhantomParameters(slices=8, spacing_mm=(5.0, 4.0, 4.0), centre_z_mm=-20))
-    affine = phantom.affine_lps.copy()
-    for axis in flips:
-        affine[:3, 3] += affine[:3, axis] * (phantom.hu.shape[axis] - 1)
-        affine[:3, axis] *= -1
-    return Volume(np.ascontiguousarray(np.flip(phantom.hu, flips)), affine, "1.2", ())
+@dataclass(frozen=True)
+class BrightIsBone:
+    """An engine of one line, which may miss the grid by some mm."""
 
+    shift_mm: float = 0.0
+    algorithm = ALGORITHM
+    segments = TISSUES
 
-def silent(_fraction, _step=""):
-    """Nobody listens."""
-
-
-@pytest.fixture(scope="module")
-def straight():
-    return segment(make_phantom_volume(), PARAMETERS, silent)
+    def segment(self, volume, report):
+        report(0.5, "thresholding")
+        affine = volume.affine_lps.copy()
+        affine[0, 3] += self.shift_mm
+        return LabelMap((volume.array > 150).astype(np.uint8), affine, self.segments, self.algorithm)
 
 
 def example(_tmp_path):
-    return PARAMETERS, {"volume": make_phantom_volume()}
+    return BrightIsBone(), {"volume": make_volume()}
 
 
-@pytest.mark.parametrize("flips", [f for n in (1, 2, 3) for f in itertools.combinations(range(3), n)])
-def test_storage_orientation_does_not_change_a_label(straight, flips):
-    volume = make_phantom_volume(flips)
+def test_labels_are_what_the_engine_says():
+    volume = make_volume()
 
-    label_map = segment(volume, PARAMETERS, silent)
+    label_map = Segment(Application(), BrightIsBone()).process(volume)
 
-    assert np.array_equal(np.flip(label_map.array, flips), straight.array)
-    assert np.array_equal(label_map.affine_lps, volume.affine_lps)
-
-
-def test_all_tissues_of_the_phantom_are_found(straight):
-    assert all(straight.mask(tissue).any() for tissue in TRUNK_SEGMENTS)
-    assert straight.segments is TRUNK_SEGMENTS
+    assert np.array_equal(label_map.array, volume.array > 150)
+    assert label_map.segments is TISSUES
 
 
-@pytest.mark.parametrize(
-    ("flips", "expected"), [((), {ILIAC_CREST: 1, THORAX: 6}), ((0,), {ILIAC_CREST: 6, THORAX: 1})]
-)
-def test_landmarks_are_slices_of_the_volume_as_stored(monkeypatch, flips, expected):
-    volume = make_phantom_volume(flips)
-    found = dataclasses.make_dataclass("Found", ["labels", "iliac_crest_slice", "thorax_slice"])
-    labels = np.zeros(volume.array.shape, np.uint8)
-    monkeypatch.setattr("operators.segment.segment.segment_trunk", lambda *_args, **_kwargs: found(labels, 1, 6))
-
-    assert segment(volume, PARAMETERS, silent).landmarks == expected
+def test_labels_beside_the_volume_are_refused():
+    with pytest.raises(GeometryError, match="elsewhere"):
+        Segment(Application(), BrightIsBone(shift_mm=1.0)).process(make_volume())
 
 
-def test_scan_of_the_mid_abdomen_has_no_landmark(straight):
-    assert straight.landmarks == {}
+def test_progress_of_the_engine_is_the_steps():
+    step, heard = Segment(Application(), BrightIsBone()), []
+    step.monitor.report = lambda name, fraction, message: heard.append((name, fraction, message))
 
+    step.process(make_volume())
 
-def test_volume_that_is_not_axial_is_refused():
-    volume = Volume(np.zeros((4, 4, 4), np.int16), make_affine(CORONAL), "1.2", ())
-
-    with pytest.raises(GeometryError, match="axial"):
-        segment(volume, PARAMETERS, silent)
-
-
-def test_volume_without_a_body_is_a_segmentation_error():
-    volume = Volume(np.full((8, 40, 40), -1000, np.int16), make_affine(spacing_mm=(5, 4, 4)), "1.2", ())
-
-    with pytest.raises(SegmentationError):
-        segment(volume, PARAMETERS, silent)
-
-
-def test_progress_goes_from_0_to_1():
-    heard = []
-
-    segment(make_phantom_volume(), PARAMETERS, lambda fraction, _step: heard.append(fraction))
-
-    assert heard[0] == 0
-    assert heard[-1] == 1
-    assert heard == sorted(heard)
-
-
-@pytest.mark.parametrize("field", [field.name for field in dataclasses.fields(TrunkParameters)])
-def test_every_constant_of_the_engine_changes_the_digest(field):
-    value = getattr(TrunkParameters(), field)
-    changed = dataclasses.replace(TrunkParameters(), **{field: value + 1 if isinstance(value, float) else ()})
-
-    digest = SegmentParameters(version="1.2.3", trunk=changed).algorithm.digest
-
-    assert digest != PARAMETERS.algorithm.digest
-
-
-def test_another_version_is_another_algorithm():
-    assert SegmentParameters(version="1.2.4").algorithm.digest != PARAMETERS.algorithm.digest
-    assert SegmentParameters(version="1.2.3").algorithm == PARAMETERS.algorithm
-
-
-def test_padding_is_no_tissue_whatever_number_stands_for_it():
-    phantom = build_trunk_phantom()
-    padding = np.zeros(phantom.hu.shape, np.bool_)
-    padding[:, :, :20] = True
-    plain = make_volume(np.where(padding, np.int16(-1024), phantom.hu), phantom.affine_lps)
-    padded = dataclasses.replace(plain, array=np.where(padding, np.int16(0), phantom.hu), padding=padding)
-
-    expected, found = (segment(v, SegmentParameters(version="1"), lambda *_: None).array for v in (plain, padded))
-
-    assert not found[padding].any()
-    assert np.array_equal(found, expected)
+    assert heard == [("Segment", 0.5, "thresholding")]
