@@ -14,7 +14,7 @@ from operators.measure import (
     MeasureSliceAreas,
     Ratio,
 )
-from operators.qc import CheckFieldOfView, CheckInput, JudgeQuality
+from operators.qc import CheckApplicability, CheckFieldOfView, CheckInput, JudgeQuality
 from operators.runtime.application import MapApplication, main
 from operators.segment import Segment, TrunkEngine
 from operators.select import SelectSeries
@@ -75,7 +75,8 @@ class CTBodyComposition(MapApplication):
             MeasureRatios(self, MeasureRatiosParameters(RATIOS)),
             CheckInput(self),
             CheckFieldOfView(self),
-            JudgeQuality(self),
+            CheckApplicability(self, manifest.mapnode.quality),
+            JudgeQuality(self, more_inputs=(CheckApplicability.output,)),
             *writers,
             ReportOutcome(self, context.outcome, [step.output for step in writers]),
         )

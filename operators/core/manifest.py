@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from operators.core.contract import ObjectKind
 from operators.core.findings import FindingCode
+from operators.core.quality_limits import QualityLimits
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -159,6 +160,8 @@ class NodePart(_Part):
     weak_points: tuple[str, ...]
     parameters: dict[str, Any] = Field(default_factory=dict)
     """Parameters that a rule or a job may replace, with their defaults."""
+    quality: QualityLimits = QualityLimits()
+    """On which inputs, and with which results, the numbers can be trusted."""
 
 
 class Manifest(_Part):
