@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mapnode.errors import WrongUse
-from mapnode.share import app_folders
+from mapnode.share import app_folders, references_folder
 from operators.core.manifest import MANIFEST_NAME, Manifest, ManifestError, read_manifest
+from operators.core.reference_set import digest_of_file
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,6 +26,19 @@ class App:
     def name(self) -> str:
         """Its title, which is the folder's name."""
         return self.manifest.application.title
+
+    @property
+    def reference_file(self) -> Path | None:
+        """The site's reference set for it, if there is one."""
+        folder = references_folder()
+        path = None if folder is None else folder / f"{self.name}.json"
+        return path if path is not None and path.is_file() else None
+
+    @property
+    def reference_digest(self) -> str | None:
+        """SHA-256 of that file: findings depend on it, and so does a result's identity."""
+        path = self.reference_file
+        return None if path is None else digest_of_file(path)
 
 
 def list_apps() -> list[App]:

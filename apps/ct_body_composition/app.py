@@ -14,7 +14,16 @@ from operators.measure import (
     MeasureSliceAreas,
     Ratio,
 )
-from operators.qc import CheckApplicability, CheckFieldOfView, CheckInput, JudgeQuality
+from operators.qc import (
+    CheckApplicability,
+    CheckDistribution,
+    CheckFieldOfView,
+    CheckInput,
+    CheckPlausibility,
+    DistributionParameters,
+    JudgeQuality,
+    MeasureInput,
+)
 from operators.runtime.application import MapApplication, main
 from operators.segment import Segment, TrunkEngine
 from operators.select import SelectSeries
@@ -36,6 +45,7 @@ from operators.write import (
 )
 
 RATIOS = (Ratio("vat_sat_ratio", "Ratio of visceral to subcutaneous fat (volume)", "visceral_fat", "subcutaneous_fat"),)
+CHECKS = (CheckApplicability, CheckPlausibility, CheckDistribution)
 
 
 class CTBodyComposition(MapApplication):
@@ -75,8 +85,11 @@ class CTBodyComposition(MapApplication):
             MeasureRatios(self, MeasureRatiosParameters(RATIOS)),
             CheckInput(self),
             CheckFieldOfView(self),
+            MeasureInput(self),
             CheckApplicability(self, manifest.mapnode.quality),
-            JudgeQuality(self, more_inputs=(CheckApplicability.output,)),
+            CheckPlausibility(self, manifest.mapnode.quality),
+            CheckDistribution(self, DistributionParameters(identity.app, identity.version, context.reference_file)),
+            JudgeQuality(self, more_inputs=[check.output for check in CHECKS]),
             *writers,
             ReportOutcome(self, context.outcome, [step.output for step in writers]),
         )

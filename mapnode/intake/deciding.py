@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from mapnode.app_catalogue import find_app
 from mapnode.intake.references import referenced_series
-from mapnode.jobs.spec import JobSpec, input_identity
+from mapnode.jobs.spec import JobSpec, identity_of_job
 from mapnode.records import DecisionRecord, JobState
 from mapnode.rules import Decision, decide, decide_study, facts_from_headers, wrote_by_node
 from mapnode.rules.evaluate import ClauseOutcome
@@ -135,7 +135,8 @@ class Decider:
         return decision, self._spec(decision, subject, inputs, (*chain, decision.rule))
 
     def _spec(self, decision: Decision, subject: str, inputs: Sequence[Known], chain: tuple[str, ...]) -> JobSpec:
-        rule, manifest = self._rule(decision.rule), find_app(decision.app).manifest
+        rule, app = self._rule(decision.rule), find_app(decision.app)
+        manifest = app.manifest
         series = [known.source for known in inputs]
         if rule.with_sources:
             series += referenced_series(self._reader, inputs)
@@ -146,6 +147,7 @@ class Decider:
             app_version=manifest.application.version,
             parameters=decision.parameters,
             objects={kind: choice for kind, choice in self._objects.items() if kind in made},
+            reference=app.reference_digest,
             mode=rule.mode,
             subject=subject,
             series_ids=tuple(one.id for one in series),
@@ -162,7 +164,7 @@ class Decider:
 
 def identified(spec: JobSpec, digests: Sequence[tuple[str, str]]) -> JobSpec:
     """A spec with the identity that belongs to its input and attempt."""
-    identity = input_identity(spec.app, spec.app_version, spec.parameters, spec.objects, digests, attempt=spec.attempt)
+    identity = identity_of_job(spec, digests)
     return spec.model_copy(update={"identity": identity})
 
 

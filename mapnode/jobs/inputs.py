@@ -6,7 +6,7 @@ import shutil
 from typing import TYPE_CHECKING
 
 from mapnode.errors import NodeError
-from mapnode.jobs.spec import input_identity
+from mapnode.jobs.spec import identity_of_job
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,7 +39,7 @@ def current_input(reader: SourceReader, spec: JobSpec) -> list[SourceSeries]:
             raise SourceChanged("the source series is no longer in Orthanc")
         found.append(series)
     digests = [digest for series in found for digest in series.digests]
-    identity = input_identity(spec.app, spec.app_version, spec.parameters, spec.objects, digests, attempt=spec.attempt)
+    identity = identity_of_job(spec, digests)
     if identity != spec.identity:
         raise SourceChanged("the source is not what it was when the job was made")
     return found

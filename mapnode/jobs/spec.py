@@ -26,6 +26,8 @@ class JobSpec(BaseModel):
     app_version: str
     parameters: dict[str, Any] = Field(default_factory=dict)
     objects: dict[ObjectKind, bool | str] = Field(default_factory=dict)
+    reference: str | None = None
+    """SHA-256 of the site's reference set for the app, where there is one."""
     mode: Mode = "live"
     subject: str
     """Orthanc's identifier of the series or study."""
@@ -58,6 +60,7 @@ def input_identity(
     objects: dict[ObjectKind, bool | str],
     instances: Iterable[tuple[str, str]],
     attempt: int = 0,
+    reference: str | None = None,
 ) -> str:
     """SHA-256 over all that a job's result depends on: the same input, app and parameters give the same job.
 
@@ -68,6 +71,7 @@ def input_identity(
         objects: What is wanted of what it makes.
         instances: SOP Instance UID and digest of the file of each instance, in any order.
         attempt: How often the same was run before.
+        reference: SHA-256 of the site's reference set for the app, where there is one.
     """
     return digest_of({
         "app": app,
@@ -76,4 +80,17 @@ def input_identity(
         "input": sorted(map(list, instances)),
         **({"objects": objects} if objects else {}),
         **({"attempt": attempt} if attempt else {}),
+        **({"reference": reference} if reference else {}),
     })
+
+
+def identity_of_job(spec: JobSpec, instances: Iterable[tuple[str, str]]) -> str:
+    """The identity that a job has on an input.
+
+    Args:
+        spec: The job; its own identity does not matter.
+        instances: SOP Instance UID and digest of the file of each instance.
+    """
+    return input_identity(
+        spec.app, spec.app_version, spec.parameters, spec.objects, instances, spec.attempt, spec.reference
+    )

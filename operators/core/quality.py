@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -52,10 +53,12 @@ class QualityReport:
     Attributes:
         findings: What speaks against the numbers.
         not_checked: What could not be checked and why, as sentences: no finding there is no proof that all is well.
+        features: Numbers by which the scan can be told from others; a site's reference set is made of them.
     """
 
     findings: tuple[QualityFinding, ...]
     not_checked: tuple[str, ...] = ()
+    features: Mapping[str, float | None] = field(default_factory=dict)
 
     @property
     def verdict(self) -> Verdict:
@@ -77,4 +80,5 @@ class QualityReport:
         return cls(
             tuple(finding for report in reports for finding in report.findings),
             tuple(sentence for report in reports for sentence in report.not_checked),
+            {name: value for report in reports for name, value in report.features.items()},
         )

@@ -93,8 +93,8 @@ class SegmentLimits(BaseModel):
     """Volume right of the body's middle over that left of it."""
     inscribed_mm: Range | None = None
     """Radius of the largest disc in it, in the slice, near the body's middle: of the bone, the vertebral body."""
-    border: Range | None = None
-    """Share of its slices in which it meets the border of the image over more than a graze."""
+    border_slices: Range | None = None
+    """Number of slices in which it meets the border of the image."""
 
     @model_validator(mode="after")
     def _require_both(self) -> Self:

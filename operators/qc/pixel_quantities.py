@@ -45,11 +45,15 @@ BESIDE_MM = 40.0
 
 
 def air_hu(outline: Outline) -> float | None:
-    """Median HU of the air around the body; a single fill value at the bottom is left out where air is left."""
+    """Median HU of the air around the body.
+
+    The most frequent value is left out where a fifth is left: outside of the scanned circle scanners write a constant.
+    """
     values = outline.hu[outline.outside]
     if values.size < outline.hu.size * 0.01:
         return None
-    measured = values[values > values.min()]
+    whole = np.rint(values).astype(np.intp)
+    measured = values[whole != np.bincount(whole - whole.min()).argmax() + whole.min()]
     return float(np.median(measured if measured.size > 0.2 * values.size else values))
 
 

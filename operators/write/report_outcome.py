@@ -130,6 +130,7 @@ def _quality(quality: QualityReport) -> Quality:
             QualityFindingRecord(code=f.code, message=f.message, severity=f.severity) for f in quality.findings
         ),
         not_checked=quality.not_checked,
+        features={} if quality.is_held else dict(quality.features),
     )
 
 
