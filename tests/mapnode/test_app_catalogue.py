@@ -1,5 +1,6 @@
 """What apps there are, from their manifests."""
 
+import hashlib
 import os
 import shutil
 from pathlib import Path
@@ -8,7 +9,7 @@ import pytest
 
 from mapnode.app_catalogue import find_app, list_apps
 from mapnode.errors import WrongUse
-from mapnode.share import APPS_VARIABLE, shared_folder
+from mapnode.share import APPS_VARIABLE, REFERENCES_VARIABLE, shared_folder
 
 BENCHMARK_APPS = Path(__file__).parents[2] / "benchmarks" / "apps"
 
@@ -79,3 +80,23 @@ def test_a_manifest_that_changed_is_read_again(tmp_path, monkeypatch):
     manifest.write_text(manifest.read_text(encoding="utf-8").replace(f"version: {before}", "version: 1.10.0"))
 
     assert (before, find_app("threshold").manifest.application.version) == ("1.0.0", "1.10.0")
+
+
+def test_a_reference_set_is_found_by_the_name_of_its_app(tmp_path, monkeypatch):
+    monkeypatch.delenv(REFERENCES_VARIABLE, raising=False)
+    app = find_app("ct_body_composition")
+    assert (app.reference_file, app.reference_digest) == (None, None)
+
+    monkeypatch.setenv(REFERENCES_VARIABLE, str(tmp_path))
+    assert app.reference_file is None
+    (tmp_path / "ct_body_composition.json").write_bytes(b"abc")
+
+    assert app.reference_file == tmp_path / "ct_body_composition.json"
+    assert app.reference_digest == hashlib.sha256(b"abc").hexdigest()
+
+
+def test_a_folder_of_reference_sets_that_is_none_is_wrong_use(tmp_path, monkeypatch):
+    monkeypatch.setenv(REFERENCES_VARIABLE, str(tmp_path / "absent"))
+
+    with pytest.raises(WrongUse, match=REFERENCES_VARIABLE):
+        _ = find_app("ct_body_composition").reference_file
