@@ -93,8 +93,8 @@ SENTENCES: dict[InputQuantity, Sentence] = {
         "no organ as large as a liver lies in the scan",
     ),
 }
-CALIBRATION = (InputQuantity.AIR_HU, InputQuantity.FAT_HU)
-"""What a scale of HU is known by: without them no window of HU means anything."""
+UNKNOWN = {InputQuantity.FAT_HU: Severity.HOLD, InputQuantity.AIR_HU: Severity.CAUTION}
+"""What a scale of HU is known by. A large patient can fill the image, with no air around; fat is always there."""
 
 
 class CheckApplicability(Step):
@@ -128,8 +128,8 @@ def check_applicability(quantities: Quantities, limits: Mapping[InputQuantity, R
         limits: Ranges of the manifest.
 
     Returns:
-        One finding for each value outside of its range. Without air or fat the scale of HU is not known, which is a
-        hold; any other quantity that could not be measured is not checked.
+        One finding for each value outside of its range. Without fat the scale of HU is not known, which is a hold;
+        without air it is known by fat alone, a caution. Any other quantity that could not be measured is not checked.
     """
     findings, unchecked = [], []
     for quantity, limit in limits.items():
@@ -137,9 +137,9 @@ def check_applicability(quantities: Quantities, limits: Mapping[InputQuantity, R
         if value is not None:
             finding = judge(quantity, value, limit, sentence)
             findings += [finding] if finding else []
-        elif quantity in CALIBRATION:
+        elif quantity in UNKNOWN:
             message = f"{sentence.what} could not be measured: {sentence.unmeasured}. {sentence.meaning}"
-            findings.append(QualityFinding(f"{quantity}_not_found", message, Severity.HOLD))
+            findings.append(QualityFinding(f"{quantity}_not_found", message, UNKNOWN[quantity]))
         else:
             unchecked.append(f"Not checked: {sentence.what[0].lower()}{sentence.what[1:]}; {sentence.unmeasured}.")
     return QualityReport(tuple(findings), tuple(unchecked))

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 METAL_HU = 2500.0
 """Dense cortical bone and enamel end near 2000 HU, contrast medium in bowel and vessels far below; metal reaches the
 top of the scale (3071 HU in 12 bits)."""
+LOWEST_AIR_HU = -1024
+"""The lowest value of 12 bits with the usual intercept; -2000 and -3024 are what scanners fill with, no air."""
 SKIN_MM, LAYER_MM = 5.0, 25.0
 """The layer under the skin: deeper than the skin and its partial volume, less deep than ribs' marrow and lungs."""
 PEAK_SHARE = 0.15
@@ -48,13 +50,17 @@ def air_hu(outline: Outline) -> float | None:
     """Median HU of the air around the body.
 
     The most frequent value is left out where a fifth is left: outside of the scanned circle scanners write a constant.
+    None where there is nothing but such a constant below LOWEST_AIR_HU, or hardly anything around the body.
     """
     values = outline.hu[outline.outside]
     if values.size < outline.hu.size * 0.01:
         return None
     whole = np.rint(values).astype(np.intp)
-    measured = values[whole != np.bincount(whole - whole.min()).argmax() + whole.min()]
-    return float(np.median(measured if measured.size > 0.2 * values.size else values))
+    constant = int(np.bincount(whole - whole.min()).argmax() + whole.min())
+    measured = values[whole != constant]
+    if measured.size > 0.2 * values.size:
+        return float(np.median(measured))
+    return float(constant) if constant >= LOWEST_AIR_HU else None
 
 
 def fat_hu(outline: Outline, depth_mm: NDArray[np.float32]) -> float | None:

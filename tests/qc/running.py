@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mapnode.share import shared_folder
-from operators.core.contract import Status
+from operators.core.contract import Job, ObjectKind, Status
 from operators.core.manifest import read_manifest
 from operators.runtime.application import RunContext, run
 from operators.runtime.worker import load_application
@@ -63,7 +63,8 @@ def run_scan(scan: Scan, kind: str) -> End:
         source, target = Path(name, "in"), Path(name, "out")
         target.mkdir()
         scan.write(source)
-        result = run(load_application(APP / "app.py"), RunContext(source, target, None, manifest))
+        context = RunContext(source, target, None, manifest, Job(objects={ObjectKind.KEY_IMAGE: False}))
+        result = run(load_application(APP / "app.py"), context)
     if result.quality is None:
         codes = tuple(dict.fromkeys(reason.code for reason in result.reasons))
         return End(kind, scan.source, result.status, codes)

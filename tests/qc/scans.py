@@ -69,10 +69,10 @@ class Scan:
 def phantom(rng: Generator, spacing_mm: tuple[float, float, float] | None = None, **parameters: Any) -> Scan:
     """The trunk phantom of an adult between 0.88 and 1.12 of its size, with noise and blur of a usual scan."""
     size = rng.uniform(0.88, 1.12)
-    pixel = rng.uniform(1.4, 2.1)
-    spacing_mm = spacing_mm or (float(rng.uniform(3.0, 5.0)), pixel, pixel)
+    pixel = rng.uniform(1.5, 2.1)
+    spacing_mm = spacing_mm or (float(rng.uniform(3.5, 5.0)), pixel, pixel)
     own = tuple(step / size for step in spacing_mm)
-    slices = int(140.0 / spacing_mm[0])
+    slices = int(130.0 / spacing_mm[0])
     built = build_trunk_phantom(
         TrunkPhantomParameters(
             slices=slices,

@@ -35,11 +35,15 @@ def test_each_value_outside_of_its_range_is_a_finding():
     ]
 
 
-@pytest.mark.parametrize("quantity", [InputQuantity.AIR_HU, InputQuantity.FAT_HU])
-def test_a_scale_of_hu_that_cannot_be_known_holds_the_numbers_back(quantity):
+@pytest.mark.parametrize(
+    ("quantity", "verdict"), [(InputQuantity.FAT_HU, Verdict.HOLD), (InputQuantity.AIR_HU, Verdict.CAUTION)]
+)
+def test_a_scale_of_hu_that_fat_does_not_show_holds_the_numbers_back_and_one_without_air_is_a_caution(
+    quantity, verdict
+):
     report = check_applicability(USUAL | {quantity: None}, LIMITS)
 
-    assert report.verdict is Verdict.HOLD
+    assert report.verdict is verdict
     assert report.findings[0].code == f"{quantity}_not_found"
 
 

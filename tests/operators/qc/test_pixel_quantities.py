@@ -53,6 +53,13 @@ def test_a_fill_value_outside_of_the_scanned_circle_is_no_air(fill):
     assert found[InputQuantity.AIR_HU] == pytest.approx(-1000, abs=2)
 
 
+@pytest.mark.parametrize(("fill", "expected"), [(-1024, -1024), (-1000, -1000), (-2000, None), (-3024, None)])
+def test_a_constant_alone_is_air_unless_no_scanner_measures_it(fill, expected):
+    volume = with_values(make_body(), lambda hu: np.where(hu < -500, fill, hu))
+
+    assert measure_input(volume)[InputQuantity.AIR_HU] == expected
+
+
 def test_fat_is_found_under_the_skin_of_the_lean():
     volume = make_body(fat_mm=9)
     outline = find_outline(volume)
