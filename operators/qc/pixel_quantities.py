@@ -76,14 +76,16 @@ def fat_hu(outline: Outline, depth_mm: NDArray[np.float32]) -> float | None:
 
 
 def top_hu(volume: Volume) -> float:
-    """Highest value of the scan."""
-    return float(volume.array.max())
+    """Highest value of the scan, padding left out."""
+    return float(volume.array.max() if volume.padding is None else volume.array[~volume.padding].max(initial=0))
 
 
 def metal_ml(volume: Volume) -> float:
-    """Volume above METAL_HU, mL."""
-    count = sum(int(np.count_nonzero(plane > METAL_HU)) for plane in volume.array)
-    return count * volume.voxel_volume_mm3 / 1000.0
+    """Volume above METAL_HU, mL, padding left out."""
+    metal = volume.array > METAL_HU
+    if volume.padding is not None:
+        metal &= ~volume.padding
+    return int(np.count_nonzero(metal)) * volume.voxel_volume_mm3 / 1000.0
 
 
 def noise_hu(volume: Volume, outline: Outline, depth_mm: NDArray[np.float32]) -> float | None:

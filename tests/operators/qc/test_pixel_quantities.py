@@ -13,7 +13,7 @@ from operators.core.volume import Volume
 from operators.qc.measure_input import measure_input
 from operators.qc.outline import find_outline
 from operators.qc.pixel_quantities import edge_mm, fat_hu, liver_ratio, metal_ml, noise_hu
-from tests.operators.qc.bodies import SKIN_FAT, make_body, stored_as
+from tests.operators.qc.bodies import BONE, SKIN_FAT, make_body, stored_as
 
 PIXELS = (
     InputQuantity.AIR_HU,
@@ -114,6 +114,14 @@ def test_metal_is_counted_in_ml():
     found = metal_ml(Volume(array, volume.affine_lps.copy(), "1.2", ()))
 
     assert found == pytest.approx(2 * 10 * 5 * 5 * 2 * 2 / 1000)
+
+
+def test_padding_is_neither_metal_nor_bone():
+    """The padding of this body has 3000 HU."""
+    found = measure_input(make_body(padding=True))
+
+    assert found == measure_input(make_body(padding=False))
+    assert (found[InputQuantity.METAL_ML], found[InputQuantity.TOP_HU]) == (0, BONE)
 
 
 @pytest.mark.parametrize("flips", [f for n in (1, 2, 3) for f in itertools.combinations(range(3), n)])
