@@ -44,7 +44,8 @@ def judge(code: str, value: float, limits: Range, sentence: Sentence) -> Quality
     bounds = limits.possible if held else limits.usual
     known = "possible" if held else "usual"
     unit = f" {sentence.unit}" if sentence.unit else ""
-    message = f"{sentence.what} is {value:.3g}{unit}, {known} is {_span(bounds)}{unit}: {sentence.meaning}"
+    number = f"{value:.3g}" if abs(value) < 100 else f"{value:.0f}"
+    message = f"{sentence.what} is {number}{unit}, {known} is {_span(bounds)}{unit}: {sentence.meaning}"
     return QualityFinding(code, message, Severity.HOLD if held else Severity.CAUTION)
 
 

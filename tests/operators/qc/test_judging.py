@@ -30,6 +30,11 @@ def test_the_sentence_has_the_value_the_rule_and_the_way_out():
     assert hold.startswith("The noise is 50 HU, possible is 5 to 40 HU: ")
 
 
+@pytest.mark.parametrize(("value", "told"), [(1234.4, "1234"), (-1099.6, "-1100"), (99.94, "99.9"), (0.0123, "0.0123")])
+def test_numbers_are_told_without_powers_of_ten(value, told):
+    assert f"The noise is {told} HU, " in judge("noise", value, LIMITS, SENTENCE).message
+
+
 def test_limits_with_one_end_are_told_as_such():
     assert "usual is at most 20 HU" in judge("noise", 21, Range(usual=(None, 20)), SENTENCE).message
     assert "usual is at least 10 HU" in judge("noise", 1, Range(usual=(10, None)), SENTENCE).message
