@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from mapnode.errors import WrongUse
 from mapnode.share import app_folders, references_folder
 from operators.core.manifest import MANIFEST_NAME, Manifest, ManifestError, read_manifest
-from operators.core.reference_set import digest_of_file
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,6 +36,9 @@ class App:
     @property
     def reference_digest(self) -> str | None:
         """SHA-256 of that file: findings depend on it, and so does a result's identity."""
+        # Imported here: `mapnode apps` would load numpy for nothing.
+        from operators.core.reference_set import digest_of_file
+
         path = self.reference_file
         return None if path is None else digest_of_file(path)
 
