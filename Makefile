@@ -11,7 +11,7 @@ DEBIAN_PACKAGES := dciodvfy:dicom3tools storescu:dcmtk Orthanc:orthanc \
   $(ORTHANC_PLUGINS)/libOrthancGdcm.so:orthanc-gdcm pdftotext:poppler-utils /usr/lib/postgresql:postgresql \
   /usr/share/fonts/truetype/droid/DroidSansFallbackFull.ttf:fonts-droid-fallback
 
-.PHONY: demo up with-models models test dcmjs test-browser test-orthanc test-orthanc-1.12 bench bench-hot-path bench-turnaround phantom-accuracy soak fuzz faults check format lock clean
+.PHONY: demo up with-models models test dcmjs test-browser test-orthanc test-orthanc-1.12 bench bench-hot-path bench-turnaround phantom-accuracy soak fuzz faults qc-cases check format lock clean
 .DEFAULT_GOAL := demo
 
 demo: $(VENV)/base.stamp ## run the app on a digital phantom, or on STUDY=FOLDER
@@ -71,6 +71,9 @@ fuzz: $(VENV)/dev.stamp ## loading 100,000 mutated files; the seed is printed, F
 
 faults: $(VENV)/dev.stamp ## 50 random kills during 30 studies, Orthanc hanging, a full disk, the clock set back; FAULTS="kills --seed N" repeats
 	$(BIN)/python -m tests.faults $(FAULTS)
+
+qc-cases: $(VENV)/dev.stamp ## scans that fit and that do not through the whole app, case by case; QC="--draws N --fit N --seed N"
+	$(BIN)/python -m tests.qc $(QC)
 
 check: $(VENV)/dev.stamp ## format, lint, types, spelling
 	$(BIN)/ruff format --check

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mapnode.errors import WrongUse
-from mapnode.share import app_folders
+from mapnode.share import app_folders, references_folder
 from operators.core.errors import ModelError
 from operators.core.manifest import MANIFEST_NAME, Manifest, ManifestError, read_manifest
 from operators.core.model_folder import ModelFolder, find_model
@@ -44,6 +44,21 @@ class App:
         except ModelError as error:
             return str(error)
         return None
+
+    def reference_file(self) -> Path | None:
+        """The site's reference set for it, if there is one."""
+        folder = references_folder()
+        path = None if folder is None else folder / f"{self.name}.json"
+        return path if path is not None and path.is_file() else None
+
+    @property
+    def reference_digest(self) -> str | None:
+        """SHA-256 of that file: findings depend on it, and so does a result's identity."""
+        # Imported here: `mapnode apps` would load numpy for nothing.
+        from operators.core.reference_set import digest_of_file
+
+        path = self.reference_file
+        return None if path is None else digest_of_file(path)
 
 
 def list_apps(models: Mapping[str, Path] | None = None) -> list[App]:

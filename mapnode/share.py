@@ -9,6 +9,8 @@ from mapnode.errors import WrongUse
 
 APPS_VARIABLE = "MAPNODE_APPS"
 """Folders with more apps, separated as PATH is: those of a site, a test, a benchmark."""
+REFERENCES_VARIABLE = "MAPNODE_REFERENCES"
+"""Folder with the site's reference sets, one file an app: those that `mapnode qc reference` makes."""
 PACKAGE = Path(__file__).parent
 
 
@@ -29,6 +31,18 @@ def app_folders() -> list[Path]:
         if not folder.is_dir():
             raise WrongUse(f"{APPS_VARIABLE} names {folder}, which is no folder")
     return [shared_folder("apps"), *more]
+
+
+def references_folder() -> Path | None:
+    """The folder of MAPNODE_REFERENCES; None where it is not set.
+
+    Raises:
+        WrongUse: If it names what is no folder.
+    """
+    name = os.environ.get(REFERENCES_VARIABLE)
+    if name and not Path(name).is_dir():
+        raise WrongUse(f"{REFERENCES_VARIABLE} names {name}, which is no folder")
+    return Path(name) if name else None
 
 
 def import_root() -> Path:

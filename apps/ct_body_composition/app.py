@@ -14,7 +14,16 @@ from operators.measure import (
     MeasureSliceAreas,
     Ratio,
 )
-from operators.qc import CheckFieldOfView, CheckInput, JudgeQuality
+from operators.qc import (
+    CheckApplicability,
+    CheckDistribution,
+    CheckFieldOfView,
+    CheckInput,
+    CheckPlausibility,
+    DistributionParameters,
+    JudgeQuality,
+    MeasureInput,
+)
 from operators.runtime.application import MapApplication, main
 from operators.segment import Segment, TrunkEngine, choose_engine
 from operators.select import SelectSeries
@@ -36,6 +45,7 @@ from operators.write import (
 )
 
 RATIOS = (Ratio("vat_sat_ratio", "Ratio of visceral to subcutaneous fat (volume)", "visceral_fat", "subcutaneous_fat"),)
+CHECKS = (CheckApplicability, CheckPlausibility, CheckDistribution)
 
 
 class CTBodyComposition(MapApplication):
@@ -76,7 +86,11 @@ class CTBodyComposition(MapApplication):
             MeasureRatios(self, MeasureRatiosParameters(RATIOS)),
             CheckInput(self),
             CheckFieldOfView(self),
-            JudgeQuality(self),
+            MeasureInput(self),
+            CheckApplicability(self, manifest.mapnode.quality),
+            CheckPlausibility(self, manifest.mapnode.quality),
+            CheckDistribution(self, DistributionParameters(identity.app, identity.version, context.reference_file)),
+            JudgeQuality(self, more_inputs=[check.output for check in CHECKS]),
             *writers,
             ReportOutcome(self, context.outcome, [step.output for step in writers]),
         )

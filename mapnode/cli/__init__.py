@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from mapnode.cli import apps, control, jobs, rules, run, series, status, up, validate, worker
+from mapnode.cli import apps, control, jobs, qc, rules, run, series, status, up, validate, worker
 from mapnode.errors import NodeError
 
 app = typer.Typer(
@@ -32,6 +32,7 @@ app.command("pause")(control.pause)
 app.command("drain")(control.drain)
 app.command("resume")(control.resume)
 app.add_typer(jobs.jobs_app, name="jobs")
+app.add_typer(qc.qc_app, name="qc")
 app.add_typer(rules.rules_app, name="rules")
 
 

@@ -36,6 +36,9 @@ def run(
     Nothing is sent anywhere. The results appear in OUTPUT when the run is complete, result.json last; of a run that
     was refused or failed, result.json alone. The same input gives the same bytes. Progress is on stderr.
 
+    With a site's reference set for the app in the folder MAPNODE_REFERENCES (mapnode qc reference), the scan is held
+    against it.
+
     The environment variable MAPNODE_JOB (JSON) may give identity, clock and parameters, as a node does.
 
     Example: mapnode run ct_body_composition study/ results/
@@ -46,7 +49,7 @@ def run(
     found = find_app(app)
     if model is None and found.disabled:
         raise WrongUse(f"{found.disabled} (--model DIR)")
-    job = _with_objects(_job(), objects, found)
+    job = _with_reference(_with_objects(_job(), objects, found), found)
     with ProgressBar(found.name) as progress:
         result = run_app(found, source, target, model=model, job=job, on_progress=progress.show)
     if as_json:
@@ -99,6 +102,15 @@ def _with_objects(job: Job | None, text: str | None, app: App) -> Job | None:
     except ObjectsNotMade as error:
         raise WrongUse(f"--objects: {error}") from error
     return chosen
+
+
+def _with_reference(job: Job | None, app: App) -> Job | None:
+    """The job with the site's reference set, where there is one and the job names none."""
+    from operators.core.contract import Job
+
+    if app.reference_file is None or (job is not None and job.reference is not None):
+        return job
+    return (job or Job()).model_copy(update={"reference": str(app.reference_file.resolve())})
 
 
 class ProgressBar:
@@ -157,6 +169,8 @@ def print_result(result: Result, target: Path) -> None:
         print_line(f"quality: {result.quality.verdict}")
         for finding in result.quality.findings:
             print_line(f"  {finding.code}: {finding.message}")
+        for sentence in result.quality.not_checked:
+            print_line(f"  {sentence}")
     for skipped in result.skipped_files:
         print_line(f"skipped {', '.join(skipped.files)}: {skipped.message}")
     for output in result.outputs:

@@ -152,6 +152,7 @@ class Decider:
             model_digest="" if app.model is None else app.model.digest,
             parameters=decision.parameters,
             objects={kind: choice for kind, choice in self._objects.items() if kind in made},
+            reference=app.reference_digest,
             mode=rule.mode,
             subject=subject,
             series_ids=tuple(one.id for one in series),

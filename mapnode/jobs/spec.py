@@ -28,6 +28,8 @@ class JobSpec(BaseModel):
     """SHA-256 of the app's weights; empty where it has none."""
     parameters: dict[str, Any] = Field(default_factory=dict)
     objects: dict[ObjectKind, bool | str] = Field(default_factory=dict)
+    reference: str | None = None
+    """SHA-256 of the site's reference set for the app, where there is one."""
     mode: Mode = "live"
     subject: str
     """Orthanc's identifier of the series or study."""
@@ -63,6 +65,7 @@ def identity_of(spec: JobSpec, instances: Iterable[tuple[str, str]]) -> str:
         instances,
         attempt=spec.attempt,
         model_digest=spec.model_digest,
+        reference=spec.reference,
     )
 
 
@@ -74,6 +77,7 @@ def input_identity(
     instances: Iterable[tuple[str, str]],
     attempt: int = 0,
     model_digest: str = "",
+    reference: str | None = None,
 ) -> str:
     """SHA-256 over all that a job's result depends on: the same input, app and parameters give the same job.
 
@@ -85,6 +89,7 @@ def input_identity(
         instances: SOP Instance UID and digest of the file of each instance, in any order.
         attempt: How often the same was run before.
         model_digest: SHA-256 of the app's weights; empty where it has none.
+        reference: SHA-256 of the site's reference set for the app, where there is one.
     """
     return digest_of({
         "app": app,
@@ -94,4 +99,5 @@ def input_identity(
         **({"objects": objects} if objects else {}),
         **({"attempt": attempt} if attempt else {}),
         **({"model": model_digest} if model_digest else {}),
+        **({"reference": reference} if reference else {}),
     })

@@ -92,7 +92,7 @@ class Recalled(NodeError):
 
 
 class AppChanged(NodeError):
-    """The app was upgraded since the job was made: another version would store under this one's identity."""
+    """App or reference set changed since the job was made: the result would be stored under another one's identity."""
 
 
 def stage(place: Workplace, job: str) -> dict[str, int]:
@@ -123,7 +123,7 @@ def run(place: Workplace, job: str) -> dict[str, Any]:
 
     Raises:
         Recalled: If the job was called back meanwhile.
-        AppChanged: If the app is another version than the job was made for.
+        AppChanged: If app or reference set are others than the job was made for.
         WorkerLost: If the worker died or took too long.
     """
     _require_running(place, job)
@@ -136,6 +136,8 @@ def run(place: Workplace, job: str) -> dict[str, Any]:
         )
     if (app.model.digest if app.model else "") != spec.model_digest:
         raise AppChanged(f"{spec.app} has another model now than the job was made for")
+    if app.reference_digest != spec.reference:
+        raise AppChanged(f"the site's reference set for {spec.app} is not the one that the job was made for")
     stage_folder = place.stage_of(spec.series_ids[0]) if len(spec.series_ids) == 1 else None
     order = Job(
         identity=spec.identity,
@@ -145,6 +147,7 @@ def run(place: Workplace, job: str) -> dict[str, Any]:
         parameters=spec.parameters,
         objects=spec.objects,
         staged=None if stage_folder is None else str(stage_folder),
+        reference=None if app.reference_file is None else str(app.reference_file.resolve()),
     )
     with _renewed(place, job, "output") as output:
         result = place.workers.of(app).run(

@@ -76,3 +76,6 @@ DATA_RETENTION_EXPIRED: Code = codes.DCM.DataRetentionPolicyExpired
 PRIVATE_SCHEME = "99MAPNODE"
 QUALITY_PASS = Code("QUALITY-PASS", PRIVATE_SCHEME, "Pass: nothing found speaks against the numbers")
 QUALITY_CAUTION = Code("QUALITY-CAUTION", PRIVATE_SCHEME, "Caution: numbers hold within the limits of the findings")
+PERCENTILE_05 = Code("PERCENTILE-05", PRIVATE_SCHEME, "5th percentile, all voxels uncertain together")
+PERCENTILE_95 = Code("PERCENTILE-95", PRIVATE_SCHEME, "95th percentile, all voxels uncertain together")
+QUALITY_HOLD = Code("QUALITY-HOLD", PRIVATE_SCHEME, "Hold: numbers are held back because of the findings")

@@ -77,6 +77,8 @@ class Job(_Record):
     staged: str | None = None
     """Folder with slices that the node decoded while the study arrived (`operators.core.staging`); a result does not
     depend on it."""
+    reference: str | None = None
+    """File with the site's reference set for the app (`operators.core.reference_set`); findings depend on it."""
 
 
 class Progress(_Record):
@@ -190,15 +192,22 @@ class QualityFindingRecord(_Record):
 
     code: str
     message: str
+    severity: str = "caution"
+    """`caution`: the numbers go out with the finding; `hold`: the finding goes out without them."""
 
 
 class Quality(_Record):
     """May the numbers be used."""
 
     verdict: str
+    """`pass`, `caution` or `hold`; on hold the result has neither numbers nor masks."""
     score: float | None = None
     """Between 0 and 1 where an app computes one."""
     findings: tuple[QualityFindingRecord, ...] = ()
+    not_checked: tuple[str, ...] = ()
+    """What could not be checked, and why."""
+    features: dict[str, float | None] = Field(default_factory=dict)
+    """Numbers by which the scan can be told from others; none on hold."""
 
 
 class SliceRecord(_Record):

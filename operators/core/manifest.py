@@ -18,6 +18,7 @@ from operators.core.errors import ModelError
 from operators.core.findings import FindingCode
 from operators.core.model_folder import EngineKind
 from operators.core.orientation import AS_STORED, END_PAIRS
+from operators.core.quality_limits import QualityLimits
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -187,6 +188,8 @@ class NodePart(_Part):
     weak_points: tuple[str, ...]
     parameters: dict[str, Any] = Field(default_factory=dict)
     """Parameters that a rule or a job may replace, with their defaults."""
+    quality: QualityLimits = QualityLimits()
+    """On which inputs, and with which results, the numbers can be trusted."""
 
 
 class Manifest(_Part):

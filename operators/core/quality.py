@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 
 class Verdict(StrEnum):
@@ -13,6 +18,17 @@ class Verdict(StrEnum):
     """Nothing was found that speaks against them."""
     CAUTION = "caution"
     """They are right only within the limits that the findings state."""
+    HOLD = "hold"
+    """They are held back: nobody gets them, and the findings say why (docs/decisions/0023)."""
+
+
+class Severity(StrEnum):
+    """What a finding asks for."""
+
+    CAUTION = "caution"
+    """The numbers go out with the finding beside them."""
+    HOLD = "hold"
+    """The finding goes out without the numbers."""
 
 
 @dataclass(frozen=True)
@@ -21,20 +37,48 @@ class QualityFinding:
 
     Attributes:
         code: Stable name, snake case.
-        message: What was found and what it means for the numbers.
+        message: What was found, what it means for the numbers, and what to do.
+        severity: What it asks for.
     """
 
     code: str
     message: str
+    severity: Severity = Severity.CAUTION
 
 
 @dataclass(frozen=True)
 class QualityReport:
-    """The findings about a result; each finding asks for caution."""
+    """The findings about a result.
+
+    Attributes:
+        findings: What speaks against the numbers.
+        not_checked: What could not be checked and why, as sentences: no finding there is no proof that all is well.
+        features: Numbers by which the scan can be told from others; a site's reference set is made of them.
+    """
 
     findings: tuple[QualityFinding, ...]
+    not_checked: tuple[str, ...] = ()
+    features: Mapping[str, float | None] = field(default_factory=dict)
 
     @property
     def verdict(self) -> Verdict:
-        """Caution as soon as there is a finding."""
-        return Verdict.CAUTION if self.findings else Verdict.PASS
+        """The worst that a finding asks for; pass where there is none."""
+        severities = {finding.severity for finding in self.findings}
+        if Severity.HOLD in severities:
+            return Verdict.HOLD
+        return Verdict.CAUTION if severities else Verdict.PASS
+
+    @property
+    def is_held(self) -> bool:
+        """Whether the numbers are held back."""
+        return self.verdict is Verdict.HOLD
+
+    @classmethod
+    def joined(cls, reports: Iterable[QualityReport]) -> QualityReport:
+        """All that several reports say, in their order."""
+        reports = tuple(reports)
+        return cls(
+            tuple(finding for report in reports for finding in report.findings),
+            tuple(sentence for report in reports for sentence in report.not_checked),
+            {name: value for report in reports for name, value in report.features.items()},
+        )

@@ -10,6 +10,7 @@ from operators.core.label_map import LabelMap, require_same_grid
 from operators.core.measurements import Measurement, Quantity, SegmentMeasurements, rounded
 from operators.core.volume import Volume
 from operators.measure.tally import sum_labels
+from operators.measure.volume_interval import volume_interval
 from operators.runtime.step import Step
 
 if TYPE_CHECKING:
@@ -29,7 +30,8 @@ class MeasureSegments(Step):
     - volume_ml = voxels x voxel volume in mm3 / 1000, the voxel's height taken from the positions of the slices
       (Image Position (Patient)), not from Slice Thickness;
     - mean_hu = mean of the segment's voxels;
-    - sd_hu = their standard deviation around it, over all N voxels (population form).
+    - sd_hu = their standard deviation around it, over all N voxels (population form);
+    - volume_p05_ml, volume_p95_ml where the engine gave probabilities: operators/measure/volume_interval.py.
 
     Named Input:
         volume: Volume in HU.
@@ -58,10 +60,13 @@ def measure_segments(volume: Volume, label_map: LabelMap) -> tuple[SegmentMeasur
     require_same_grid(volume, label_map)
     counts = extents_of(label_map).counts.sum(axis=0)
     sums, squares = sum_labels(volume, label_map)
-    return tuple(
-        SegmentMeasurements(segment.name, *_measure(*_over(segment, counts, sums, squares), volume.voxel_volume_mm3))
-        for segment in label_map.segments
-    )
+    voxel_mm3 = volume.voxel_volume_mm3
+    measured = []
+    for segment in label_map.segments:
+        voxels, values = _measure(*_over(segment, counts, sums, squares), voxel_mm3)
+        interval = volume_interval(label_map, segment, voxel_mm3) if voxels else ()
+        measured.append(SegmentMeasurements(segment.name, voxels, values + interval))
+    return tuple(measured)
 
 
 def _over(

@@ -1,7 +1,20 @@
 """May the numbers be used."""
 
+from operators.qc.check_applicability import CheckApplicability
+from operators.qc.check_distribution import CheckDistribution, DistributionParameters
 from operators.qc.check_field_of_view import CheckFieldOfView
 from operators.qc.check_input import CheckInput
+from operators.qc.check_plausibility import CheckPlausibility
 from operators.qc.judge_quality import JudgeQuality
+from operators.qc.measure_input import MeasureInput
 
-__all__ = ["CheckFieldOfView", "CheckInput", "JudgeQuality"]
+__all__ = [
+    "CheckApplicability",
+    "CheckDistribution",
+    "CheckFieldOfView",
+    "CheckInput",
+    "CheckPlausibility",
+    "DistributionParameters",
+    "JudgeQuality",
+    "MeasureInput",
+]

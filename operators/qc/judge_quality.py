@@ -13,6 +13,8 @@ NOTHING_FOUND = QualityReport(())
 class JudgeQuality(Step):
     """Put the findings of all checks together.
 
+    Besides the ports below it takes a QualityReport on each port that the app names in `more_inputs`: one a check.
+
     Named Input:
         input_quality: QualityReport about the files.
         field_of_view_quality: QualityReport about the field of view; an app may have no such check.
@@ -25,7 +27,10 @@ class JudgeQuality(Step):
     output: ClassVar[str] = "quality"
 
     def process(
-        self, input_quality: QualityReport, field_of_view_quality: QualityReport = NOTHING_FOUND
+        self,
+        input_quality: QualityReport,
+        field_of_view_quality: QualityReport = NOTHING_FOUND,
+        **checks: QualityReport,
     ) -> QualityReport:
         """Join."""
-        return QualityReport(input_quality.findings + field_of_view_quality.findings)
+        return QualityReport.joined((input_quality, field_of_view_quality, *checks.values()))

@@ -29,6 +29,7 @@ from operators.core.header import keep_values_out_of_warnings
 from operators.core.manifest import MANIFEST_NAME, Manifest, ManifestError, read_manifest
 from operators.core.model_folder import find_model, holds_files
 from operators.core.objects import ObjectsNotMade, wanted_objects
+from operators.core.reference_set import digest_of_file
 from operators.runtime.monitor import Monitor
 from operators.runtime.outcome import Outcome
 from operators.runtime.sdk import Application, app_context
@@ -70,13 +71,20 @@ class RunContext:
 
     @property
     def identity_parameters(self) -> dict[str, Any]:
-        """What the results' identity depends on: the parameters, and the objects where the job chooses them."""
-        return self.parameters if not self.job.objects else {**self.parameters, "objects": self.objects}
+        """What the results' identity depends on: parameters, the reference set, objects where the job chooses them."""
+        chosen = {"objects": self.objects} if self.job.objects else {}
+        known = {"reference": digest_of_file(self.reference_file)} if self.reference_file else {}
+        return {**self.parameters, **chosen, **known}
 
     @property
     def objects(self) -> dict[ObjectKind, str]:
         """The objects to make, each with its form; empty text where it has but one."""
         return wanted_objects(self.manifest.mapnode.outputs, self.job.objects)
+
+    @property
+    def reference_file(self) -> Path | None:
+        """The site's reference set for the app."""
+        return None if self.job.reference is None else Path(self.job.reference)
 
     @property
     def staged_folder(self) -> Path | None:

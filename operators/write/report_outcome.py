@@ -38,6 +38,9 @@ if TYPE_CHECKING:
 class ReportOutcome(Step):
     """Hand what the run found to its record, from which result.json is written.
 
+    Of a result that is held back the record has the verdict and its reasons, neither numbers nor files with numbers or
+    masks: those are removed here, whatever wrote them (docs/decisions/0023).
+
     Besides the ports below it takes a WrittenFile on a port for each file that the run writes.
 
     Named Input:
@@ -92,15 +95,17 @@ class ReportOutcome(Step):
                 Reason(code="skipped", message=file.reason, files=(file.name,)) for file in folder.skipped
             ),
             selection=_selection(selection),
+            quality=_quality(quality),
+        )
+        if quality.is_held:
+            outcome.fields.update(outputs=_outputs(_withheld(files.values())))
+            return
+        outcome.fields.update(
             outputs=_outputs(files.values()),
             measurements=_measurements(measurements, label_map),
             derived=tuple(map(_derived, derived)),
             key_slices=tuple(map(_key_slice, key_slices)),
             slices=tuple(map(_slice, slice_areas)),
-            quality=Quality(
-                verdict=quality.verdict,
-                findings=tuple(QualityFindingRecord(code=f.code, message=f.message) for f in quality.findings),
-            ),
         )
 
 
@@ -116,6 +121,26 @@ def _selection(selection: Selection) -> tuple[SelectionRecord, ...]:
         )
         for candidate in selection.candidates
     )
+
+
+def _quality(quality: QualityReport) -> Quality:
+    return Quality(
+        verdict=quality.verdict,
+        findings=tuple(
+            QualityFindingRecord(code=f.code, message=f.message, severity=f.severity) for f in quality.findings
+        ),
+        not_checked=quality.not_checked,
+        features={} if quality.is_held else dict(quality.features),
+    )
+
+
+def _withheld(files: Iterable[WrittenFile]) -> list[WrittenFile]:
+    """The files that may leave a result that is held back; all others are removed."""
+    files = tuple(files)
+    for file in files:
+        if not file.withholds:
+            file.path.unlink(missing_ok=True)
+    return [file for file in files if file.withholds]
 
 
 def _outputs(files: Iterable[WrittenFile]) -> tuple[Output, ...]:

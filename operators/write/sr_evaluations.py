@@ -24,7 +24,11 @@ if TYPE_CHECKING:
     from operators.core.measurements import DerivedValue
     from operators.core.quality import QualityReport
 
-VERDICT_CODES = {Verdict.PASS: codes.QUALITY_PASS, Verdict.CAUTION: codes.QUALITY_CAUTION}
+VERDICT_CODES = {
+    Verdict.PASS: codes.QUALITY_PASS,
+    Verdict.CAUTION: codes.QUALITY_CAUTION,
+    Verdict.HOLD: codes.QUALITY_HOLD,
+}
 
 
 def evaluations(
@@ -37,11 +41,11 @@ def evaluations(
 
 
 def verdict_items(quality: QualityReport, comments: Iterable[str]) -> list[sr.CodeContentItem | sr.TextContentItem]:
-    """What a reader has to know: verdict and findings on quality, and comments."""
+    """What a reader has to know: verdict and findings on quality, what was not checked, and comments."""
     return [
         sr.CodeContentItem(codes.QUALITY_ASSESSMENT, VERDICT_CODES[quality.verdict], Relation.CONTAINS),
         *(sr.TextContentItem(codes.QUALITY_FINDING, f.message, Relation.CONTAINS) for f in quality.findings),
-        *(sr.TextContentItem(codes.COMMENT, comment, Relation.CONTAINS) for comment in comments),
+        *(sr.TextContentItem(codes.COMMENT, text, Relation.CONTAINS) for text in (*quality.not_checked, *comments)),
     ]
 
 

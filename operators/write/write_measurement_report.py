@@ -101,6 +101,8 @@ class WriteMeasurementReport(Step):
     One TID 1411 group a segment that was found, which references the SEG's segment; one TID 1410 group a key slice,
     which viewers draw; one TID 1501 group a derived value. What is no number stands in Qualitative Evaluations:
     research status, quality, the series measured, segments that were not found, derived values that were not computed.
+    Where the quality holds the numbers back there is neither a group nor a reference to the SEG: verdict, findings and
+    comments alone (docs/decisions/0023).
 
     Named Input:
         volume: Volume, the source.
@@ -154,7 +156,7 @@ class WriteMeasurementReport(Step):
         dataset = build_report(volume, label_map, seg.dataset, findings, identity, parameters.predecessor)
         path = parameters.folder / FILE_NAME
         save(dataset, path)
-        return WrittenFile(path, dataset)
+        return WrittenFile(path, dataset, withholds=quality.is_held)
 
 
 @no_names_in_warnings()
@@ -171,7 +173,7 @@ def build_report(
     Args:
         volume: The source; all its instances are evidence.
         label_map: Labels that were measured.
-        seg: The SEG of the label map.
+        seg: The SEG of the label map; a report that holds the numbers back does not refer to it.
         findings: What the report says.
         identity: UIDs and clock derive from it.
         predecessor: Identity of the result whose report is superseded.
@@ -187,7 +189,7 @@ def build_report(
     algorithm = label_map.algorithm
     study_uid = volume.slices[0].header.StudyInstanceUID
     dataset = sr.Comprehensive3DSR(
-        evidence=[*_evidence(volume), seg],
+        evidence=_evidence(volume) if findings.quality.is_held else [*_evidence(volume), seg],
         content=_root(),
         series_instance_uid=identity.uid(SERIES_ROLE),
         series_number=defaults.SR_SERIES_NUMBER,
@@ -260,7 +262,9 @@ def _content(
 
 
 def _groups(volume: Volume, label_map: LabelMap, seg: Dataset, findings: Findings, context: Context) -> Iterator[Group]:
-    """The measurement groups, in the order in which they are read."""
+    """The measurement groups, in the order in which they are read; none where the numbers are held back."""
+    if findings.quality.is_held:
+        return
     yield from volumetric_groups(volume, label_map, seg, findings.measurements, context)
     yield from derived_groups(volume, label_map, findings.derived, context)
     yield from planar_groups(volume, label_map, findings.key_slices, context)
@@ -269,6 +273,8 @@ def _groups(volume: Volume, label_map: LabelMap, seg: Dataset, findings: Finding
 def _evaluations(label_map: LabelMap, findings: Findings) -> Iterator[sr.CodeContentItem | sr.TextContentItem]:
     """All that is no number, in the order in which it is read."""
     yield from verdict_items(findings.quality, findings.comments)
+    if findings.quality.is_held:
+        return
     yield from (absent_item(label_map.segment(m.segment_name)) for m in findings.measurements if not m.voxels)
     yield from (not_computed_item(value) for value in findings.derived if value.value is None)
 

@@ -279,6 +279,7 @@ def _remarks(
     return (
         Remark(f"Quality verdict: {quality.verdict}.", warns=quality.verdict is not Verdict.PASS),
         *(Remark(finding.message, warns=True) for finding in quality.findings),
+        *(Remark(sentence) for sentence in quality.not_checked),
         *([Remark(f"Looked for and not found: {', '.join(missing)}.", warns=True)] if missing else []),
         *([Remark(f"{left_out} more quantities: see the structured report.")] if left_out > 0 else []),
         # Nothing here may depend on what else lies in the folder: the UIDs do not.

@@ -15,10 +15,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class WrittenFile:
-    """One file in the output folder."""
+    """One file in the output folder.
+
+    Attributes:
+        path: The file.
+        dataset: What is in it, where it is DICOM.
+        withholds: It says that the numbers are held back, and has neither a number nor a mask in it: of a result that
+            is held it alone goes out.
+    """
 
     path: Path
     dataset: Dataset | None = None
+    withholds: bool = False
 
     @property
     def record(self) -> Output:

@@ -1,5 +1,6 @@
 """What apps there are, from their manifests."""
 
+import hashlib
 import os
 import shutil
 from pathlib import Path
@@ -8,7 +9,7 @@ import pytest
 
 from mapnode.app_catalogue import find_app, list_apps
 from mapnode.errors import WrongUse
-from mapnode.share import APPS_VARIABLE, shared_folder
+from mapnode.share import APPS_VARIABLE, REFERENCES_VARIABLE, shared_folder
 
 BENCHMARK_APPS = Path(__file__).parents[2] / "benchmarks" / "apps"
 
@@ -105,3 +106,23 @@ def test_an_app_with_neither_weights_nor_a_classical_default_is_disabled_and_say
 def test_a_folder_that_holds_no_model_is_wrong_use(tmp_path):
     with pytest.raises(WrongUse, match="holds no model"):
         list_apps({"ct_body_composition": tmp_path})
+
+
+def test_a_reference_set_is_found_by_the_name_of_its_app(tmp_path, monkeypatch):
+    monkeypatch.delenv(REFERENCES_VARIABLE, raising=False)
+    app = find_app("ct_body_composition")
+    assert (app.reference_file, app.reference_digest) == (None, None)
+
+    monkeypatch.setenv(REFERENCES_VARIABLE, str(tmp_path))
+    assert app.reference_file is None
+    (tmp_path / "ct_body_composition.json").write_bytes(b"abc")
+
+    assert app.reference_file == tmp_path / "ct_body_composition.json"
+    assert app.reference_digest == hashlib.sha256(b"abc").hexdigest()
+
+
+def test_a_folder_of_reference_sets_that_is_none_is_wrong_use(tmp_path, monkeypatch):
+    monkeypatch.setenv(REFERENCES_VARIABLE, str(tmp_path / "absent"))
+
+    with pytest.raises(WrongUse, match=REFERENCES_VARIABLE):
+        _ = find_app("ct_body_composition").reference_file

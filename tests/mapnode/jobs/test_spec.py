@@ -33,6 +33,7 @@ def test_the_order_of_instances_changes_nothing(instances):
         {"instances": [*INSTANCES[:2], ("1.4", "other bytes")]},
         {"attempt": 1},
         {"model_digest": "ab" * 32},
+        {"reference": "ab" * 32},
     ],
 )
 def test_whatever_changes_a_result_changes_the_identity(changed):

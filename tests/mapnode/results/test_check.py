@@ -12,6 +12,7 @@ from mapnode.results.check import LARGEST_FILE_BYTES, check_files, check_results
 from operators.core.contract import Output
 from operators.core.identity import derived_uid
 from operators.core.manifest import OutputPart
+from operators.core.quality import QualityFinding, QualityReport, Severity
 from operators.runtime.sdk import Application
 from operators.write.write_measurement_report import ReportParameters, WriteMeasurementReport
 from operators.write.write_segmentation import WriteParameters, WriteSegmentation
@@ -374,3 +375,16 @@ def test_damaged_files_are_problems_and_no_crash(written, output, source, name):
         (output / name).write_bytes(damaged)
 
         assert isinstance(check_files(output, outputs_of(written), MADE, source), list)
+
+
+def test_a_report_that_holds_the_numbers_back_is_stored_alone(written, tmp_path):
+    volume = make_volume(edit=as_patient)
+    label_map, identity = make_label_map(volume), make_identity()
+    seg = WriteSegmentation(Application(), WriteParameters(tmp_path)).process(volume, label_map, identity)
+    quality = QualityReport((QualityFinding("fat_hu", "HU are shifted.", Severity.HOLD),))
+
+    sr = WriteMeasurementReport(Application(), ReportParameters(tmp_path)).process(
+        volume, label_map, seg, make_measurements(label_map), quality, make_selection(volume), identity
+    )
+
+    assert check_results([sr.dataset], identity_of(written[0])) == []

@@ -228,6 +228,21 @@ def test_job_replaces_parameters_of_the_manifest(context):
     assert replaced.parameters == {"threshold": 7, "depth": 1}
 
 
+def test_a_reference_set_is_part_of_what_the_identity_depends_on(context, tmp_path):
+    path = tmp_path / "set.json"
+    seen = []
+
+    for content in (b"one", b"other"):
+        path.write_bytes(content)
+        job = Job(reference=str(path))
+        held = RunContext(context.input_folder, context.output_folder, None, context.manifest, job)
+        seen.append(held.identity_parameters)
+
+    assert "reference" not in context.identity_parameters
+    assert seen[0] != seen[1]
+    assert {name: seen[0][name] for name in context.parameters} == context.parameters
+
+
 def test_explanation_of_a_choice_lists_each_series():
     status, reasons = explain(NotApplicable(["series 1: MR", "series 2: short"]))
 

@@ -1,11 +1,14 @@
 """ReportOutcome: the record of the run says what the operators found."""
 
+import dataclasses
+
 import pytest
 from pydicom import dcmread
 
 from operators.core import codes
 from operators.core.contract import Result, Status
 from operators.core.measurements import LARGEST_AREA, DerivedValue, KeySlice, Measurement, Quantity
+from operators.core.quality import QualityFinding, QualityReport, Severity
 from operators.measure.measure_key_slices import AREA
 from operators.measure.measure_segments import MEAN_HU
 from operators.runtime.outcome import Outcome
@@ -149,3 +152,19 @@ def test_recorded_result_survives_json(reported):
     result, _ = reported
 
     assert Result.model_validate_json(result.to_json()) == result
+
+
+def test_a_result_that_is_held_leaves_the_verdict_and_the_file_that_withholds_alone(tmp_path):
+    outcome, inputs = example(tmp_path)
+    (tmp_path / "key_image.png").write_bytes(b"a picture with numbers")
+    quality = QualityReport((QualityFinding("scale", "HU are shifted.", Severity.HOLD),), ("nothing else",))
+    sr = dataclasses.replace(inputs["sr"], withholds=True)
+
+    ReportOutcome(Application(), outcome).process(**inputs | {"quality": quality, "sr": sr})
+
+    result = Result(app="test_app", version="1.2.3", status=Status.DONE, **outcome.fields)
+    assert (result.measurements, result.derived, result.key_slices, result.slices) == ((), (), (), ())
+    assert [output.path for output in result.outputs] == ["ct_0001.dcm"]
+    assert {path.name for path in tmp_path.iterdir()} == {"ct_0001.dcm"}
+    assert (result.quality.verdict, result.quality.not_checked) == ("hold", ("nothing else",))
+    assert [(f.code, f.severity) for f in result.quality.findings] == [("scale", "hold")]

@@ -22,7 +22,7 @@ from operators.core.geometry import examine
 from operators.core.measurements import LARGEST_AREA, DerivedValue, Quantity
 from operators.core.object_checks import check_object
 from operators.core.pixels import read_volume
-from operators.core.quality import QualityReport
+from operators.core.quality import QualityFinding, QualityReport, Severity
 from operators.core.reading import Series
 from operators.measure.measure_key_slices import measure_key_slices
 from operators.measure.measure_segments import measure_segments
@@ -605,3 +605,28 @@ def test_dcmjs_reads_the_same_values_and_polylines(path, report, inputs):
     for row in inputs["key_slices"]:
         (region,) = read[f"test_app/{row.segment_name}/{row.role}"]["regions"]
         assert (region["type"], region["image"]) == ("POLYLINE", row.sop_instance_uid)
+
+
+def test_a_report_that_is_held_says_why_and_has_neither_numbers_nor_the_mask(inputs, tmp_path):
+    quality = QualityReport((QualityFinding("scale", "HU are shifted by 100.", Severity.HOLD),), ("Not looked at.",))
+
+    written = WriteMeasurementReport(Application(), ReportParameters(tmp_path)).process(**inputs | {"quality": quality})
+
+    report = dcmread(written.path)
+    assert written.withholds
+    assert not [item for item in walk(report) if item.ValueType in {"NUM", "SCOORD", "SCOORD3D", "IMAGE"}]
+    assert groups(report) == []
+    assert child(evaluations(report), "111050").ConceptCodeSequence[0].CodeValue == "QUALITY-HOLD"
+    assert child(evaluations(report), "111052").TextValue == "HU are shifted by 100."
+    assert "Not looked at." in comments(report)
+    assert str(inputs["seg"].dataset.SOPInstanceUID) not in str(report)
+    assert check_object(report) == []
+
+
+@pytest.mark.skipif(shutil.which(VALIDATOR) is None, reason="dciodvfy is not installed")
+def test_dciodvfy_finds_no_error_in_a_report_that_is_held(inputs, tmp_path):
+    quality = QualityReport((QualityFinding("scale", "HU are shifted by 100.", Severity.HOLD),))
+
+    written = WriteMeasurementReport(Application(), ReportParameters(tmp_path)).process(**inputs | {"quality": quality})
+
+    assert dciodvfy_errors(written.path) == []

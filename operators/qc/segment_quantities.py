@@ -1,0 +1,102 @@
+"""Segment quantities: what a segment of a label map looks like, on samples of its grid."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy import ndimage
+
+from operators.core.orientation import canonical
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from operators.core.label_map import LabelMap, Segment
+    from operators.core.volume import Spacing
+
+PIXEL_MM = 2.0
+"""Samples in the slice: the smallest structure that is judged, a vertebral body, is ten of them wide."""
+MOST_SLICES = 24
+CRUMB_SHARE = 0.02
+"""Pieces that are smaller than this share of their segment are crumbs of noise, not parts that lie apart."""
+MIDLINE_MM = 40.0
+"""A spine lies within so much of the body's middle."""
+SHOWN_SLICES = 0.75
+"""Of slices with a vertebra at least a quarter cut a vertebral body at its full size, the others discs or its ends."""
+LARGEST_MM = 40.0
+"""Discs are told apart up to this radius."""
+FAR_MM = 1e4
+
+
+@dataclass(frozen=True, eq=False)
+class Samples:
+    """Samples of a label map towards head, back, left.
+
+    Attributes:
+        labels: `(slices, rows, columns)`.
+        spacing_mm: Distance between the samples.
+        middle: Column of the body's middle in each slice, half of its first and last one; the body is every label.
+    """
+
+    labels: NDArray[np.uint8]
+    spacing_mm: Spacing
+    middle: NDArray[np.float64]
+
+
+def sample(label_map: LabelMap) -> Samples:
+    """Take samples of a label map."""
+    turn = canonical(label_map.affine_lps)
+    spacing_mm = turn.apply_spacing(_spacing_mm(label_map.affine_lps))
+    turned = turn.apply(label_map.array)
+    step = -(-turned.shape[0] // MOST_SLICES)
+    rows, columns = (max(1, round(PIXEL_MM / mm)) for mm in spacing_mm[1:])
+    labels = np.ascontiguousarray(turned[step // 2 :: step, ::rows, ::columns])
+    occupied = np.asarray(labels.any(axis=1))
+    first = occupied.argmax(axis=1)
+    last = occupied.shape[1] - 1 - occupied[:, ::-1].argmax(axis=1)
+    own_mm = (spacing_mm[0] * step, spacing_mm[1] * rows, spacing_mm[2] * columns)
+    return Samples(labels, own_mm, (first + last) / 2)
+
+
+def components(samples: Samples, segment: Segment) -> float | None:
+    """Number of pieces, face to face in three dimensions, without crumbs; None of an empty segment."""
+    labels, _ = ndimage.label(segment.mask_of(samples.labels))
+    sizes = np.bincount(labels.ravel())[1:]
+    return float((sizes > CRUMB_SHARE * sizes.sum()).sum()) if sizes.size else None
+
+
+def right_left(samples: Samples, segment: Segment) -> float | None:
+    """Volume right of the body's middle over that left of it; None where there is nothing on the left."""
+    places = np.argwhere(segment.mask_of(samples.labels))
+    side = places[:, 2] - samples.middle[places[:, 0]]
+    left = int((side > 0).sum())
+    return float((side < 0).sum()) / left if left else None
+
+
+def inscribed_mm(samples: Samples, segment: Segment) -> float | None:
+    """Radius in mm of the largest disc in the segment near the body's middle; of the bone, that of a vertebral body.
+
+    The 75th percentile over the slices that have the segment there: at its full size. None of an empty segment.
+    """
+    away_mm = np.abs(np.arange(samples.labels.shape[2]) - np.median(samples.middle)) * samples.spacing_mm[2]
+    near = away_mm < MIDLINE_MM + LARGEST_MM
+    mask = segment.mask_of(samples.labels[:, :, near])
+    if not mask.any() or mask.all():
+        return None
+    radius = ndimage.distance_transform_edt(mask, sampling=(FAR_MM, *samples.spacing_mm[1:]))
+    largest = radius[:, :, away_mm[near] < MIDLINE_MM].max(axis=(1, 2))
+    shown = largest[largest > 0]
+    return float(np.quantile(shown, SHOWN_SLICES)) if shown.size else None
+
+
+def border_slices(label_map: LabelMap, segment: Segment) -> float:
+    """Number of slices in which the segment meets the border of the image."""
+    edges = (label_map.array[:, 0], label_map.array[:, -1], label_map.array[:, :, 0], label_map.array[:, :, -1])
+    return float(np.any([segment.mask_of(edge).any(axis=1) for edge in edges], axis=0).sum())
+
+
+def _spacing_mm(affine_lps: NDArray[np.float64]) -> Spacing:
+    slices, rows, columns = np.linalg.norm(affine_lps[:3, :3], axis=0)
+    return float(slices), float(rows), float(columns)

@@ -1,0 +1,74 @@
+"""CheckDistribution: unlike the site's scans is a caution, and no reference set is said."""
+
+import numpy as np
+import pytest
+
+from operators.core.quality import Severity, Verdict
+from operators.core.reference_set import build_reference_set
+from operators.measure.measure_segments import measure_segments
+from operators.qc.check_distribution import DistributionParameters, check_distribution
+from operators.qc.measure_input import measure_input
+from tests.operators.qc.bodies import make_body
+from tests.operators.qc.test_features import labelled
+
+USUAL = {"noise_hu": 15.0, "fat_share": 0.3, "texture_4mm": None}
+
+
+def example(_tmp_path):
+    volume = make_body(slices=3)
+    label_map = labelled(volume)
+    return DistributionParameters("app", "1.0.0"), {
+        "volume": volume,
+        "label_map": label_map,
+        "measurements": measure_segments(volume, label_map),
+        "input_quantities": measure_input(volume),
+    }
+
+
+@pytest.fixture
+def reference(tmp_path):
+    rng = np.random.default_rng(0)
+    scans = [USUAL | {"noise_hu": rng.normal(15, 2), "fat_share": rng.normal(0.3, 0.05)} for _ in range(40)]
+    path = tmp_path / "app.json"
+    path.write_text(build_reference_set("app", "1.0.0", scans, 99).model_dump_json())
+    return path
+
+
+def test_a_scan_like_the_others_passes(reference):
+    report = check_distribution(USUAL, DistributionParameters("app", "1.0.0", reference))
+
+    assert (report.verdict, report.not_checked, report.features) == (Verdict.PASS, (), USUAL)
+
+
+def test_a_scan_unlike_the_others_asks_for_caution_and_says_in_what(reference):
+    report = check_distribution(USUAL | {"noise_hu": 60.0}, DistributionParameters("app", "1.0.0", reference))
+
+    (finding,) = report.findings
+    assert (finding.code, finding.severity) == ("unlike_reference_scans", Severity.CAUTION)
+    assert "40 reference scans" in finding.message
+    assert "It differs most in noise_hu (+" in finding.message
+
+
+def test_without_a_reference_set_nothing_passes_in_silence():
+    report = check_distribution(USUAL, DistributionParameters("app", "1.0.0"))
+
+    assert report.findings == ()
+    assert report.features == USUAL
+    (sentence,) = report.not_checked
+    assert "mapnode qc reference" in sentence
+
+
+@pytest.mark.parametrize(("app", "version"), [("other", "1.0.0"), ("app", "1.1.0")])
+def test_a_set_of_another_app_or_version_is_not_used(reference, app, version):
+    report = check_distribution(USUAL | {"noise_hu": 60.0}, DistributionParameters(app, version, reference))
+
+    assert report.findings == ()
+    assert "the reference set is of app 1.0.0" in report.not_checked[0]
+
+
+def test_a_damaged_set_is_said(tmp_path):
+    (tmp_path / "app.json").write_text("{}")
+
+    report = check_distribution(USUAL, DistributionParameters("app", "1.0.0", tmp_path / "app.json"))
+
+    assert "is no reference set" in report.not_checked[0]

@@ -1,0 +1,65 @@
+"""CheckPlausibility: a segment that does not look like what it is called is a finding."""
+
+import pytest
+
+from operators.core.quality import Severity, Verdict
+from operators.core.quality_limits import QualityLimits, Range, SegmentLimits
+from operators.qc.check_plausibility import SENTENCES, check_plausibility
+from tests.builders import make_label_map, make_measurements, make_volume
+
+WIDE = Range(usual=(None, 1e6))
+
+
+def example(_tmp_path):
+    label_map = make_label_map(make_volume())
+    limits = {"bone": SegmentLimits(components=Range(usual=(1, 1)), inscribed_mm=Range(usual=(None, 30)))}
+    return QualityLimits(segments=limits), {"label_map": label_map, "measurements": make_measurements(label_map)}
+
+
+def checked(**limits):
+    """Limits of the bone; its volume is 2.25 mL, its mean -201 HU, the body's volume 1.25 mL."""
+    label_map = make_label_map(make_volume())
+    return check_plausibility(label_map, make_measurements(label_map), {"bone": SegmentLimits(**limits)})
+
+
+def test_what_lies_within_its_limits_passes():
+    limits = dict.fromkeys(set(SENTENCES) - {"share"}, WIDE)
+
+    assert checked(**limits, share=WIDE, share_of="body").verdict is Verdict.PASS
+
+
+@pytest.mark.parametrize(
+    ("limits", "code", "value"),
+    [
+        ({"volume_ml": Range(usual=(5, 10))}, "bone_volume_ml", "2.25 mL"),
+        ({"mean_hu": Range(usual=(100, 900))}, "bone_mean_hu", "-201 HU"),
+        ({"share_of": "body", "share": Range(usual=(0, 1))}, "bone_share", "1.8"),
+        ({"components": Range(usual=(2, 2))}, "bone_components", "1"),
+        ({"border_slices": Range(usual=(3, None))}, "bone_border_slices", "0"),
+    ],
+)
+def test_what_lies_outside_is_a_finding_with_segment_and_value(limits, code, value):
+    (finding,) = checked(**limits).findings
+
+    assert (finding.code, finding.severity) == (code, Severity.CAUTION)
+    assert finding.message.startswith("Bone: the ")
+    assert f" is {value}, usual is " in finding.message
+
+
+def test_what_is_not_possible_holds_the_numbers_back():
+    assert checked(volume_ml=Range(usual=(5, 10), possible=(4, None))).verdict is Verdict.HOLD
+
+
+def test_a_segment_that_was_not_found_is_judged_by_its_volume_alone():
+    label_map = make_label_map(make_volume())
+    limits = {"muscle": SegmentLimits(volume_ml=Range(usual=(1, None)), mean_hu=WIDE, components=Range(usual=(1, 1)))}
+
+    (finding,) = check_plausibility(label_map, make_measurements(label_map), limits).findings
+
+    assert finding.code == "muscle_volume_ml"
+
+
+def test_without_limits_nothing_is_judged():
+    label_map = make_label_map(make_volume())
+
+    assert check_plausibility(label_map, make_measurements(label_map), {}).findings == ()

@@ -1,0 +1,107 @@
+"""Running: a drawn scan through the whole of ct_body_composition, in this process."""
+
+from __future__ import annotations
+
+import itertools
+import tempfile
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mapnode.share import shared_folder
+from operators.core.contract import Job, ObjectKind, Status
+from operators.core.manifest import read_manifest
+from operators.runtime.application import RunContext, run
+from operators.runtime.worker import load_application
+from tests.qc import scans
+from tests.qc.cases import UNFIT
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from tests.qc.scans import Scan
+
+    Hear = Callable[[str], None]
+
+APP = shared_folder("apps") / "ct_body_composition"
+
+
+@dataclass(frozen=True)
+class End:
+    """How a run ended.
+
+    Attributes:
+        kind: Kind of scan.
+        source: What it was made of.
+        verdict: Verdict of the quality, or status of a run that did not end as done.
+        codes: What was found.
+    """
+
+    kind: str
+    source: str
+    verdict: str
+    codes: tuple[str, ...]
+
+    @property
+    def stopped(self) -> bool:
+        """Whether a reader is warned or gets no numbers; a run that failed is a defect and counts as neither."""
+        return self.verdict in {"caution", "hold", Status.REFUSED, Status.NOT_APPLICABLE}
+
+    @property
+    def line(self) -> str:
+        """The run as a row."""
+        return f"| {self.kind} | {self.source} | {self.verdict} | {', '.join(self.codes)} |"
+
+
+def run_scan(scan: Scan, kind: str) -> End:
+    """Write a scan and run the app on it."""
+    manifest = read_manifest(APP / "app.yaml")
+    with tempfile.TemporaryDirectory() as name:
+        source, target = Path(name, "in"), Path(name, "out")
+        target.mkdir()
+        scan.write(source)
+        context = RunContext(source, target, None, manifest, Job(objects={ObjectKind.KEY_IMAGE: False}))
+        result = run(load_application(APP / "app.py"), context)
+    if result.quality is None:
+        codes = tuple(dict.fromkeys(reason.code for reason in result.reasons))
+        return End(kind, scan.source, result.status, codes)
+    held = result.quality.verdict == "hold"
+    assert not (held and (result.measurements or result.derived or result.key_slices or result.slices))
+    return End(kind, scan.source, result.quality.verdict, tuple(finding.code for finding in result.quality.findings))
+
+
+def run_unfit(draws: int, seed: int, hear: Hear, kinds: Iterable[str] = UNFIT) -> list[End]:
+    """Every unfit kind, drawn so many times, every second time from the real patient."""
+    ends = []
+    for kind, draw in itertools.product(kinds, range(draws)):
+        rng = np.random.default_rng([seed, draw, zlib.crc32(kind.encode())])
+        ends.append(run_scan(UNFIT[kind](rng, scans.draw(rng, is_real=draw % 2 == 1)), kind))
+        hear(ends[-1].line)
+    return ends
+
+
+def run_fit(count: int, seed: int, hear: Hear) -> list[End]:
+    """Scans within the manifest's limits, stored in any order of axes and slices, a quarter of them real."""
+    ends = []
+    for draw in range(count):
+        rng = np.random.default_rng([seed, draw])
+        scan = scans.turned(scans.draw(rng, is_real=draw % 4 == 3), rng)
+        ends.append(run_scan(scan, "fit"))
+        hear(ends[-1].line)
+    return ends
+
+
+def table(unfit: list[End], fit: list[End]) -> str:
+    """How many of each kind were caught, and how many that fit were stopped."""
+    lines = ["| kind | drawn | caught | how |", "|---|---|---|---|"]
+    for kind, of_kind in itertools.groupby(unfit, key=lambda end: end.kind):
+        ends = list(of_kind)
+        how = ", ".join(sorted({end.verdict.replace("_", " ") for end in ends}))
+        lines.append(f"| {kind} | {len(ends)} | {sum(end.stopped for end in ends)} | {how} |")
+    caught, stopped = sum(end.stopped for end in unfit), sum(end.stopped for end in fit)
+    lines.append(f"| **all unfit** | {len(unfit)} | {caught} ({caught / max(1, len(unfit)):.0%}) | |")
+    lines.append(f"| **fit** | {len(fit)} | {stopped} | |")
+    return "\n".join(lines)
