@@ -16,6 +16,9 @@ SUBCUTANEOUS_TISSUE: Code = codes.SCT.SubcutaneousTissue
 FAT: Code = codes.SCT.AdiposeTissue
 SKELETAL_MUSCLE: Code = codes.SCT.SkeletalMuscle
 
+SPATIAL_CONCEPT: Code = codes.SCT.SpatialAndRelationalConcept
+SELECTED_REGION: Code = codes.DCM.SelectedRegion
+
 # Anatomic regions
 ABDOMINAL_CAVITY: Code = codes.SCT.AbdominalCavityStructure
 
@@ -24,8 +27,23 @@ VOLUME: Code = codes.SCT.Volume
 AREA: Code = codes.SCT.Area
 RATIO: Code = codes.SCT.Ratio
 ATTENUATION_COEFFICIENT: Code = codes.DCM.AttenuationCoefficient
+SIGNAL_INTENSITY: Code = codes.DCM.MRSignalIntensity
+SUV_BODY_WEIGHT: Code = codes.DCM.Suvbw
+SURFACE_AREA: Code = codes.IBSI.SurfaceAreaOfMesh
+LONG_AXIS: Code = codes.SCT.LongAxis
+SHORT_AXIS: Code = codes.SCT.ShortAxis
+METABOLIC_VOLUME: Code = codes.DCM.MetabolicVolume
+TOTAL_LESION_GLYCOLYSIS: Code = codes.DCM.TotalLesionGlycolysis
 MEAN: Code = codes.SCT.Mean
 STANDARD_DEVIATION: Code = codes.SCT.StandardDeviation
+MEDIAN: Code = codes.SCT.Median
+MINIMUM: Code = codes.SCT.Minimum
+MAXIMUM: Code = codes.SCT.Maximum
+PEAK: Code = codes.DCM.PeakValueWithinROI
+MILLIMETRE: Code = codes.UCUM.Millimeter
+GRAM = Code("g", "UCUM", "gram")
+NO_UNITS: Code = codes.UCUM.NoUnits
+SUV_UNIT: Code = codes.UCUM.StandardizedUptakeValueBodyWeight
 CUBIC_CENTIMETRE: Code = codes.UCUM.CubicCentimeter
 SQUARE_CENTIMETRE: Code = codes.UCUM.SquareCentimeter
 RATIO_UNIT: Code = codes.UCUM.Ratio
@@ -33,6 +51,7 @@ HOUNSFIELD_UNIT: Code = codes.UCUM.HounsfieldUnit
 
 # Algorithm families (PS3.16 CID 7162)
 MORPHOLOGICAL_OPERATIONS: Code = codes.DCM.MorphologicalOperations
+NEIGHBORHOOD_ANALYSIS: Code = codes.DCM.NeighborhoodAnalysis
 
 # Reports
 FINDING: Code = codes.DCM.Finding
@@ -58,6 +77,7 @@ XR_PROCEDURE: Code = codes.cid100.XRUnspecifiedBodyRegion
 ANGIOGRAPHY: Code = codes.SCT.Angiography
 
 # Present or absent (PS3.16 CID 240); why there is no value (CID 42)
+PRESENT: Code = codes.SCT.Present
 ABSENT: Code = codes.SCT.Absent
 MEASUREMENT_NOT_ATTEMPTED: Code = codes.DCM.MeasurementNotAttempted
 
@@ -71,3 +91,5 @@ DATA_RETENTION_EXPIRED: Code = codes.DCM.DataRetentionPolicyExpired
 PRIVATE_SCHEME = "99MAPNODE"
 QUALITY_PASS = Code("QUALITY-PASS", PRIVATE_SCHEME, "Pass: nothing found speaks against the numbers")
 QUALITY_CAUTION = Code("QUALITY-CAUTION", PRIVATE_SCHEME, "Caution: numbers hold within the limits of the findings")
+COMPONENT_COUNT = Code("COMPONENTS", PRIVATE_SCHEME, "Number of connected components")
+BORDER_CONTACT = Code("BORDER-CONTACT", PRIVATE_SCHEME, "Contact with the border of the field of view")

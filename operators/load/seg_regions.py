@@ -1,0 +1,210 @@
+"""SEG regions: the masks of a Segmentation, frame by frame, on the grid that its frames lie on (PS3.3 A.51, A.95).
+
+Frames are placed by what they say of their position, never by their order or by the images that they refer to.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from pydicom.pixels.utils import iter_pixels
+
+from operators.core.errors import InputRefused
+from operators.core.findings import Finding, FindingCode
+from operators.core.frame_geometry import CAUSES, frame_problems
+from operators.core.frame_table import read_frames
+from operators.core.header import PARSE_ERRORS, attribute, read_text, read_value
+from operators.core.segmented_regions import Grid, RegionBuilder
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from numpy.typing import NDArray
+    from pydicom import Dataset
+
+    from operators.core.frame_table import FrameTable
+    from operators.core.label_map import Segment
+    from operators.core.reading import Instance
+    from operators.core.segmented_regions import Region
+    from operators.core.source_planes import SourcePlanes
+
+ON_A_PLANE = 0.02
+"""How far a frame may lie from a plane, in parts of the distance between planes, to lie in it."""
+SEND_AGAIN = "send the Segmentation as its maker wrote it"
+
+
+def regions_of_seg(
+    instance: Instance, segments: Sequence[Segment], source: Grid, planes: SourcePlanes, threshold: float
+) -> tuple[Region, ...]:
+    """The regions of a SEG, one a segment, in the order of its segments.
+
+    Args:
+        instance: BINARY, FRACTIONAL or LABELMAP.
+        segments: What it says of its segments.
+        source: The grid of the images that it refers to.
+        planes: Those images.
+        threshold: Fraction from which a voxel of a FRACTIONAL SEG belongs to its segment.
+
+    Returns:
+        The regions; a segment without a voxel has an empty one.
+
+    Raises:
+        InputRefused: If its frames do not lie on one grid, lie on other images than those that they name, or do not
+            decode.
+    """
+    table = _table(instance)
+    matrix = int(read_value(instance.header, "Rows") or 0), int(read_value(instance.header, "Columns") or 0)
+    _require_geometry(instance, table, matrix, planes)
+    grid, index = _grid(instance, table, matrix, source)
+    builders = {segment.number: RegionBuilder() for segment in segments}
+    try:
+        for number, plane, mask in _masks(instance, table, index, threshold):
+            if number not in builders:
+                raise InputRefused(
+                    _refusal(instance, f"a frame has the segment {number}, which is not described; {SEND_AGAIN}")
+                )
+            builders[number].add(plane, mask)
+    except PARSE_ERRORS as error:
+        raise InputRefused(_refusal(
+            instance, f"its pixels cannot be decoded ({type(error).__name__}); {SEND_AGAIN}",
+            FindingCode.UNDECODABLE_PIXELS,
+        )) from error  # fmt: skip
+    return tuple(builders[s.number].region(s, grid, _remark(instance.header, threshold)) for s in segments)
+
+
+def _table(instance: Instance) -> FrameTable:
+    """The frames.
+
+    Raises:
+        InputRefused: If they are not described, or not as many as there are.
+    """
+    try:
+        table = read_frames(instance.header)
+        count = int(read_value(instance.header, "NumberOfFrames") or 0)
+    except PARSE_ERRORS as error:
+        raise InputRefused(
+            _refusal(instance, f"its frames cannot be read ({type(error).__name__}); {SEND_AGAIN}")
+        ) from error
+    if not count or len(table) != count:
+        raise InputRefused(
+            _refusal(
+                instance,
+                f"{attribute('NumberOfFrames')} is {count}, but {len(table)} frames are described; {SEND_AGAIN}",
+            )
+        )
+    if read_value(instance.header, "TotalPixelMatrixRows") is not None:
+        raise InputRefused(
+            _refusal(instance, "its frames are tiles of a slide, which have no slices; only volumes are measured")
+        )
+    return table
+
+
+def _require_geometry(instance: Instance, table: FrameTable, matrix: tuple[int, int], planes: SourcePlanes) -> None:
+    """Refuse frames that say nowhere, are on no grid, or lie on another image than the one that they name.
+
+    Another matrix, orientation or spacing than the images' is a grid of its own, which is measured where it lies.
+
+    Raises:
+        InputRefused: If so.
+    """
+    problems = frame_problems(table, matrix)
+    if not problems:
+        problems = [p for p in frame_problems(table, matrix, planes) if CAUSES["slice"] in p]
+    if problems:
+        raise InputRefused(_refusal(instance, f"{'; '.join(problems)}; {SEND_AGAIN}"))
+
+
+def _grid(
+    instance: Instance, table: FrameTable, matrix: tuple[int, int], source: Grid
+) -> tuple[Grid, NDArray[np.int64]]:
+    """The grid of the frames, and the slice of each frame in it."""
+    row, column = table.orientations[0, :3], table.orientations[0, 3:]
+    normal = np.cross(row, column)
+    along = table.positions @ normal
+    first, last = int(along.argmin()), int(along.argmax())
+    extent = float(along[last] - along[first])
+    step = _step_mm(instance, np.unique(np.round(along, 6)), float(table.between[0, 0]), normal, source)
+    index = np.round((along - along[first]) / step).astype(np.int64)
+    slices = int(index.max()) + 1
+    affine = np.eye(4)
+    # Frames of a tilted stack do not lie one above the other.
+    affine[:3, 0] = (table.positions[last] - table.positions[first]) / (slices - 1) if extent else normal * step
+    affine[:3, 1], affine[:3, 2] = column * table.spacings[0, 0], row * table.spacings[0, 1]
+    affine[:3, 3] = table.positions[first]
+    return Grid((slices, *matrix), affine), index
+
+
+def _step_mm(
+    instance: Instance, along: NDArray[np.float64], stated: float, normal: NDArray[np.float64], source: Grid
+) -> float:
+    """Distance between slices in mm.
+
+    Where all frames lie on planes of the source it is the source's: frames of empty slices are left out, and a gap
+    does not tell a missing slice from a thick one. Elsewhere it is Spacing Between Slices (PS3.3 C.7.6.16.2.1), or the
+    smallest gap.
+
+    Raises:
+        InputRefused: If nothing says it, or what says it disagrees.
+    """
+    source_step = abs(float(source.affine_lps[:3, 0] @ normal))
+    offset = (along - source.affine_lps[:3, 3] @ normal) / max(source_step, 1e-9)
+    on_source = _is_parallel(source, normal) and float(np.abs(offset - np.round(offset)).max()) < ON_A_PLANE
+    if on_source and stated > 0 and abs(stated / source_step - 1) > ON_A_PLANE:
+        raise InputRefused(
+            _refusal(
+                instance,
+                f"{attribute('SpacingBetweenSlices')} is {stated:g} mm, but its frames lie on images that are "
+                f"{source_step:g} mm apart: how high its voxels are cannot be told; {SEND_AGAIN}",
+            )
+        )
+    if on_source:
+        return source_step
+    if stated > 0:
+        return stated
+    if len(along) > 1:
+        return float(np.diff(along).min())
+    raise InputRefused(
+        _refusal(
+            instance,
+            f"it has one slice, which lies on no image, and no {attribute('SpacingBetweenSlices')}: how high its "
+            f"voxels are cannot be told; {SEND_AGAIN}",
+        )
+    )
+
+
+def _is_parallel(source: Grid, normal: NDArray[np.float64]) -> bool:
+    other = np.cross(source.affine_lps[:3, 2], source.affine_lps[:3, 1])
+    return abs(float(other @ normal) / float(np.linalg.norm(other))) > 1 - 1e-6
+
+
+def _masks(
+    instance: Instance, table: FrameTable, index: NDArray[np.int64], threshold: float
+) -> Iterator[tuple[int, int, NDArray[np.bool_]]]:
+    """Segment Number, slice and mask of each frame, and in a label map of each label of it."""
+    kind = read_text(instance.header, "SegmentationType")
+    at_least = 1.0
+    if kind == "FRACTIONAL":
+        at_least = threshold * float(read_value(instance.header, "MaximumFractionalValue") or 255)
+    for number, plane, values in zip(table.segments, index, iter_pixels(instance.path, raw=True), strict=True):
+        if kind == "LABELMAP":
+            yield from ((label, int(plane), values == label) for label in _labels(values))
+        else:
+            yield int(number), int(plane), values >= at_least
+
+
+def _labels(values: NDArray[np.integer]) -> list[int]:
+    """Labels of a frame but 0, the background (PS3.3 C.8.20.2)."""
+    return [int(label) for label in np.unique(values) if label]
+
+
+def _remark(header: Dataset, threshold: float) -> str:
+    """How a FRACTIONAL segment became a mask."""
+    if read_text(header, "SegmentationType") != "FRACTIONAL":
+        return ""
+    kind = read_text(header, "SegmentationFractionalType").lower() or "value"
+    return f"A voxel belongs to the segment where its {kind} is at least {threshold:g}."
+
+
+def _refusal(instance: Instance, why: str, code: FindingCode = FindingCode.UNFIT_SEGMENTATION) -> list[Finding]:
+    return [Finding(code, f"Segmentation {instance.uid}: {why}", instances=(instance.uid,))]
