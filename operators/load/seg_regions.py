@@ -5,16 +5,17 @@ Frames are placed by what they say of their position, never by their order or by
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from pydicom.pixels.utils import iter_pixels
 
+from operators.core.dicom_file import inflate, open_file
 from operators.core.errors import InputRefused
 from operators.core.findings import Finding, FindingCode
 from operators.core.frame_geometry import CAUSES, frame_problems
 from operators.core.frame_table import read_frames
-from operators.core.header import PARSE_ERRORS, attribute, read_text, read_value
+from operators.core.header import PARSE_ERRORS, attribute, read_text, read_value, transfer_syntax
 from operators.core.segmented_regions import Grid, RegionBuilder
 
 if TYPE_CHECKING:
@@ -186,11 +187,37 @@ def _masks(
     at_least = 1.0
     if kind == "FRACTIONAL":
         at_least = threshold * float(read_value(instance.header, "MaximumFractionalValue") or 255)
-    for number, plane, values in zip(table.segments, index, iter_pixels(instance.path, raw=True), strict=True):
+    for number, plane, values in zip(table.segments, index, _frames(instance, len(table)), strict=True):
         if kind == "LABELMAP":
             yield from ((label, int(plane), values == label) for label in _labels(values))
         else:
             yield int(number), int(plane), values >= at_least
+
+
+def _frames(instance: Instance, count: int) -> Iterator[NDArray[Any]]:
+    """Stored values `(rows, columns)` of each frame."""
+    if read_value(instance.header, "BitsAllocated") == 1 and not transfer_syntax(instance.header).is_encapsulated:
+        return _bit_frames(instance, count)
+    return iter_pixels(instance.path, raw=True)
+
+
+def _bit_frames(instance: Instance, count: int) -> Iterator[NDArray[np.uint8]]:
+    """Frames of one bit a pixel, lowest bit first, without a gap between them (PS3.5 8.1.1).
+
+    pydicom 3.0.2 reads whole bytes for each frame, and stops at frames that do not end with one.
+    """
+    pixels = instance.pixels
+    if pixels is None:
+        return
+    rows, columns = (int(read_value(instance.header, keyword) or 0) for keyword in ("Rows", "Columns"))
+    size = rows * columns
+    with open_file(instance.path) as file:
+        source = inflate(file)[0] if pixels.inflated else file
+        for first in range(0, count * size, size):
+            source.seek(pixels.offset + first // 8)
+            data = np.frombuffer(source.read((first % 8 + size + 7) // 8), np.uint8)
+            bits = np.unpackbits(data, bitorder="little")[first % 8 : first % 8 + size]
+            yield bits.reshape(rows, columns)
 
 
 def _labels(values: NDArray[np.integer]) -> list[int]:
