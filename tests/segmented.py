@@ -15,6 +15,7 @@ from pydicom.sr.codedict import codes as dictionary
 from pydicom.sr.coding import Code
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian, RTStructureSetStorage
 
+from operators.core.findings import FindingCode
 from operators.core.identity import derived_uid
 from operators.core.manifest import Condition, Criteria, VolumeProperty
 from operators.core.pixels import read_volume
@@ -27,7 +28,10 @@ from operators.select.select_segmented_series import select_segmented_series
 from tests.builders import ALGORITHM, decimals, make_ct_series
 
 SHAPE = (12, 24, 20)
-CRITERIA = Criteria(must={VolumeProperty.MODALITY: Condition(any_of=("CT", "MR", "PT"))})
+CRITERIA = Criteria(
+    must={VolumeProperty.MODALITY: Condition(any_of=("CT", "MR", "PT"))}, accepts=(FindingCode.NOT_HOUNSFIELD,)
+)
+"""Those of measure_segmentation."""
 PRIVATE_TYPE = Code("LESION-7", "99ELSEWHERE", "Lesion of interest")
 TRACKING = {"Kidney": ("kidney 1", "1.2.3.4.5.6.7")}
 
