@@ -21,7 +21,7 @@ from tests.operators.measure.test_measure_diameters import borders
 from tests.operators.write.test_write_contoured_segmentation import make_contoured_study
 from tests.segmented import make_seg, make_study, read
 
-MAPNODE = Path(sys.executable).with_name("mapnode")
+ROOT = Path(__file__).parents[1]
 SAME = 1e-3
 """What the numbers may be off from an independent computation."""
 TISSUES = ("tissue_skeletal_muscle", "tissue_subcutaneous_fat", "tissue_torso_fat")
@@ -117,6 +117,7 @@ def references(shared_data, tmp_path_factory):
     return folder, masks, image
 
 
+@pytest.mark.slow
 def test_volumes_and_hu_of_reference_masks_are_simpleitks(references):
     folder, masks, image = references
 
@@ -129,6 +130,7 @@ def test_volumes_and_hu_of_reference_masks_are_simpleitks(references):
         assert found == pytest.approx(expected, rel=SAME), region.segment.label
 
 
+@pytest.mark.slow
 def test_diameters_of_reference_masks_are_the_longest_of_all_pairs(references):
     _, regions = read(references[0])
 
@@ -142,7 +144,8 @@ def test_diameters_of_reference_masks_are_the_longest_of_all_pairs(references):
 
 def run(source: Path, target: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [MAPNODE, "run", "measure_segmentation", source, target, "--json"],
+        [sys.executable, "-m", "mapnode", "run", "measure_segmentation", source, target, "--json"],
+        cwd=ROOT,
         capture_output=True,
         text=True,
         check=False,
@@ -164,6 +167,7 @@ def test_the_command_measures_a_seg_and_writes_its_report(tmp_path):
     assert values["kidney 1"]["Volume", ""] == pytest.approx(volumes["kidney"])
 
 
+@pytest.mark.slow
 def test_the_command_measures_contours_by_way_of_a_seg(tmp_path):
     done = run(make_contoured_study(tmp_path / "study"), tmp_path)
 
