@@ -51,17 +51,19 @@ class Anatomy:
 def segments_of(header: Dataset) -> tuple[Segment, ...]:
     """Segments of a SEG (PS3.3 C.8.20.4), in their order; the background of a label map, Segment Number 0, is none."""
     return tuple(
-        _segment(item, header) for item in _items(header, "SegmentSequence") if _number(item, "SegmentNumber") > 0
+        _segment(item, header) for item in items_of(header, "SegmentSequence") if _number(item, "SegmentNumber") > 0
     )
 
 
 def rois_of(header: Dataset) -> tuple[Segment, ...]:
     """ROIs of an RT Structure Set (PS3.3 C.8.8.5, C.8.8.8), in their order."""
-    observations = {_number(item, "ReferencedROINumber"): item for item in _items(header, "RTROIObservationsSequence")}
-    colours = {_number(item, "ReferencedROINumber"): item for item in _items(header, "ROIContourSequence")}
+    observations = {
+        _number(item, "ReferencedROINumber"): item for item in items_of(header, "RTROIObservationsSequence")
+    }
+    colours = {_number(item, "ReferencedROINumber"): item for item in items_of(header, "ROIContourSequence")}
     return tuple(
         _roi(item, observations.get(number), colours.get(number), header)
-        for item in _items(header, "StructureSetROISequence")
+        for item in items_of(header, "StructureSetROISequence")
         for number in [_number(item, "ROINumber")]
     )
 
@@ -159,7 +161,7 @@ def _anatomy(item: Dataset | None, type_keyword: str) -> Anatomy:
 
 
 def _codes(item: Dataset | None, keyword: str) -> list[Code]:
-    return [] if item is None else [code for below in _items(item, keyword) if (code := _code(below)) is not None]
+    return [] if item is None else [code for below in items_of(item, keyword) if (code := _code(below)) is not None]
 
 
 def _code(item: Dataset | None) -> Code | None:
@@ -174,10 +176,11 @@ def _code(item: Dataset | None) -> Code | None:
 
 
 def _first(item: Dataset | None, keyword: str) -> Dataset | None:
-    return None if item is None else next(iter(_items(item, keyword)), None)
+    return None if item is None else next(iter(items_of(item, keyword)), None)
 
 
-def _items(item: Dataset, keyword: str) -> list[Dataset]:
+def items_of(item: Dataset, keyword: str) -> list[Dataset]:
+    """The items of a sequence; none where it is absent or cannot be read."""
     try:
         return list(item.get(keyword) or [])
     except PARSE_ERRORS:

@@ -15,7 +15,7 @@ from operators.core.segmented_regions import CONTOURS, Grid, SegmentedObject, Se
 from operators.core.selection import LoadedFolder, Selection
 from operators.core.source_planes import planes_of
 from operators.core.volume import SourceSlice
-from operators.load.described_segments import rois_of, segments_of, with_names_of_their_own
+from operators.load.described_segments import items_of, rois_of, segments_of, with_names_of_their_own
 from operators.load.seg_regions import regions_of_seg
 from operators.load.structure_set_regions import regions_of_structure_set
 from operators.runtime.step import Step
@@ -134,7 +134,7 @@ def _frame_of_reference(instance: Instance) -> set[str]:
     """Frames of Reference that a segmentation's places are in; each ROI of a structure set names its own."""
     if _text(instance, "SOPClassUID") in SEGMENTATIONS:
         return {_text(instance, "FrameOfReferenceUID")}
-    rois = instance.header.get("StructureSetROISequence") or []
+    rois = items_of(instance.header, "StructureSetROISequence")
     return {read_text(roi, "ReferencedFrameOfReferenceUID") for roi in rois}
 
 

@@ -16,6 +16,7 @@ from operators.core.findings import Finding, FindingCode
 from operators.core.frame_geometry import CAUSES, frame_problems
 from operators.core.frame_table import read_frames
 from operators.core.header import PARSE_ERRORS, attribute, read_text, read_value, transfer_syntax
+from operators.core.pixels import LARGEST_VOLUME_BYTES
 from operators.core.segmented_regions import Grid, RegionBuilder
 
 if TYPE_CHECKING:
@@ -119,7 +120,11 @@ def _require_geometry(instance: Instance, table: FrameTable, matrix: tuple[int, 
 def _grid(
     instance: Instance, table: FrameTable, matrix: tuple[int, int], source: Grid
 ) -> tuple[Grid, NDArray[np.int64]]:
-    """The grid of the frames, and the slice of each frame in it."""
+    """The grid of the frames, and the slice of each frame in it.
+
+    Raises:
+        InputRefused: If it is larger than any scan.
+    """
     row, column = table.orientations[0, :3], table.orientations[0, 3:]
     normal = np.cross(row, column)
     along = table.positions @ normal
@@ -128,6 +133,8 @@ def _grid(
     step = _step_mm(instance, np.unique(np.round(along, 6)), float(table.between[0, 0]), normal, source)
     index = np.round((along - along[first]) / step).astype(np.int64)
     slices = int(index.max()) + 1
+    if slices * matrix[0] * matrix[1] > LARGEST_VOLUME_BYTES:
+        raise InputRefused(_refusal(instance, f"its frames span {slices} slices, more than any scan; {SEND_AGAIN}"))
     affine = np.eye(4)
     # Frames of a tilted stack do not lie one above the other.
     affine[:3, 0] = (table.positions[last] - table.positions[first]) / (slices - 1) if extent else normal * step

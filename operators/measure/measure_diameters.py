@@ -17,11 +17,9 @@ from operators.core.segmented_regions import SegmentedRegions
 from operators.runtime.step import Step
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from numpy.typing import NDArray
 
-    from operators.core.segmented_regions import Box, Region
+    from operators.core.segmented_regions import Box, Index, Region
 
 LONG_AXIS = Quantity("long_axis_mm", "mm", codes.LONG_AXIS, codes.MILLIMETRE)
 SHORT_AXIS = Quantity("short_axis_mm", "mm", codes.SHORT_AXIS, codes.MILLIMETRE)
@@ -104,16 +102,16 @@ def _measure(region: Region) -> Diameters:
     box = region.box
     _, row_mm, column_mm = region.grid.spacing_mm
     spacing_mm = np.array([row_mm, column_mm])
-    index, piece = _longest_piece(box, spacing_mm)
+    begin, piece = _longest_piece(box, spacing_mm)
     long_axis, short_axis = axes_of(piece, spacing_mm)
-    corner = np.array(box.corner[1:], dtype=np.float64)
+    corner = np.array(box.corner[1:], dtype=np.float64) + begin[1:]
     values = (
         Measurement(LONG_AXIS, rounded(long_axis.length_mm)),
         Measurement(SHORT_AXIS, rounded(short_axis.length_mm)),
     )
     return Diameters(
         SegmentMeasurements(name, voxels, values),
-        box.corner[0] + index,
+        box.corner[0] + begin[0],
         _moved(long_axis, corner),
         _moved(short_axis, corner),
     )
@@ -133,28 +131,21 @@ def axes_of(piece: NDArray[np.bool_], spacing_mm: NDArray[np.float64]) -> tuple[
     return long_axis, _short_axis(_outline_edges(piece), long_axis, spacing_mm)
 
 
-def _longest_piece(box: Box, spacing_mm: NDArray[np.float64]) -> tuple[int, NDArray[np.bool_]]:
-    """Slice of the box and mask `(rows, columns)` of the piece with the longest diameter, the first of equals."""
-    longest, found = -1.0, (0, box.mask[0])
+def _longest_piece(box: Box, spacing_mm: NDArray[np.float64]) -> tuple[Index, NDArray[np.bool_]]:
+    """The piece with the longest diameter, the first of equals: where its mask `(rows, columns)` begins in the box."""
+    longest, found = -1.0, ((0, 0, 0), box.mask[0])
     for index, plane in enumerate(box.mask):
-        for piece in _pieces(plane):
+        labels, _ = ndimage.label(plane, TOUCHING)
+        for number, (rows, columns) in enumerate(ndimage.find_objects(labels), start=1):
             # No distance in a piece is longer than the diagonal of what encloses it.
-            if float(np.linalg.norm(_enclosing(piece) * spacing_mm)) <= longest:
+            enclosing = rows.stop - rows.start, columns.stop - columns.start
+            if float(np.linalg.norm(enclosing * spacing_mm)) <= longest:
                 continue
+            piece = labels[rows, columns] == number
             length = _long_axis(_extremes(piece), spacing_mm).length_mm
             if length > longest:
-                longest, found = length, (index, piece)
+                longest, found = length, ((index, rows.start, columns.start), piece)
     return found
-
-
-def _pieces(plane: NDArray[np.bool_]) -> Iterator[NDArray[np.bool_]]:
-    labels, count = ndimage.label(plane, TOUCHING)
-    return (labels == number for number in range(1, count + 1))
-
-
-def _enclosing(piece: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """Rows and columns that a piece takes."""
-    return np.array([np.ptp(np.flatnonzero(piece.any(axis=axis))) + 1 for axis in (1, 0)])
 
 
 def _extremes(piece: NDArray[np.bool_]) -> NDArray[np.float64]:

@@ -182,6 +182,10 @@ def swap_references(seg):
     first.PlanePositionSequence, last.PlanePositionSequence = last.PlanePositionSequence, first.PlanePositionSequence
 
 
+def fly_away(seg):
+    seg.PerFrameFunctionalGroupsSequence[-1].PlanePositionSequence[0].ImagePositionPatient = [-12.5, 7.25, 9e9]
+
+
 def lose_a_frame(seg):
     seg.NumberOfFrames = int(seg.NumberOfFrames) - 1
 
@@ -212,6 +216,7 @@ def tile(seg):
         (set_value("StudyInstanceUID", "1.2.3"), "mixed_study", "StudyInstanceUID"),
         (state_spacing, "unfit_segmentation", "how high its voxels are cannot be told"),
         (swap_references, "unfit_segmentation", "lie on another source image than the one that they refer to"),
+        (fly_away, "unfit_segmentation", "more than any scan"),
         (lose_a_frame, "unfit_segmentation", "frames are described"),
         (name_a_stranger, "unfit_segmentation", "1 of the 12 images that it refers to are not there"),
         (share_tracking, "unfit_segmentation", "is that of several segments"),
