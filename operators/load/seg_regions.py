@@ -17,6 +17,7 @@ from operators.core.frame_geometry import CAUSES, frame_problems
 from operators.core.frame_table import read_frames
 from operators.core.header import PARSE_ERRORS, attribute, read_text, read_value, transfer_syntax
 from operators.core.pixels import LARGEST_VOLUME_BYTES
+from operators.core.segmentation_checks import TYPES
 from operators.core.segmented_regions import Grid, RegionBuilder
 
 if TYPE_CHECKING:
@@ -33,6 +34,10 @@ if TYPE_CHECKING:
 
 ON_A_PLANE = 0.02
 """How far a frame may lie from a plane, in parts of the distance between planes, to lie in it."""
+PLACES = 4
+"""Decimals of a position in mm: frames of one plane agree in them."""
+PARALLEL = 1 - 1e-6
+"""Cosine from which normals are parallel."""
 SEND_AGAIN = "send the Segmentation as its maker wrote it"
 
 
@@ -127,38 +132,39 @@ def _grid(
     """
     row, column = table.orientations[0, :3], table.orientations[0, 3:]
     normal = np.cross(row, column)
-    along = table.positions @ normal
-    first, last = int(along.argmin()), int(along.argmax())
-    extent = float(along[last] - along[first])
-    step = _step_mm(instance, np.unique(np.round(along, 6)), float(table.between[0, 0]), normal, source)
-    index = np.round((along - along[first]) / step).astype(np.int64)
-    slices = int(index.max()) + 1
+    planes, plane_of = np.unique(np.round(table.positions @ normal, PLACES), return_inverse=True)
+    step = _step_mm(instance, table, planes, matrix, source)
+    # Gap by gap: a stated distance that is rounded would drift away over many slices.
+    index = np.concatenate([[0], np.cumsum(np.maximum(np.round(np.diff(planes) / step), 1))]).astype(np.int64)
+    slices = int(index[-1]) + 1
     if slices * matrix[0] * matrix[1] > LARGEST_VOLUME_BYTES:
         raise InputRefused(_refusal(instance, f"its frames span {slices} slices, more than any scan; {SEND_AGAIN}"))
+    first, last = (table.positions[plane_of == plane][0] for plane in (0, len(planes) - 1))
     affine = np.eye(4)
     # Frames of a tilted stack do not lie one above the other.
-    affine[:3, 0] = (table.positions[last] - table.positions[first]) / (slices - 1) if extent else normal * step
+    affine[:3, 0] = (last - first) / (slices - 1) if slices > 1 else normal * step
     affine[:3, 1], affine[:3, 2] = column * table.spacings[0, 0], row * table.spacings[0, 1]
-    affine[:3, 3] = table.positions[first]
-    return Grid((slices, *matrix), affine), index
+    affine[:3, 3] = first
+    return Grid((slices, *matrix), affine), index[plane_of]
 
 
 def _step_mm(
-    instance: Instance, along: NDArray[np.float64], stated: float, normal: NDArray[np.float64], source: Grid
+    instance: Instance, table: FrameTable, planes: NDArray[np.float64], matrix: tuple[int, int], source: Grid
 ) -> float:
     """Distance between slices in mm.
 
-    Where all frames lie on planes of the source it is the source's: frames of empty slices are left out, and a gap
-    does not tell a missing slice from a thick one. Elsewhere it is Spacing Between Slices (PS3.3 C.7.6.16.2.1), or the
-    smallest gap.
+    Frames of empty slices are left out: a gap does not tell a missing slice from a thick one. Where frames have the
+    pixels of the source and lie on its planes the distance is the source's; elsewhere it is Spacing Between Slices
+    (PS3.3 C.7.6.16.2.1), or that of the planes of the source that they lie on, or the smallest gap.
 
     Raises:
-        InputRefused: If nothing says it, or what says it disagrees.
+        InputRefused: If nothing says it, or Spacing Between Slices is another one than that of the source whose pixels
+            the frames have.
     """
-    source_step = abs(float(source.affine_lps[:3, 0] @ normal))
-    offset = (along - source.affine_lps[:3, 3] @ normal) / max(source_step, 1e-9)
-    on_source = _is_parallel(source, normal) and float(np.abs(offset - np.round(offset)).max()) < ON_A_PLANE
-    if on_source and stated > 0 and abs(stated / source_step - 1) > ON_A_PLANE:
+    stated = float(table.between[0, 0])
+    source_step = _step_of(source, table, planes)
+    has_its_pixels = matrix == source.shape[1:] and np.allclose(table.spacings[0], source.spacing_mm[1:], rtol=1e-3)
+    if source_step and has_its_pixels and stated > 0 and abs(stated / source_step - 1) > ON_A_PLANE:
         raise InputRefused(
             _refusal(
                 instance,
@@ -166,12 +172,12 @@ def _step_mm(
                 f"{source_step:g} mm apart: how high its voxels are cannot be told; {SEND_AGAIN}",
             )
         )
-    if on_source:
-        return source_step
-    if stated > 0:
+    if stated > 0 and not (source_step and has_its_pixels):
         return stated
-    if len(along) > 1:
-        return float(np.diff(along).min())
+    if source_step:
+        return source_step
+    if len(planes) > 1:
+        return float(np.diff(planes).min())
     raise InputRefused(
         _refusal(
             instance,
@@ -181,9 +187,15 @@ def _step_mm(
     )
 
 
-def _is_parallel(source: Grid, normal: NDArray[np.float64]) -> bool:
+def _step_of(source: Grid, table: FrameTable, planes: NDArray[np.float64]) -> float | None:
+    """Distance between the planes of the source, where all frames lie on them; None where they do not."""
+    normal = np.cross(table.orientations[0, :3], table.orientations[0, 3:])
     other = np.cross(source.affine_lps[:3, 2], source.affine_lps[:3, 1])
-    return abs(float(other @ normal) / float(np.linalg.norm(other))) > 1 - 1e-6
+    if abs(float(other @ normal)) < float(np.linalg.norm(other)) * PARALLEL:
+        return None
+    step = abs(float(source.affine_lps[:3, 0] @ normal))
+    offsets = (planes - source.affine_lps[:3, 3] @ normal) / step
+    return step if float(np.abs(offsets - np.round(offsets)).max()) < ON_A_PLANE else None
 
 
 def _masks(
@@ -191,14 +203,30 @@ def _masks(
 ) -> Iterator[tuple[int, int, NDArray[np.bool_]]]:
     """Segment Number, slice and mask of each frame, and in a label map of each label of it."""
     kind = read_text(instance.header, "SegmentationType")
-    at_least = 1.0
-    if kind == "FRACTIONAL":
-        at_least = threshold * float(read_value(instance.header, "MaximumFractionalValue") or 255)
+    at_least = _at_least(instance, kind, threshold)
     for number, plane, values in zip(table.segments, index, _frames(instance, len(table)), strict=True):
         if kind == "LABELMAP":
             yield from ((label, int(plane), values == label) for label in _labels(values))
         else:
             yield int(number), int(plane), values >= at_least
+
+
+def _at_least(instance: Instance, kind: str, threshold: float) -> float:
+    """Stored value from which a voxel belongs to the segment (PS3.3 C.8.20.2.3).
+
+    Raises:
+        InputRefused: If the object does not say what its values mean.
+    """
+    if kind not in TYPES[read_text(instance.header, "SOPClassUID")]:
+        raise InputRefused(
+            _refusal(instance, f"{attribute('SegmentationType')} is none of its SOP Class; {SEND_AGAIN}")
+        )
+    if kind != "FRACTIONAL":
+        return 1.0
+    most = float(read_value(instance.header, "MaximumFractionalValue") or 0)
+    if not most > 0:
+        raise InputRefused(_refusal(instance, f"{attribute('MaximumFractionalValue')} is absent; {SEND_AGAIN}"))
+    return threshold * most
 
 
 def _frames(instance: Instance, count: int) -> Iterator[NDArray[Any]]:

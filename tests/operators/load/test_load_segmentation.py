@@ -129,6 +129,20 @@ def test_a_grid_of_its_own_is_kept_with_its_voxels(tmp_path):
     assert (region.grid.affine_lps @ (*region.corner, 1))[:3] == pytest.approx((affine @ (*first, 1))[:3])
 
 
+def test_a_stated_distance_that_is_rounded_does_not_add_up(tmp_path):
+    images = make_ct_series(tmp_path / "ct", hu=make_hu())
+    grid = Grid((40, 5, 6), make_affine(OBLIQUE, (2.04, 1.1, 0.9)))
+    mask = np.ones(grid.shape, bool)
+    make_seg(
+        tmp_path / "seg.dcm", images, {"Lesion": mask}, grid=grid, edit=lambda seg: state_spacing(seg, spacing_mm=2.0)
+    )
+
+    (region,) = read(tmp_path)[1].regions
+
+    assert region.grid.shape == grid.shape
+    assert region.grid.spacing_mm[0] == pytest.approx(2.04, rel=1e-4)
+
+
 def test_codes_labels_and_tracking_are_those_of_the_object(tmp_path):
     kidney, lesion = (region.segment for region in read(make_study(tmp_path))[1].regions)
 
@@ -183,7 +197,7 @@ def swap_references(seg):
 
 
 def fly_away(seg):
-    seg.PerFrameFunctionalGroupsSequence[-1].PlanePositionSequence[0].ImagePositionPatient = [-12.5, 7.25, 9e9]
+    seg.PerFrameFunctionalGroupsSequence[-1].PlanePositionSequence[0].ImagePositionPatient = [-12.5, 7.25, 9000000040]
 
 
 def lose_a_frame(seg):
@@ -221,6 +235,7 @@ def tile(seg):
         (name_a_stranger, "unfit_segmentation", "1 of the 12 images that it refers to are not there"),
         (share_tracking, "unfit_segmentation", "is that of several segments"),
         (rename_segments, "unfit_segmentation", "which is not described"),
+        (set_value("SegmentationType", "OTHER"), "unfit_segmentation", "SegmentationType (0062,0001) is none"),
         (tile, "unfit_segmentation", "tiles of a slide"),
         (set_value("SegmentSequence", []), "unfit_segmentation", "describes no segment"),
     ],
@@ -234,6 +249,13 @@ def test_what_does_not_fit_its_images_is_refused_with_the_reason(tmp_path, edit,
     assert code in [finding.code for finding in refused.value.findings]
     assert sentence in str(refused.value)
     assert "somebody else" not in str(refused.value)
+
+
+def test_fractions_of_an_unknown_whole_are_refused(tmp_path):
+    folder = make_study(tmp_path, kind="FRACTIONAL", edit=lambda seg: delattr(seg, "MaximumFractionalValue"))
+
+    with pytest.raises(InputRefused, match="MaximumFractionalValue"):
+        read(folder)
 
 
 def test_cut_pixels_are_refused(tmp_path):

@@ -8,6 +8,7 @@ import SimpleITK
 
 from operators.core.segmented_regions import Grid
 from operators.measure.measure_intensities import measure_intensities
+from operators.measure.measure_shapes import measure_shapes
 from tests.builders import OBLIQUE, make_affine, make_ct_series
 from tests.segmented import MASKS, blob, make_hu, make_seg, make_study, read, sitk_image, whole
 
@@ -56,6 +57,38 @@ def test_on_another_grid_they_are_simpleitks_of_the_resampled_mask(tmp_path):
     # SimpleITK divides by N - 1.
     count = judge.GetCount(1)
     assert found["sd_hu"] == pytest.approx(judge.GetSigma(1) * np.sqrt((count - 1) / count), rel=1e-9)
+
+
+def finer(mask, affine_lps, factor):
+    """The same mask in voxels that are `factor` times finer, each voxel cut into equal ones."""
+    affine = affine_lps.copy()
+    affine[:3, :3] /= factor
+    affine[:3, 3] -= affine[:3, :3].sum(axis=1) * (factor - 1) / 2
+    return mask.repeat(factor, 0).repeat(factor, 1).repeat(factor, 2), affine
+
+
+@pytest.mark.parametrize("factor", [2, 3])
+@pytest.mark.parametrize("of", ["segmentation", "images"])
+def test_finer_voxels_of_one_of_both_change_nothing(tmp_path, factor, of):
+    images = make_ct_series(tmp_path / "plain" / "ct", hu=make_hu())
+    make_seg(tmp_path / "plain" / "seg.dcm", images)
+    mask, affine = finer(MASKS["Lesion"], make_affine(), factor)
+    if of == "images":
+        hu, fine = finer(make_hu(), make_affine(), factor)
+        images = make_ct_series(
+            tmp_path / "fine" / "ct", hu=hu, spacing_mm=tuple(np.array((3.0, 0.8, 0.6)) / factor), origin_mm=fine[:3, 3]
+        )
+        grid, masks = Grid(MASKS["Lesion"].shape, make_affine()), {"Lesion": MASKS["Lesion"]}
+    else:
+        images = make_ct_series(tmp_path / "fine" / "ct", hu=make_hu())
+        grid, masks = Grid(mask.shape, affine), {"Lesion": mask}
+    make_seg(tmp_path / "fine" / "seg.dcm", images, masks, grid=grid)
+
+    before, after = (read(tmp_path / name) for name in ("plain", "fine"))
+
+    assert values_of(*after)["lesion"] == pytest.approx(values_of(*before)["lesion"])
+    volumes = [measure_shapes(regions)[-1].values[0].value for _, regions in (before, after)]
+    assert volumes[1] == pytest.approx(volumes[0])
 
 
 def test_padding_is_left_out(tmp_path):
