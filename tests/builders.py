@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 import tempfile
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -366,7 +367,8 @@ def make_selection(volume: Volume) -> Selection:
     geometry = make_geometry(volume)
     chosen = Candidate(geometry.series.uid, "Trunk phantom", "", (), 2.0)
     other = Candidate(derived_uid("other"), "Topogram", "", ("slices: 2, at least 10 needed",), None)
-    return Selection(geometry.volumes[0], chosen, (chosen, other))
+    # As select_series gives it: the chosen one is equal to a candidate, and not the same object.
+    return Selection(geometry.volumes[0], replace(chosen), (chosen, other))
 
 
 def make_loaded_folder(volume: Volume) -> LoadedFolder:

@@ -16,6 +16,9 @@ SUBCUTANEOUS_TISSUE: Code = codes.SCT.SubcutaneousTissue
 FAT: Code = codes.SCT.AdiposeTissue
 SKELETAL_MUSCLE: Code = codes.SCT.SkeletalMuscle
 
+SPATIAL_CONCEPT: Code = codes.SCT.SpatialAndRelationalConcept
+SELECTED_REGION: Code = codes.DCM.SelectedRegion
+
 # Anatomic regions
 ABDOMINAL_CAVITY: Code = codes.SCT.AbdominalCavityStructure
 
@@ -28,8 +31,23 @@ VOLUME: Code = codes.SCT.Volume
 AREA: Code = codes.SCT.Area
 RATIO: Code = codes.SCT.Ratio
 ATTENUATION_COEFFICIENT: Code = codes.DCM.AttenuationCoefficient
+SIGNAL_INTENSITY: Code = codes.DCM.MRSignalIntensity
+SUV_BODY_WEIGHT: Code = codes.DCM.Suvbw
+SURFACE_AREA: Code = codes.IBSI.SurfaceAreaOfMesh
+LONG_AXIS: Code = codes.SCT.LongAxis
+SHORT_AXIS: Code = codes.SCT.ShortAxis
+METABOLIC_VOLUME: Code = codes.DCM.MetabolicVolume
+TOTAL_LESION_GLYCOLYSIS: Code = codes.DCM.TotalLesionGlycolysis
 MEAN: Code = codes.SCT.Mean
 STANDARD_DEVIATION: Code = codes.SCT.StandardDeviation
+MEDIAN: Code = codes.SCT.Median
+MINIMUM: Code = codes.SCT.Minimum
+MAXIMUM: Code = codes.SCT.Maximum
+PEAK: Code = codes.DCM.PeakValueWithinROI
+MILLIMETRE: Code = codes.UCUM.Millimeter
+GRAM = Code("g", "UCUM", "gram")
+NO_UNITS: Code = codes.UCUM.NoUnits
+SUV_UNIT: Code = codes.UCUM.StandardizedUptakeValueBodyWeight
 CUBIC_CENTIMETRE: Code = codes.UCUM.CubicCentimeter
 SQUARE_CENTIMETRE: Code = codes.UCUM.SquareCentimeter
 RATIO_UNIT: Code = codes.UCUM.Ratio
@@ -38,6 +56,7 @@ HOUNSFIELD_UNIT: Code = codes.UCUM.HounsfieldUnit
 # Algorithm families (PS3.16 CID 7162)
 MORPHOLOGICAL_OPERATIONS: Code = codes.DCM.MorphologicalOperations
 ARTIFICIAL_INTELLIGENCE: Code = codes.DCM.ArtificialIntelligence
+NEIGHBORHOOD_ANALYSIS: Code = codes.DCM.NeighborhoodAnalysis
 
 # Reports
 FINDING: Code = codes.DCM.Finding
@@ -63,6 +82,7 @@ XR_PROCEDURE: Code = codes.cid100.XRUnspecifiedBodyRegion
 ANGIOGRAPHY: Code = codes.SCT.Angiography
 
 # Present or absent (PS3.16 CID 240); why there is no value (CID 42)
+PRESENT: Code = codes.SCT.Present
 ABSENT: Code = codes.SCT.Absent
 MEASUREMENT_NOT_ATTEMPTED: Code = codes.DCM.MeasurementNotAttempted
 
@@ -79,3 +99,5 @@ QUALITY_CAUTION = Code("QUALITY-CAUTION", PRIVATE_SCHEME, "Caution: numbers hold
 PERCENTILE_05 = Code("PERCENTILE-05", PRIVATE_SCHEME, "5th percentile, all voxels uncertain together")
 PERCENTILE_95 = Code("PERCENTILE-95", PRIVATE_SCHEME, "95th percentile, all voxels uncertain together")
 QUALITY_HOLD = Code("QUALITY-HOLD", PRIVATE_SCHEME, "Hold: numbers are held back because of the findings")
+COMPONENT_COUNT = Code("COMPONENTS", PRIVATE_SCHEME, "Number of connected components")
+BORDER_CONTACT = Code("BORDER-CONTACT", PRIVATE_SCHEME, "Contact with the border of the field of view")

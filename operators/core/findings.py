@@ -61,6 +61,8 @@ class FindingCode(StrEnum):
     """Fewer than two positions make no volume."""
     MIXED_CONTENT = "mixed_content"
     """Slices of one volume that were made differently: another echo, kernel, voltage, b-value."""
+    UNFIT_SEGMENTATION = "unfit_segmentation"
+    """A Segmentation or RT Structure Set that is to be measured does not fit its images, or contradicts itself."""
     UNDECODABLE_PIXELS = "undecodable_pixels"
     """The pixel data cannot be decoded, or is not as long as the header says."""
 

@@ -17,12 +17,32 @@ if TYPE_CHECKING:
     from pydicom.sr.coding import Code
 
     from operators.core.probability_map import ProbabilityMap
+    from operators.core.segmented_regions import SegmentedRegions
     from operators.core.volume import Volume
 
 LABELS = 256
 """A label map has one byte a voxel."""
 MISPLACED_VOXELS = 0.25
 """Slices of a series may stray from even spacing by rounding; half a voxel is a shift."""
+
+
+@dataclass(frozen=True)
+class SegmentOrigin:
+    """What a segment keeps that was read from an object of somebody else.
+
+    Attributes:
+        tracking_id: Tracking ID (0062,0020).
+        tracking_uid: Tracking UID (0062,0021): the finding is followed by it.
+        algorithm_type: Segment Algorithm Type (0062,0008): AUTOMATIC, SEMIAUTOMATIC or MANUAL.
+        algorithm_name: Segment Algorithm Name (0062,0009), empty for MANUAL.
+        topographical: Modifier of the region that is no laterality (PS3.16 CID 2), where there is one.
+    """
+
+    tracking_id: str
+    tracking_uid: str
+    algorithm_type: str
+    algorithm_name: str = ""
+    topographical: Code | None = None
 
 
 @dataclass(frozen=True)
@@ -42,6 +62,7 @@ class Segment:
         region: Anatomic Region, where it is part of the meaning.
         modifier: Laterality (PS3.16 CID 244), where it is part of the meaning: of the region (Anatomic Region Modifier,
             0008,2220) where there is one, else of the type (Segmented Property Type Modifier, 0062,0011).
+        origin: What it keeps of the object that it was read from; None where it was made here.
     """
 
     number: int
@@ -53,6 +74,7 @@ class Segment:
     colour: tuple[int, int, int]
     region: Code | None = None
     modifier: Code | None = None
+    origin: SegmentOrigin | None = None
 
     def mask_of(self, labels: NDArray[np.uint8]) -> NDArray[np.bool_]:
         """Which of some labels belong to the segment, in their shape."""
@@ -131,7 +153,7 @@ class LabelMap:
         raise KeyError(f"no segment {name!r}; there are {[s.name for s in self.segments]}")
 
 
-def require_same_grid(volume: Volume, label_map: LabelMap | ProbabilityMap) -> None:
+def require_same_grid(volume: Volume, label_map: LabelMap | ProbabilityMap | SegmentedRegions) -> None:
     """Refuse a map that does not lie on a volume's grid.
 
     Raises:
@@ -146,7 +168,7 @@ def require_same_grid(volume: Volume, label_map: LabelMap | ProbabilityMap) -> N
         raise GeometryError("the label map lies elsewhere than its source; bring it onto the source's grid")
 
 
-def require_grid_of_headers(volume: Volume, label_map: LabelMap | ProbabilityMap) -> None:
+def require_grid_of_headers(volume: Volume, label_map: LabelMap | ProbabilityMap | SegmentedRegions) -> None:
     """Refuse a map whose voxels lie elsewhere than the headers of its source's slices say, slice by slice.
 
     Volume and map may agree on a grid and both be flipped, shifted or transposed against the images that a result
@@ -175,7 +197,7 @@ def require_grid_of_headers(volume: Volume, label_map: LabelMap | ProbabilityMap
         )
 
 
-def _misplacements(volume: Volume, label_map: LabelMap | ProbabilityMap) -> NDArray[np.float64]:
+def _misplacements(volume: Volume, label_map: LabelMap | ProbabilityMap | SegmentedRegions) -> NDArray[np.float64]:
     """`(slices,)`, largest distance in voxels between three corners of a slice on the map's grid and in its header."""
     positions, orientations, spacings = (
         np.array([read_numbers(source.header, keyword) for source in volume.slices], dtype=np.float64)

@@ -34,6 +34,7 @@ class Quantity:
         concept: Concept name of the NUM content item.
         ucum: Unit of the NUM content item (UCUM).
         derivation: Derivation modifier (121401, DCM), where the concept needs one.
+        definition: How it is computed, where its code leaves that open: the report says it as an equation.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Quantity:
     concept: Code
     ucum: Code
     derivation: Code | None = None
+    definition: str = ""
 
 
 @dataclass(frozen=True)

@@ -64,7 +64,7 @@ def check_values(frames: Sequence[Frame]) -> Iterator[Finding]:
     if colour:
         yield _finding(FindingCode.COLOUR, "is in colour or has a palette: no scalar volume", colour)
     gray_ct = [group for group in kinds.values() if is_ct(group[0].header) and not is_colour(group[0])]
-    other = [frame for group in gray_ct for frame in group if _unit(frame) not in HOUNSFIELD]
+    other = [frame for group in gray_ct for frame in group if lut_output(frame.header) not in HOUNSFIELD]
     if other:
         yield _finding(
             FindingCode.NOT_HOUNSFIELD, f"{attribute('RescaleType')} or the Modality LUT's type is not HU", other
@@ -73,10 +73,10 @@ def check_values(frames: Sequence[Frame]) -> Iterator[Finding]:
         yield from _check_rescale(frames, keyword)
 
 
-def _unit(frame: Frame) -> str:
+def lut_output(header: Dataset) -> str:
     """What the output of the Modality LUT is, HU where nothing is said (PS3.3 C.11.1.1.2)."""
-    table = read_value(frame.header, "ModalityLUTSequence")
-    said = read_value(table[0], "ModalityLUTType") if table else read_value(frame.header, "RescaleType")
+    table = read_value(header, "ModalityLUTSequence")
+    said = read_value(table[0], "ModalityLUTType") if table else read_value(header, "RescaleType")
     return str(said or "HU").upper()
 
 

@@ -1,6 +1,14 @@
 """From files to volumes."""
 
+from operators.load.load_segmentation import LoadSegmentation, LoadSegmentationParameters
 from operators.load.load_series import LoadSeries, LoadSeriesParameters
 from operators.load.load_volume import LoadVolume, LoadVolumeParameters
 
-__all__ = ["LoadSeries", "LoadSeriesParameters", "LoadVolume", "LoadVolumeParameters"]
+__all__ = [
+    "LoadSegmentation",
+    "LoadSegmentationParameters",
+    "LoadSeries",
+    "LoadSeriesParameters",
+    "LoadVolume",
+    "LoadVolumeParameters",
+]

@@ -1,6 +1,7 @@
 """May the numbers be used."""
 
 from operators.qc.check_applicability import CheckApplicability
+from operators.qc.check_border_contact import CheckBorderContact
 from operators.qc.check_distribution import CheckDistribution, DistributionParameters
 from operators.qc.check_field_of_view import CheckFieldOfView
 from operators.qc.check_input import CheckInput
@@ -10,6 +11,7 @@ from operators.qc.measure_input import MeasureInput
 
 __all__ = [
     "CheckApplicability",
+    "CheckBorderContact",
     "CheckDistribution",
     "CheckFieldOfView",
     "CheckInput",

@@ -2,6 +2,7 @@
 
 from operators.write.derive_identity import DeriveIdentity, DeriveIdentityParameters
 from operators.write.report_outcome import ReportOutcome
+from operators.write.write_contoured_segmentation import WriteContouredSegmentation
 from operators.write.write_key_image import WriteKeyImage
 from operators.write.write_measurement_report import ReportParameters, WriteMeasurementReport
 from operators.write.write_parametric_map import ParametricMapParameters, WriteParametricMap
@@ -9,6 +10,7 @@ from operators.write.write_presentation_state import WritePresentationState
 from operators.write.write_report_pdf import ReportPdfParameters, WriteReportPdf
 from operators.write.write_rt_structure_set import WriteRTStructureSet
 from operators.write.write_secondary_capture import WriteSecondaryCapture
+from operators.write.write_segment_report import WriteSegmentReport
 from operators.write.write_segmentation import SegmentationType, WriteParameters, WriteSegmentation
 
 __all__ = [
@@ -19,6 +21,7 @@ __all__ = [
     "ReportParameters",
     "ReportPdfParameters",
     "SegmentationType",
+    "WriteContouredSegmentation",
     "WriteKeyImage",
     "WriteMeasurementReport",
     "WriteParameters",
@@ -27,5 +30,6 @@ __all__ = [
     "WriteRTStructureSet",
     "WriteReportPdf",
     "WriteSecondaryCapture",
+    "WriteSegmentReport",
     "WriteSegmentation",
 ]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from operators.core.contract import Job
 from operators.core.identity import ResultIdentity, identity_sha256, source_clock
+from operators.core.segmented_regions import SegmentedRegions
 from operators.core.volume import Volume
 from operators.runtime.step import Step
 
@@ -34,6 +35,9 @@ class DeriveIdentityParameters:
 class DeriveIdentity(Step):
     """Take the identity and the clock from the job, or derive them from the input.
 
+    Besides the port below it takes on further ports (`more_inputs`) what else the run was given and measures, such as
+    SegmentedRegions: their `slices` count as the volume's do.
+
     Named Input:
         volume: Volume, for its instances and the digests of their pixels.
 
@@ -44,16 +48,19 @@ class DeriveIdentity(Step):
     inputs: ClassVar[tuple[str, ...]] = ("volume",)
     output: ClassVar[str] = "identity"
 
-    def process(self, volume: Volume) -> ResultIdentity:
+    def process(self, volume: Volume, **others: SegmentedRegions) -> ResultIdentity:
         """Derive."""
         parameters: DeriveIdentityParameters = self.parameters
-        return derive_identity(volume, parameters)
+        return derive_identity(volume, parameters, others.values())
 
 
-def derive_identity(volume: Volume, parameters: DeriveIdentityParameters) -> ResultIdentity:
-    """Identity and clock of the results that a volume leads to."""
+def derive_identity(
+    volume: Volume, parameters: DeriveIdentityParameters, others: Iterable[SegmentedRegions] = ()
+) -> ResultIdentity:
+    """Identity and clock of the results that a volume leads to, with what else was measured on it."""
+    sources = [*volume.slices, *(source for other in others for source in other.slices)]
     sha256 = parameters.job.identity or identity_sha256(
-        parameters.app, parameters.version, parameters.model_digest, parameters.parameters, volume.slices
+        parameters.app, parameters.version, parameters.model_digest, parameters.parameters, sources
     )
-    clock = parameters.job.clock or source_clock(source.header for source in volume.slices)
+    clock = parameters.job.clock or source_clock(source.header for source in sources)
     return ResultIdentity(sha256, clock, parameters.app, parameters.version)

@@ -20,6 +20,7 @@ from operators.core.identity import ResultIdentity
 from operators.core.label_map import LabelMap
 from operators.core.measurements import DerivedValue, KeySlice, SegmentMeasurements, SliceAreas
 from operators.core.quality import QualityReport
+from operators.core.segmented_regions import SegmentedRegions
 from operators.core.selection import LoadedFolder, Selection
 from operators.runtime.outcome import Outcome
 from operators.runtime.step import Step
@@ -41,12 +42,13 @@ class ReportOutcome(Step):
     Of a result that is held back the record has the verdict and its reasons, neither numbers nor files with numbers or
     masks: those are removed here, whatever wrote them (docs/decisions/0023).
 
-    Besides the ports below it takes a WrittenFile on a port for each file that the run writes.
+    Besides the ports below it takes a WrittenFile on a port for each file that the run may write, None for one that it
+    did not.
 
     Named Input:
         folder: LoadedFolder, for the files that were skipped.
         selection: Selection.
-        label_map: LabelMap, for the codes of its segments.
+        label_map: LabelMap or SegmentedRegions, for the codes of its segments.
         measurements: tuple of SegmentMeasurements.
         quality: QualityReport.
         identity: ResultIdentity.
@@ -77,17 +79,18 @@ class ReportOutcome(Step):
         self,
         folder: LoadedFolder,
         selection: Selection,
-        label_map: LabelMap,
+        label_map: LabelMap | SegmentedRegions,
         measurements: tuple[SegmentMeasurements, ...],
         quality: QualityReport,
         identity: ResultIdentity,
         derived: tuple[DerivedValue, ...] = (),
         key_slices: tuple[KeySlice, ...] = (),
         slice_areas: tuple[SliceAreas, ...] = (),
-        **files: WrittenFile,
+        **files: WrittenFile | None,
     ) -> None:
         """Fill the record."""
         outcome: Outcome = self.parameters
+        written = [file for file in files.values() if file is not None]
         outcome.fields.update(
             identity=identity.sha256,
             clock=identity.clock.isoformat(),
@@ -98,10 +101,10 @@ class ReportOutcome(Step):
             quality=_quality(quality),
         )
         if quality.is_held:
-            outcome.fields.update(outputs=_outputs(_withheld(files.values())))
+            outcome.fields.update(outputs=_outputs(_withheld(written)))
             return
         outcome.fields.update(
-            outputs=_outputs(files.values()),
+            outputs=_outputs(written),
             measurements=_measurements(measurements, label_map),
             derived=tuple(map(_derived, derived)),
             key_slices=tuple(map(_key_slice, key_slices)),
@@ -115,7 +118,7 @@ def _selection(selection: Selection) -> tuple[SelectionRecord, ...]:
             series_instance_uid=candidate.series_instance_uid,
             description=candidate.description,
             volume=candidate.volume,
-            selected=candidate is selection.chosen,
+            selected=candidate == selection.chosen,
             score=candidate.score,
             reasons=candidate.reasons,
         )
@@ -147,7 +150,9 @@ def _outputs(files: Iterable[WrittenFile]) -> tuple[Output, ...]:
     return tuple(file.record for file in files)
 
 
-def _measurements(measured: Iterable[SegmentMeasurements], label_map: LabelMap) -> tuple[MeasurementRecord, ...]:
+def _measurements(
+    measured: Iterable[SegmentMeasurements], label_map: LabelMap | SegmentedRegions
+) -> tuple[MeasurementRecord, ...]:
     return tuple(
         _measurement(value, label_map.segment(of_segment.segment_name))
         for of_segment in measured

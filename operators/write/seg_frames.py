@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from operators.core.label_extents import LabelExtents
     from operators.core.label_map import LabelMap, Segment
     from operators.core.probability_map import ProbabilityMap
+    from operators.core.segmented_regions import Box, SegmentedRegions
 
 MAXIMUM_FRACTIONAL_VALUE = 255
 """Maximum Fractional Value (0062,000E): what a probability of 1 is stored as."""
@@ -77,6 +78,7 @@ class BinaryFrames:
     def __init__(self, label_map: LabelMap) -> None:
         extents = extents_of(label_map)
         self._array = label_map.array
+        self._size = label_map.array[0].size
         self.segments = segments_among(label_map.segments, extents.present)
         self._extents = [extents.of(segment) for segment in self.segments]
         self.overlap = "YES" if shared_labels(self.segments, extents) else "NO"
@@ -97,7 +99,7 @@ class BinaryFrames:
 
     def pixels(self, frames: Sequence[Frame]) -> Iterator[bytes]:
         """Bits, lowest first, frames without a gap between them (PS3.5 8.1.1)."""
-        size = self._array[0].size
+        size = self._size
         # As few frames at a time as end with a whole byte.
         together = 8 // math.gcd(size, 8)
         masks = np.empty((together, size), dtype=bool)
@@ -117,6 +119,31 @@ class BinaryFrames:
         np.equal(pixels, labels[0], out=mask[inside])
         for label in labels[1:]:
             mask[inside] |= pixels == label
+
+
+class RegionFrames(BinaryFrames):
+    """BINARY: regions that came as contours, each on the grid of the source, as they are; they may overlap."""
+
+    overlap = "UNDEFINED"
+
+    def __init__(self, regions: SegmentedRegions) -> None:
+        slices, *self._matrix = regions.shape
+        self._size = math.prod(self._matrix)
+        found = [region for region in regions.regions if region.voxels]
+        self.segments = tuple(region.segment for region in found)
+        self._boxes = [region.box for region in found]
+        self._extents = [self._extent(box, slices) for box in self._boxes]
+
+    @staticmethod
+    def _extent(box: Box, slices: int) -> tuple[NDArray[np.int_], NDArray[np.int_]]:
+        """Which slices a region reaches, as `LabelExtents.of` says it."""
+        reached = np.zeros(slices, dtype=np.int_)
+        reached[box.slices[0]] = box.mask.any(axis=(1, 2))
+        return np.zeros_like(reached), reached
+
+    def _cut(self, frame: Frame, mask: NDArray[np.bool_]) -> None:
+        rows, columns = self._matrix
+        mask[:] = self._boxes[frame.segment_number - 1].plane(frame.slice_index, (rows, columns)).reshape(-1)
 
 
 class LabelmapFrames:

@@ -54,13 +54,21 @@ def absent_item(segment: Segment) -> sr.CodeContentItem:
 
     The code that is read first is Absent, not the finding: nobody may read the segment as found.
     """
+    return _absent(segment, "not found by the algorithm in the images measured.")
+
+
+def empty_item(segment: Segment) -> sr.CodeContentItem:
+    """A segment that the object which was measured describes, and that has no voxel in it."""
+    return _absent(segment, "described, but without any voxel; nothing was measured.")
+
+
+def _absent(segment: Segment, why: str) -> sr.CodeContentItem:
     what = [
         sr.CodeContentItem(codes.FINDING_CATEGORY, segment.category, Relation.HAS_CONCEPT_MOD),
         sr.CodeContentItem(codes.FINDING, segment.type, Relation.HAS_CONCEPT_MOD),
         *(finding_sites(segment) or ()),
     ]
-    text = f"{segment.label}: not found by the algorithm in the images measured."
-    return _evaluation(codes.PRESENCE_OF_PROPERTY, codes.ABSENT, what, [text])
+    return _evaluation(codes.PRESENCE_OF_PROPERTY, codes.ABSENT, what, [f"{segment.label}: {why}"])
 
 
 def not_computed_item(derived: DerivedValue) -> sr.CodeContentItem:

@@ -10,6 +10,7 @@ from highdicom.sr import RelationshipTypeValues as Relation
 
 from operators.core import codes, defaults
 from operators.core.found_segments import found_segments, plane_of
+from operators.core.measurements import Measurement
 from operators.core.mosaic import is_mosaic
 from operators.write.sr_places import location_of, region_of
 from operators.write.write_segmentation import tracking_id, tracking_uid
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     from operators.core.identity import ResultIdentity
     from operators.core.label_map import Algorithm, LabelMap, Segment
-    from operators.core.measurements import DerivedValue, KeySlice, Measurement, SegmentMeasurements
+    from operators.core.measurements import DerivedValue, KeySlice, SegmentMeasurements
     from operators.core.volume import Volume
 
 WHOLE_TEXT = "the whole segment in the scan"
@@ -94,15 +95,15 @@ def volumetric_groups(
             finding_type=segment.type,
             finding_sites=finding_sites(segment),
             algorithm_id=context.algorithm_id,
-            measurements=[_measurement(m) for m in by_name[segment.name].values],
+            measurements=[measurement_item(m) for m in by_name[segment.name].values],
         )
         index = found.largest_slice
-        _locate(group, location_of(plane_of(label_map, segment, index), volume.slices[index]))
-        _add_text(group, codes.COMMENT, f"{segment.label}: {WHOLE_TEXT}")
+        locate(group, location_of(plane_of(label_map, segment, index), volume.slices[index]))
+        add_text(group, codes.COMMENT, f"{segment.label}: {WHOLE_TEXT}")
         yield group
 
 
-def _locate(group: Group, places: Sequence[sr.CoordinatesForMeasurement]) -> None:
+def locate(group: Group, places: Sequence[sr.CoordinatesForMeasurement]) -> None:
     """Say the approximate spatial location below the first number of a group whose region is a segment of a SEG.
 
     OHIF 3.13 fails on a whole report in which a group has no coordinates; it writes numbers with their own coordinates
@@ -133,9 +134,9 @@ def planar_groups(
             finding_type=segment.type,
             finding_sites=finding_sites(segment),
             algorithm_id=context.algorithm_id,
-            measurements=[_measurement(m) for m in row.values],
+            measurements=[measurement_item(m) for m in row.values],
         )
-        _add_text(group, codes.COMMENT, text)
+        add_text(group, codes.COMMENT, text)
         yield group
 
 
@@ -158,7 +159,7 @@ def derived_groups(
             algorithm_id=context.algorithm_id,
             measurements=[_derived_measurement(each, each.value, location)],
         )
-        _add_text(group, codes.COMMENT, each.label)
+        add_text(group, codes.COMMENT, each.label)
         yield group
 
 
@@ -166,35 +167,45 @@ def finding_sites(segment: Segment) -> list[sr.FindingSite] | None:
     """Where a segment lies: its region, or its type where only that has a laterality (PS3.16 TID 1410, 1411)."""
     if segment.region is None and segment.modifier is None:
         return None
-    return [sr.FindingSite(segment.region or segment.type, laterality=segment.modifier)]
-
-
-def _measurement(measurement: Measurement) -> sr.Measurement:
-    """TID 300."""
-    quantity = measurement.quantity
-    return sr.Measurement(
-        name=quantity.concept, value=measurement.value, unit=quantity.ucum, derivation=quantity.derivation
+    topographical = segment.origin.topographical if segment.origin else None
+    site = sr.FindingSite(
+        segment.region or segment.type, laterality=segment.modifier, topographical_modifier=topographical
     )
+    return [site]
+
+
+def measurement_item(
+    measurement: Measurement, places: Sequence[sr.CoordinatesForMeasurement] | None = None
+) -> sr.Measurement:
+    """TID 300, with its place (TID 320), and with its equation (TID 315) where its code leaves that open."""
+    quantity = measurement.quantity
+    item = sr.Measurement(
+        name=quantity.concept,
+        value=measurement.value,
+        unit=quantity.ucum,
+        derivation=quantity.derivation,
+        referenced_coordinates=places,
+    )
+    if quantity.definition:
+        _add_equation(item, quantity.definition)
+    return item
+
+
+def _add_equation(measurement: sr.Measurement, definition: str) -> None:
+    equation = sr.TextContentItem(codes.EQUATION, definition, Relation.INFERRED_FROM)
+    number = measurement[0]
+    number.ContentSequence = sr.ContentSequence([*number.get("ContentSequence", []), equation])
 
 
 def _derived_measurement(
     derived: DerivedValue, value: float, location: Sequence[sr.CoordinatesForMeasurement]
 ) -> sr.Measurement:
     """TID 300 with its equation (TID 315) and its place (TID 320)."""
-    quantity = derived.quantity
-    measurement = sr.Measurement(
-        name=quantity.concept,
-        value=value,
-        unit=quantity.ucum,
-        derivation=quantity.derivation,
-        referenced_coordinates=location,
-    )
-    equation = sr.TextContentItem(codes.EQUATION, derived.definition, Relation.INFERRED_FROM)
-    number = measurement[0]
-    number.ContentSequence = sr.ContentSequence([*number.get("ContentSequence", []), equation])
+    measurement = measurement_item(Measurement(derived.quantity, value), location)
+    _add_equation(measurement, derived.definition)
     return measurement
 
 
-def _add_text(group: Group, name: Code, value: str) -> None:
+def add_text(group: Group, name: Code, value: str) -> None:
     """Add a text; the templates may be extended by them."""
     group[0].ContentSequence.append(sr.TextContentItem(name, value, Relation.CONTAINS))

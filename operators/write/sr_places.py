@@ -102,6 +102,16 @@ def location_of(mask: NDArray[np.bool_], source: SourceSlice) -> list[sr.Coordin
     ]
 
 
+def line_between(points: NDArray[np.float64], source: SourceSlice) -> sr.CoordinatesForMeasurement:
+    """A line on an image that a number is the length of.
+
+    Args:
+        points: `(2, 2)` image coordinates (column, row).
+        source: The image.
+    """
+    return sr.CoordinatesForMeasurement(sr.GraphicTypeValues.POLYLINE, points, _source_image(source))
+
+
 def _source_image(source: SourceSlice) -> sr.SourceImageForRegion:
     """The image, and its frame where it has several (PS3.3 10.3)."""
     (reference,) = image_references([source])

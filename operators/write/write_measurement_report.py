@@ -11,15 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from highdicom import sr
-from highdicom.sr import CodedConcept
-from highdicom.sr import RelationshipTypeValues as Relation
 from pydicom import Dataset
-from pydicom.sr.codedict import codes as dictionary
-from pydicom.uid import Comprehensive3DSRStorage
 
-from operators.core import codes, defaults
-from operators.core.header import read_text
-from operators.core.identity import ResultIdentity, derived_uid
+from operators.core.identity import ResultIdentity
 from operators.core.label_map import LabelMap, require_grid_of_headers, require_same_grid
 from operators.core.measurements import DerivedValue, KeySlice, SegmentMeasurements
 from operators.core.quality import QualityReport
@@ -27,40 +21,22 @@ from operators.core.selection import Selection
 from operators.core.volume import Volume
 from operators.runtime.step import Step
 from operators.write.marking import (
-    contributing_equipment,
-    device_uid,
-    first_source_header,
     no_names_in_warnings,
     save,
-    series_description,
-    stamp,
 )
 from operators.write.rehearsal import IDENTITY, rehearsal_label_map, rehearsal_volume
+from operators.write.sr_document import header_items, measurement_items, selection_comments, sr_document
 from operators.write.sr_evaluations import absent_item, evaluations, not_computed_item, verdict_items
 from operators.write.sr_groups import Context, derived_groups, planar_groups, volumetric_groups
-from operators.write.stand_ins import put_references_to
 from operators.write.write_segmentation import build_segmentation
 from operators.write.written import WrittenFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from operators.core.label_map import Algorithm
     from operators.write.sr_groups import Group
 
 FILE_NAME = "sr.dcm"
-INSTANCE_ROLE, SERIES_ROLE = "sr/instance", "sr/series"
-"""Roles that the report's UIDs derive from, its predecessor's too."""
-LANGUAGE = CodedConcept("en-US", "RFC5646", "English (United States)")
-PROCEDURES = {
-    "CT": codes.CT_PROCEDURE,
-    "MR": codes.MR_PROCEDURE,
-    "PT": codes.PET_PROCEDURE,
-    "NM": codes.NM_PROCEDURE,
-    "XA": codes.ANGIOGRAPHY,
-    **dict.fromkeys(("CR", "DX", "RF", "RG"), codes.XR_PROCEDURE),
-}
-"""Procedure Reported by Modality (0008,0060); CID 100 has "Imaging procedure" for all others."""
 
 
 @dataclass(frozen=True)
@@ -152,7 +128,7 @@ class WriteMeasurementReport(Step):
         """Build and save."""
         parameters: ReportParameters = self.parameters
         assert seg.dataset is not None
-        findings = Findings(measurements, quality, derived, key_slices, _comments(selection))
+        findings = Findings(measurements, quality, derived, key_slices, selection_comments(selection))
         dataset = build_report(volume, label_map, seg.dataset, findings, identity, parameters.predecessor)
         path = parameters.folder / FILE_NAME
         save(dataset, path)
@@ -186,55 +162,9 @@ def build_report(
     """
     require_same_grid(volume, label_map)
     require_grid_of_headers(volume, label_map)
-    algorithm = label_map.algorithm
-    study_uid = volume.slices[0].header.StudyInstanceUID
-    dataset = sr.Comprehensive3DSR(
-        evidence=_evidence(volume) if findings.quality.is_held else [*_evidence(volume), seg],
-        content=_root(),
-        series_instance_uid=identity.uid(SERIES_ROLE),
-        series_number=defaults.SR_SERIES_NUMBER,
-        sop_instance_uid=identity.uid(INSTANCE_ROLE),
-        instance_number=1,
-        manufacturer=defaults.MANUFACTURER,
-        is_complete=True,
-        is_final=False,
-        is_verified=False,
-        previous_versions=[_superseded(predecessor, study_uid)] if predecessor else None,
-        contributing_equipment=[contributing_equipment(algorithm, identity)],
-    )
-    dataset.ManufacturerModelName = algorithm.name
-    dataset.SoftwareVersions = algorithm.version
-    dataset.DeviceSerialNumber = algorithm.digest[:16]
-    dataset.CodingSchemeIdentificationSequence = [_private_scheme()]
-    _put_evidence(dataset, volume)
-    # Put in here: highdicom would copy each item and look through all of them twice.
-    dataset.ContentSequence = _content(volume, label_map, seg, findings, identity)
-    stamp(dataset, identity, series_description("SR", identity))
-    return dataset
-
-
-def _evidence(volume: Volume) -> list[Dataset]:
-    """As much evidence as highdicom needs: one header as a whole, and one instance a series."""
-    first = first_source_header(volume)
-    one_a_series = {read_text(source.header, "SeriesInstanceUID"): source.header for source in reversed(volume.slices)}
-    return [first, *reversed(one_a_series.values())]
-
-
-def _put_evidence(dataset: Dataset, volume: Volume) -> None:
-    """List all instances of the source as evidence, in the order of the slices (PS3.3 C.17.2.3)."""
-    for study in dataset.CurrentRequestedProcedureEvidenceSequence:
-        for series in study.ReferencedSeriesSequence:
-            uid = series.SeriesInstanceUID
-            of_series = [s for s in volume.slices if read_text(s.header, "SeriesInstanceUID") == uid]
-            if of_series:
-                put_references_to(series, "ReferencedSOPSequence", of_series, frames=False)
-
-
-def _root() -> sr.ContainerContentItem:
-    """The document's root (TID 1500), nothing in it yet."""
-    root = sr.ContainerContentItem(codes.IMAGING_MEASUREMENT_REPORT, template_id="1500")
-    root.ContentSequence = sr.ContentSequence()
-    return root
+    evidence = [] if findings.quality.is_held else [seg]
+    content = _content(volume, label_map, seg, findings, identity)
+    return sr_document(volume, evidence, label_map.algorithm, identity, content, predecessor)
 
 
 def _content(
@@ -245,18 +175,8 @@ def _content(
     highdicom's class for it knows no Qualitative Evaluations and no report without measurements.
     """
     context = Context(label_map.algorithm, identity)
-    procedure = PROCEDURES.get(str(volume.slices[0].header.get("Modality", "")), codes.IMAGING_PROCEDURE)
-    content = sr.ContentSequence([
-        *sr.LanguageOfContentItemAndDescendants(LANGUAGE),
-        *sr.ObservationContext(observer_device_context=_observer(label_map.algorithm)),
-        sr.CodeContentItem(codes.PROCEDURE_REPORTED, procedure, Relation.HAS_CONCEPT_MOD),
-    ])
-    if groups := list(_groups(volume, label_map, seg, findings, context)):
-        container = sr.ContainerContentItem(codes.IMAGING_MEASUREMENTS, relationship_type=Relation.CONTAINS)
-        container.ContentSequence = sr.ContentSequence()
-        for group in groups:
-            container.ContentSequence.extend(group)
-        content.append(container)
+    content = header_items(volume, label_map.algorithm)
+    content.extend(measurement_items(_groups(volume, label_map, seg, findings, context)))
     content.append(evaluations(_evaluations(label_map, findings), context.algorithm_id))
     return content
 
@@ -277,48 +197,3 @@ def _evaluations(label_map: LabelMap, findings: Findings) -> Iterator[sr.CodeCon
         return
     yield from (absent_item(label_map.segment(m.segment_name)) for m in findings.measurements if not m.voxels)
     yield from (not_computed_item(value) for value in findings.derived if value.value is None)
-
-
-def _observer(algorithm: Algorithm) -> sr.ObserverContext:
-    """The algorithm as device observer (TID 1004)."""
-    return sr.ObserverContext(
-        observer_type=dictionary.DCM.Device,
-        observer_identifying_attributes=sr.DeviceObserverIdentifyingAttributes(
-            uid=device_uid(algorithm),
-            name=algorithm.name,
-            manufacturer_name=defaults.MANUFACTURER,
-            model_name=algorithm.name,
-            serial_number=algorithm.digest[:16],
-        ),
-    )
-
-
-def _superseded(predecessor: str, study_uid: str) -> Dataset:
-    """What Predecessor Documents Sequence (0040,A360) says of the superseded report, in the same study."""
-    report = Dataset()
-    report.SOPClassUID = Comprehensive3DSRStorage
-    report.StudyInstanceUID = study_uid
-    report.SeriesInstanceUID = derived_uid(f"{predecessor}/{SERIES_ROLE}")
-    report.SOPInstanceUID = derived_uid(f"{predecessor}/{INSTANCE_ROLE}")
-    return report
-
-
-def _private_scheme() -> Dataset:
-    """Item of Coding Scheme Identification Sequence (0008,0110) for our codes (PS3.3 C.12.1)."""
-    item = Dataset()
-    item.CodingSchemeDesignator = codes.PRIVATE_SCHEME
-    item.CodingSchemeName = "mapnode private codes"
-    item.CodingSchemeResponsibleOrganization = defaults.MANUFACTURER
-    return item
-
-
-def _comments(selection: Selection) -> tuple[str, ...]:
-    """Research status, and why this series."""
-    chosen = selection.chosen
-    which = f" ({chosen.volume})" if chosen.volume else ""
-    return (
-        defaults.RESEARCH_STATUS,
-        # Nothing here may depend on what else lies in the folder: the UIDs do not.
-        f"Series measured: {chosen.series_instance_uid}{which}, {len(selection.volume.frames)} images; "
-        f"it meets the app's criteria with a score of {chosen.score:g}.",
-    )

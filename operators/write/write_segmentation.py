@@ -24,6 +24,7 @@ from operators.core.errors import SegmentationError
 from operators.core.identity import ResultIdentity
 from operators.core.label_map import LabelMap, require_grid_of_headers, require_same_grid
 from operators.core.probability_map import ProbabilityMap
+from operators.core.segmented_regions import SegmentedRegions
 from operators.core.volume import Volume
 from operators.runtime.step import Step
 from operators.write.marking import (
@@ -42,6 +43,7 @@ from operators.write.seg_frames import (
     BinaryFrames,
     FractionalFrames,
     LabelmapFrames,
+    RegionFrames,
     RleLabelmapFrames,
 )
 from operators.write.seg_items import encode_items, with_segment_number
@@ -53,7 +55,7 @@ if TYPE_CHECKING:
     from pydicom import Dataset
     from pydicom.sr.coding import Code
 
-    from operators.core.label_map import Algorithm, Segment
+    from operators.core.label_map import Algorithm, Segment, SegmentOrigin
     from operators.write.seg_frames import Frame, Frames
 
 FILE_NAME = "seg.dcm"
@@ -128,7 +130,7 @@ class WriteSegmentation(Step):
 def write_segmentation(
     path: Path,
     volume: Volume,
-    label_map: LabelMap | ProbabilityMap,
+    label_map: LabelMap | ProbabilityMap | SegmentedRegions,
     identity: ResultIdentity,
     segmentation_type: SegmentationType = SegmentationType.BINARY,
 ) -> None:
@@ -137,7 +139,7 @@ def write_segmentation(
     Args:
         path: The file.
         volume: The source; its slices are referenced.
-        label_map: Labels or probabilities on the same grid.
+        label_map: Labels, probabilities or regions on the same grid.
         identity: UIDs and clock derive from it.
         segmentation_type: Form of the SEG.
 
@@ -184,13 +186,13 @@ def build_segmentation(
 
 
 def tracking_uid(segment: Segment, identity: ResultIdentity) -> str:
-    """Tracking UID (0062,0021) of a segment, the same in SEG and SR."""
-    return identity.uid(f"tracking/{segment.name}")
+    """Tracking UID (0062,0021) of a segment, the same in SEG and SR; its own where it was read with one."""
+    return segment.origin.tracking_uid if segment.origin else identity.uid(f"tracking/{segment.name}")
 
 
 def tracking_id(segment: Segment, identity: ResultIdentity) -> str:
-    """Tracking ID (0062,0020) of a segment, the same in SEG and SR."""
-    return f"{identity.app}/{segment.name}"
+    """Tracking ID (0062,0020) of a segment, the same in SEG and SR; its own where it was read with one."""
+    return segment.origin.tracking_id if segment.origin else f"{identity.app}/{segment.name}"
 
 
 def describe_segment(
@@ -213,7 +215,19 @@ def describe_segment(
     )
     if segment.modifier:
         _add_modifier(description, segment.modifier)
+    if segment.origin:
+        _name_maker(description, segment.origin)
     return description
+
+
+def _name_maker(description: hd.seg.SegmentDescription, origin: SegmentOrigin) -> None:
+    """Say how the segment was made, in place of what wrote it down here."""
+    description.SegmentAlgorithmType = origin.algorithm_type
+    del description.SegmentationAlgorithmIdentificationSequence
+    if origin.algorithm_type == "MANUAL":
+        del description.SegmentAlgorithmName
+    else:
+        description.SegmentAlgorithmName = origin.algorithm_name
 
 
 def _add_modifier(description: hd.seg.SegmentDescription, modifier: Code) -> None:
@@ -226,12 +240,14 @@ def _add_modifier(description: hd.seg.SegmentDescription, modifier: Code) -> Non
         type_item.SegmentedPropertyTypeModifierCodeSequence = concept
 
 
-def _frames(label_map: LabelMap | ProbabilityMap, segmentation_type: SegmentationType) -> Frames:
+def _frames(label_map: LabelMap | ProbabilityMap | SegmentedRegions, segmentation_type: SegmentationType) -> Frames:
     """The frames of a map in that form.
 
     Raises:
         SegmentationError: If the form holds another kind of map.
     """
+    if isinstance(label_map, SegmentedRegions) and segmentation_type is SegmentationType.BINARY:
+        return RegionFrames(label_map)
     if isinstance(label_map, ProbabilityMap) != (segmentation_type is SegmentationType.FRACTIONAL):
         raise SegmentationError(
             f"a {type(label_map).__name__} cannot be written as {segmentation_type.upper()}: "
@@ -239,6 +255,7 @@ def _frames(label_map: LabelMap | ProbabilityMap, segmentation_type: Segmentatio
         )
     if isinstance(label_map, ProbabilityMap):
         return FractionalFrames(label_map)
+    assert isinstance(label_map, LabelMap)
     if segmentation_type is SegmentationType.BINARY:
         return BinaryFrames(label_map)
     return (RleLabelmapFrames if segmentation_type is SegmentationType.LABELMAP_RLE else LabelmapFrames)(label_map)

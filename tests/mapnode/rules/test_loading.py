@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from mapnode.errors import WrongUse
 from mapnode.rules import Problem, RulesError, load_rules
 
-APPS = ("ct_body_composition", "lung")
+APPS = ("ct_body_composition", "lung", "measure_segmentation")
 DOCS = Path(__file__).parents[3] / "docs" / "rules.md"
 
 RULE = """\

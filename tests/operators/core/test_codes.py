@@ -23,6 +23,25 @@ EXPECTED = {
     "CUBIC_CENTIMETRE": ("cm3", "UCUM"),
     "HOUNSFIELD_UNIT": ("[hnsf'U]", "UCUM"),
     "COMMENT": ("121106", "DCM"),
+    "SPATIAL_CONCEPT": ("309825002", "SCT"),
+    "SELECTED_REGION": ("111099", "DCM"),
+    "SIGNAL_INTENSITY": ("110852", "DCM"),
+    "SUV_BODY_WEIGHT": ("126401", "DCM"),
+    "SUV_UNIT": ("g/ml{SUVbw}", "UCUM"),
+    "SURFACE_AREA": ("C0JK", "IBSI"),
+    "LONG_AXIS": ("103339001", "SCT"),
+    "SHORT_AXIS": ("103340004", "SCT"),
+    "METABOLIC_VOLUME": ("126032", "DCM"),
+    "TOTAL_LESION_GLYCOLYSIS": ("126033", "DCM"),
+    "PEAK": ("126031", "DCM"),
+    "MEDIAN": ("373099004", "SCT"),
+    "MINIMUM": ("255605001", "SCT"),
+    "MAXIMUM": ("56851009", "SCT"),
+    "MILLIMETRE": ("mm", "UCUM"),
+    "GRAM": ("g", "UCUM"),
+    "NO_UNITS": ("1", "UCUM"),
+    "NEIGHBORHOOD_ANALYSIS": ("123101", "DCM"),
+    "PRESENT": ("52101004", "SCT"),
     "AREA": ("42798000", "SCT"),
     "SQUARE_CENTIMETRE": ("cm2", "UCUM"),
     "RATIO": ("118586006", "SCT"),
@@ -60,7 +79,9 @@ def test_no_two_names_share_a_code():
     assert len(triplets) >= len(EXPECTED)
 
 
-PRIVATE = [code for code in CODES.values() if code.scheme_designator not in {"SCT", "DCM", "UCUM", "LN", "UMLS"}]
+PRIVATE = [
+    code for code in CODES.values() if code.scheme_designator not in {"SCT", "DCM", "UCUM", "LN", "UMLS", "IBSI"}
+]
 
 
 def test_private_codes_are_of_our_scheme_and_fit_their_elements():

@@ -6,7 +6,8 @@ import pytest
 
 from operators.core.contract import Job
 from operators.write.derive_identity import DeriveIdentityParameters, derive_identity
-from tests.builders import make_volume
+from tests.builders import make_ct_series, make_volume
+from tests.segmented import make_hu, make_seg, read
 
 
 def parameters(**changed) -> DeriveIdentityParameters:
@@ -43,6 +44,17 @@ def test_clock_of_the_source_does_not_change_the_identity():
 
     assert then.sha256 == now.sha256
     assert then.clock.year == 1999
+
+
+def test_what_else_was_measured_counts_with_every_byte(tmp_path):
+    images = make_ct_series(tmp_path / "ct", hu=make_hu())
+    found = []
+    for name in ("A", "B"):
+        make_seg(tmp_path / "seg.dcm", images, edit=lambda seg, name=name: setattr(seg, "ContentLabel", name))
+        volume, regions = read(tmp_path)
+        found.append(derive_identity(volume, parameters(), [regions]).sha256)
+
+    assert len({*found, derive_identity(volume, parameters()).sha256}) == 3
 
 
 def test_job_comes_first():

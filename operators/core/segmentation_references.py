@@ -1,0 +1,52 @@
+"""Segmentation references: which objects of a folder are segmentations, and which images they were made on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pydicom.uid import RTStructureSetStorage
+
+from operators.core.frame_table import read_frames
+from operators.core.header import PARSE_ERRORS, read_text
+from operators.core.items import PlainObject
+from operators.core.object_checks import listed_by_series, plain_references
+from operators.core.segmentation_checks import SEGMENTATIONS
+
+if TYPE_CHECKING:
+    from operators.core.reading import Instance
+    from operators.core.selection import LoadedFolder
+
+MEASURABLE = frozenset({*SEGMENTATIONS, str(RTStructureSetStorage)})
+"""Segmentation, Label Map Segmentation and RT Structure Set Storage."""
+
+
+def segmentations_in(folder: LoadedFolder) -> tuple[Instance, ...]:
+    """The SEGs and RT Structure Sets of a folder, by SOP Instance UID: the order of files never decides."""
+    found = (instance for series in folder.series for instance in series.series.instances)
+    wanted = [instance for instance in found if read_text(instance.header, "SOPClassUID") in MEASURABLE]
+    return tuple(sorted(wanted, key=lambda instance: instance.uid))
+
+
+def references_of(instance: Instance, series_uid: str = "") -> set[str]:
+    """SOP Instance UIDs of the images that a segmentation refers to.
+
+    Args:
+        instance: A SEG or RT Structure Set.
+        series_uid: Only those that it lists for this series, where it lists any for it.
+
+    Returns:
+        The UIDs; none where its references cannot be read.
+    """
+    plain = PlainObject(instance.header)
+    try:
+        listed = listed_by_series(plain).get(series_uid)
+        return listed or plain_references(plain) or _named_by_frames(instance)
+    except PARSE_ERRORS:
+        return set()
+
+
+def _named_by_frames(instance: Instance) -> set[str]:
+    """Some SEGs list nothing for the object as a whole, and name the images frame by frame alone."""
+    if read_text(instance.header, "SOPClassUID") not in SEGMENTATIONS:
+        return set()
+    return {source.uid for sources in read_frames(instance.header).sources for source in sources}
