@@ -70,7 +70,7 @@ def test_data_beside_a_module_goes_in(tree):
 
 def test_imports_for_types_alone_count_for_nothing(tree):
     root = tree({
-        "app/app.py": "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import torch\nelse:\n    import numpy\n",
+        "app/app.py": "if TYPE_CHECKING:\n    import torch\nelse:\n    import numpy\n",
     })
     assert closure(root).at_load == {"numpy"}
     assert not closure(root).later
