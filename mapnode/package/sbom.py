@@ -72,8 +72,11 @@ def _python_package(package: LockedPackage) -> dict[str, Any]:
 
 
 def _licence(name: str) -> str | None:
-    """What a package says of its licence (core metadata): an expression, a name, or a classifier."""
-    said = importlib.metadata.metadata(name)
+    """What an installed package says of its licence (core metadata): an expression, a name, or a classifier."""
+    try:
+        said = importlib.metadata.metadata(name)
+    except importlib.metadata.PackageNotFoundError:
+        return None
     short = (*(said.get_all("License-Expression") or ()), *(said.get_all("License") or ()))
     classifiers = [
         text.rsplit(" :: ", 1)[-1] for text in said.get_all("Classifier") or () if text.startswith("License")
