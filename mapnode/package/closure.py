@@ -25,11 +25,13 @@ class ImportClosure:
         files: Files of our packages, relative to the import root: modules, and what lies beside them as data.
         at_load: Foreign modules that are imported when the app is loaded, by dotted name.
         later: Foreign modules that are imported only when some function is called.
+        names: Foreign modules again, with what is taken from each: `from skimage import filters` loads another module.
     """
 
     files: tuple[Path, ...]
     at_load: frozenset[str]
     later: frozenset[str]
+    names: frozenset[str]
 
 
 def find_closure(app_folder: Path, root: Path) -> ImportClosure:
@@ -51,9 +53,8 @@ def find_closure(app_folder: Path, root: Path) -> ImportClosure:
         for beside in folder.iterdir()
         if beside.is_file() and beside.suffix not in {".py", ".pyc"}
     }
-    return ImportClosure(
-        tuple(sorted(walk.files | data)), frozenset(walk.at_load), frozenset(walk.later - walk.at_load)
-    )
+    later = frozenset(walk.later - walk.at_load)
+    return ImportClosure(tuple(sorted(walk.files | data)), frozenset(walk.at_load), later, frozenset(walk.names))
 
 
 class _Walk:
@@ -64,14 +65,16 @@ class _Walk:
         self.files: set[Path] = set()
         self.at_load: set[str] = set()
         self.later: set[str] = set()
+        self.names: set[str] = set()
 
     def follow(self, path: Path, package: str) -> None:
         """Take the imports of one file, whose package is needed for relative ones."""
-        for name, is_later in _imports(path, package):
-            if name.split(".")[0] == OURS:
+        for module, name, is_later in _imports(path, package):
+            if module.split(".")[0] == OURS:
                 self._enter(name)
-            elif name.split(".")[0] not in sys.stdlib_module_names:
-                (self.later if is_later else self.at_load).add(name)
+            elif module.split(".")[0] not in sys.stdlib_module_names:
+                (self.later if is_later else self.at_load).add(module)
+                self.names.add(name)
 
     def _enter(self, name: str) -> None:
         """Take a module of ours and the packages around it; a name that is no module is one inside of its package."""
@@ -85,25 +88,21 @@ class _Walk:
                 self.follow(path, ".".join(file.parent.parts))
 
 
-def _imports(path: Path, package: str) -> Iterator[tuple[str, bool]]:
-    """Dotted names that a file imports, each with whether that waits for a call."""
+def _imports(path: Path, package: str) -> Iterator[tuple[str, str, bool]]:
+    """What a file imports: module, dotted name of what is taken from it, whether that waits for a call."""
     waiting: list[tuple[ast.AST, bool]] = [(ast.parse(path.read_bytes(), str(path)), False)]
     while waiting:
         node, is_later = waiting.pop()
         if isinstance(node, ast.Import):
-            yield from ((alias.name, is_later) for alias in node.names)
+            yield from ((alias.name, alias.name, is_later) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             base = ".".join(package.split(".")[: len(package.split(".")) - node.level + 1]) if node.level else ""
             module = ".".join(part for part in (base, node.module) if part)
-            yield from ((f"{module}.{alias.name}" if _is_ours(module) else module, is_later) for alias in node.names)
+            yield from ((module, f"{module}.{alias.name}", is_later) for alias in node.names)
         is_function = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
         inside = node.orelse if _is_type_checking(node) else ast.iter_child_nodes(node)
         # Imports are statements: expressions, most of a tree, hold none.
         waiting.extend((child, is_later or is_function) for child in inside if isinstance(child, STATEMENTS))
-
-
-def _is_ours(module: str) -> bool:
-    return module.split(".")[0] == OURS
 
 
 def _is_type_checking(node: ast.AST) -> TypeGuard[ast.If]:

@@ -69,7 +69,7 @@ def make_plan(app: App, model: Path | None, platform: Platform, cache: Path) -> 
     # An engine that is a network comes with its model; torch and what belongs to it are locked apart (decision 0002).
     lock_path = shared_folder("requirements") / ("base.lock" if model is None else "models.lock")
     lock = read_lock(lock_path)
-    kept = cache / f"needed-{_key(closure, lock_path)}.json"
+    kept = cache / f"needed-{_key(closure, root, lock_path)}.json"
     if kept.exists():
         names, left_out = json.loads(kept.read_text(encoding="utf-8"))
         needed = NeededPackages(tuple(lock[name] for name in names), tuple(left_out))
@@ -79,7 +79,10 @@ def make_plan(app: App, model: Path | None, platform: Platform, cache: Path) -> 
     return Plan(app, closure, needed, lock, model, platform)
 
 
-def _key(closure: ImportClosure, lock_path: Path) -> str:
-    """What the answer depends on: the foreign names, those that wait, and the lock."""
-    words = [*sorted(closure.at_load), "", *sorted(closure.later), "", lock_path.read_text(encoding="utf-8")]
-    return hashlib.sha256("\n".join(words).encode()).hexdigest()
+def _key(closure: ImportClosure, root: Path, lock_path: Path) -> str:
+    """What the answer depends on: the foreign names, those that wait, our modules, and the lock."""
+    words = "\n".join([*sorted(closure.names), "", *sorted(closure.later)])
+    digest = hashlib.sha256(words.encode())
+    for path in (lock_path, *(root / file for file in closure.files)):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()

@@ -14,7 +14,7 @@ LOCK = shared_folder("requirements") / "base.lock"
 
 
 def packages_of(folder: Path, later: tuple[str, ...] = (), lock=None):
-    closure = ImportClosure((), frozenset(), frozenset(later))
+    closure = ImportClosure((), frozenset(), frozenset(later), frozenset())
     return find_packages(folder, closure, read_lock(LOCK) if lock is None else lock, import_root())
 
 
