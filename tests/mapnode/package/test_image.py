@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -80,17 +81,24 @@ def image(base):
 
 
 @pytest.fixture(scope="module")
-def study(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("study")
+def place():
+    """A folder that the image's user reaches: pytest's own are closed to others."""
+    with tempfile.TemporaryDirectory(prefix="mapnode-test-") as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
+
+
+@pytest.fixture(scope="module")
+def study(place):
+    folder = place / "study"
     phantom = build_trunk_phantom(TrunkPhantomParameters(slices=20, spacing_mm=(5.0, 3.0, 2.0)))
     write_ct_series(phantom.hu, phantom.affine_lps, folder, description="small", uid_seed="map")
     return folder
 
 
 @pytest.fixture
-def output(tmp_path):
-    folder = tmp_path / "output"
-    folder.mkdir()
+def output(place):
+    folder = Path(tempfile.mkdtemp(dir=place))
     folder.chmod(0o777)
     return folder
 
@@ -137,19 +145,19 @@ def test_without_mounts_it_says_what_is_missing(image, study):
     assert done.stderr.startswith("MAP: no output: mount a folder at /var/holoscan/output that user 1000 may write")
 
 
-def test_input_that_is_not_fit_ends_with_the_applications_code(image, output, tmp_path):
-    (tmp_path / "input").mkdir()
-    (tmp_path / "input" / "notes.txt").write_text("no DICOM")
-    ours = mapnode("run", "ct_body_composition", tmp_path / "input", tmp_path / "ours", check=False)
-    assert run_image(tmp_path / "input", output, job="").returncode == ours.returncode != 0
+def test_input_that_is_not_fit_ends_with_the_applications_code(image, place, output, tmp_path):
+    (place / "text").mkdir()
+    (place / "text" / "notes.txt").write_text("no DICOM")
+    ours = mapnode("run", "ct_body_composition", place / "text", tmp_path / "ours", check=False)
+    assert run_image(place / "text", output, job="").returncode == ours.returncode != 0
 
 
-def test_a_stopped_container_ends_at_once(image, study, output):
+def test_a_stopped_container_ends_at_once(image, study, place, output):
     """The first process of a container hears no signal that nobody handles."""
     code = "import time; print('ready', flush=True); time.sleep(60)"
-    (output.parent / "app.py").write_text(code)
+    (place / "app.py").write_text(code)
     mounts = ("-v", f"{study}:/var/holoscan/input:ro", "-v", f"{output}:/var/holoscan/output")
-    over = ("-v", f"{output.parent / 'app.py'}:/opt/holoscan/app/app.py:ro")
+    over = ("-v", f"{place / 'app.py'}:/opt/holoscan/app/app.py:ro")
     name = f"mapnode-test-{os.getpid()}"
     with subprocess.Popen(["docker", "run", *LOCKED_DOWN, "--name", name, *mounts, *over, TAG], stdout=subprocess.PIPE,
                           stderr=subprocess.DEVNULL) as process:  # fmt: skip
@@ -160,18 +168,15 @@ def test_a_stopped_container_ends_at_once(image, study, output):
     assert time.monotonic() - started < 8
 
 
-def test_show_and_extract_give_what_is_in_it(image, tmp_path):
+def test_show_and_extract_give_what_is_in_it(image, output):
     shown = json.loads(run("docker", "run", *LOCKED_DOWN, TAG, "show").stdout)
     inspected = json.loads(mapnode("map", "inspect", TAG, "--json").stdout)
     assert (shown["app"], shown["pkg"]["models"]) == (inspected["app"], [])
     assert inspected["warnings"] == []
-    folder = tmp_path / "export"
-    folder.mkdir()
-    folder.chmod(0o777)
-    run("docker", "run", *LOCKED_DOWN, "-v", f"{folder}:/var/run/holoscan/export", TAG, "extract")
+    run("docker", "run", *LOCKED_DOWN, "-v", f"{output}:/var/run/holoscan/export", TAG, "extract")
     source = import_root() / "apps" / "ct_body_composition" / "app.py"
-    assert (folder / "app" / "app.py").read_bytes() == source.read_bytes()
-    assert json.loads((folder / "config" / "app.json").read_text()) == shown["app"]
+    assert (output / "app" / "app.py").read_bytes() == source.read_bytes()
+    assert json.loads((output / "config" / "app.json").read_text()) == shown["app"]
 
 
 def test_a_rebuild_from_an_empty_cache_has_the_same_id(image, base, tmp_path):
