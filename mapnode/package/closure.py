@@ -66,6 +66,7 @@ class _Walk:
         self.at_load: set[str] = set()
         self.later: set[str] = set()
         self.names: set[str] = set()
+        self._entered: set[str] = set()
 
     def follow(self, path: Path, package: str) -> None:
         """Take the imports of one file, whose package is needed for relative ones."""
@@ -80,6 +81,10 @@ class _Walk:
         """Take a module of ours and the packages around it; a name that is no module is one inside of its package."""
         parts = name.split(".")
         for length in range(1, len(parts) + 1):
+            module = ".".join(parts[:length])
+            if module in self._entered:
+                continue
+            self._entered.add(module)
             base = self.root.joinpath(*parts[:length])
             path = base / "__init__.py" if base.is_dir() else base.with_suffix(".py")
             file = path.relative_to(self.root)

@@ -14,7 +14,7 @@ from mapnode.package import layout
 from mapnode.package.app_manifests import app_manifest, package_manifest
 from mapnode.package.base_image import PYTHON
 from mapnode.package.closure import OURS
-from mapnode.package.layers import Layer, read_layer, source_date_epoch, tree, write_layer
+from mapnode.package.layers import Layer, kept_layer, source_date_epoch, tree, write_layer
 from mapnode.share import import_root, shared_folder
 
 if TYPE_CHECKING:
@@ -44,8 +44,8 @@ def packages_layer(needed: NeededPackages, wheelhouse: Path, cache: Path) -> Lay
     makers = [map_build / "prepare-python", map_build / "prune.txt", *sorted((map_build / "stand-ins").rglob("*.py"))]
     path = cache / f"packages-{_key([needed.lock.encode(), *(file.read_bytes() for file in makers)])}.tar"
     description = f"{len(needed.packages)} locked packages"
-    if path.exists():
-        return read_layer(path, description)
+    if kept := kept_layer(path, description):
+        return kept
     with tempfile.TemporaryDirectory(dir=cache) as work:
         folder = Path(work, "python")
         lock = Path(work, "requirements.lock")
@@ -67,9 +67,7 @@ def operators_layer(plan: Plan, cache: Path) -> Layer:
     sources = {f"{layout.APP_ROOT}/{file.as_posix()}": root / file for file in plan.closure.files}
     path = cache / f"operators-{_key(_named(sources))}.tar"
     description = f"{len(sources)} files of {OURS}"
-    if path.exists():
-        return read_layer(path, description)
-    return write_layer(path, operators_files(plan, cache), description)
+    return kept_layer(path, description) or write_layer(path, operators_files(plan, cache), description)
 
 
 def operators_files(plan: Plan, cache: Path) -> Files:
@@ -129,7 +127,7 @@ def prepare_python(command: str, *arguments: Path | str) -> None:
 
 def _cached(kind: str, files: Files, parts: Iterable[bytes], description: str, cache: Path) -> Layer:
     path = cache / f"{kind}-{_key(parts)}.tar"
-    return read_layer(path, description) if path.exists() else write_layer(path, files, description)
+    return kept_layer(path, description) or write_layer(path, files, description)
 
 
 def _named(files: Mapping[str, Path | bytes | None]) -> Iterable[bytes]:

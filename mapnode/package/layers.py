@@ -7,7 +7,7 @@ import hashlib
 import io
 import os
 import tarfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -62,14 +62,30 @@ def write_layer(path: Path, files: Mapping[str, Path | bytes | None], descriptio
     with tarfile.open(part, "w", format=tarfile.GNU_FORMAT) as tar:
         for name in sorted(entries.keys() - {"/"}):
             _add(tar, name.removeprefix("/"), entries[name])
+    layer = read_layer(part, description)
+    _digest_file(path).write_text(layer.digest, encoding="ascii")
     part.replace(path)
-    return read_layer(path, description)
+    return replace(layer, path=path)
 
 
 def read_layer(path: Path, description: str) -> Layer:
     """A tar file as a layer."""
     with path.open("rb") as file:
         return Layer(path, hashlib.file_digest(file, "sha256").hexdigest(), path.stat().st_size, description)
+
+
+def kept_layer(path: Path, description: str) -> Layer | None:
+    """A layer that `write_layer` wrote before, if it did: 400 MB need not be read to know their digest again.
+
+    Whoever loads an image checks every layer's digest, so that one that was damaged since is found there.
+    """
+    if not path.exists():
+        return None
+    return Layer(path, _digest_file(path).read_text(encoding="ascii"), path.stat().st_size, description)
+
+
+def _digest_file(path: Path) -> Path:
+    return path.with_suffix(".sha256")
 
 
 def tree(folder: Path, prefix: str) -> dict[str, Path | bytes | None]:

@@ -41,6 +41,11 @@ for path in sorted(pathlib.Path("/opt/holoscan/python").rglob("*.so*")):
         if "not found" in line:
             print(path.name, line.split()[0])
 """
+EVERY_CODEC = """
+import imagecodecs
+print([name for name in ("JPEG2K", "JPEGLS", "JPEG8", "DICOMRLE") if not getattr(imagecodecs, name).available])
+"""
+"""Of operators/core/codecs.py; imagecodecs says that one is missing only where it is called."""
 
 
 def run(*command, environment=None, check=True) -> subprocess.CompletedProcess[str]:
@@ -134,6 +139,10 @@ def test_every_object_that_the_app_makes_can_be_made(image, study, output):
 def test_every_shared_library_finds_those_that_it_needs(image):
     done = run("docker", "run", *LOCKED_DOWN, "--entrypoint", "python3", TAG, "-c", EVERY_LIBRARY)
     assert done.stdout == ""
+
+
+def test_every_codec_is_there(image):
+    assert run("docker", "run", *LOCKED_DOWN, "--entrypoint", "python3", TAG, "-c", EVERY_CODEC).stdout == "[]\n"
 
 
 def test_without_mounts_it_says_what_is_missing(image, study):

@@ -6,7 +6,7 @@ import tarfile
 
 import pytest
 
-from mapnode.package.layers import inflate, read_layer, tree, write_layer
+from mapnode.package.layers import inflate, kept_layer, read_layer, tree, write_layer
 
 
 @pytest.fixture
@@ -69,6 +69,12 @@ def test_a_compressed_layer_is_inflated_and_another_one_copied(tmp_path, compres
     (tmp_path / "in").write_bytes(gzip.compress(b"x" * 1000) if compressed else b"x" * 1000)
     inflate(tmp_path / "in", tmp_path / "out")
     assert (tmp_path / "out").read_bytes() == b"x" * 1000
+
+
+def test_a_layer_that_was_written_before_is_the_same_and_one_that_was_not_is_none(folder, tmp_path):
+    written = write_layer(tmp_path / "a.tar", tree(folder, "/x"), "a")
+    assert kept_layer(tmp_path / "a.tar", "a") == written == read_layer(tmp_path / "a.tar", "a")
+    assert kept_layer(tmp_path / "b.tar", "b") is None
 
 
 def test_a_layers_digest_is_sha_256_of_its_bytes(tmp_path):
