@@ -27,18 +27,26 @@ warnings.simplefilter("ignore")
 before = set(sys.modules)
 app, later = sys.argv[1], sys.argv[2:]
 sys.argv[1:] = []
+
+def files():
+    modules = {getattr(m, "__file__", None) for n, m in list(sys.modules.items()) if n not in before}
+    libraries = {line.split(maxsplit=5)[5].strip() for line in open("/proc/self/maps") if ".so" in line and "/" in line}
+    return set(filter(None, modules | libraries))
+
 runpy.run_path(app, run_name="app")
-missing = []
+known = files()
+found = {"": sorted(known)}
 for name in later:
     try:
         importlib.import_module(name)
-    except ModuleNotFoundError:
-        missing.append(name)
-loaded = {getattr(m, "__file__", None) for n, m in list(sys.modules.items()) if n not in before}
-libraries = {line.split(maxsplit=5)[5].strip() for line in open("/proc/self/maps") if ".so" in line and "/" in line}
-print("\\n" + json.dumps({"files": sorted(filter(None, loaded | libraries)), "missing": missing}))
+    except ImportError:
+        continue
+    found[name] = sorted(files() - known)
+    known = files()
+print("\\n" + json.dumps(found))
 """
-"""Files of modules and shared libraries that are there after an app and what it imports later got loaded."""
+"""Files of modules and shared libraries that are there when an app is loaded, and those that each module brings that it
+imports later; one that is not there brings none."""
 
 
 @dataclass(frozen=True)
@@ -62,8 +70,8 @@ class NeededPackages:
 
     Attributes:
         packages: Lock entries, by name.
-        left_out: Modules that some function would import and that the lock does not have: engines that the app's
-            manifest does not choose.
+        left_out: Modules that some function would import and that are not locked, or bring what is not: engines that
+            the app's manifest does not choose.
     """
 
     packages: tuple[LockedPackage, ...]
@@ -120,26 +128,17 @@ def find_packages(
         WrongUse: If a package that is loaded is not locked, or installed in another version than the locked one.
         NodeError: If the app cannot be loaded.
     """
-    locked_tops = _tops_of(lock)
-    later = sorted(name for name in closure.later if name.split(".")[0] in locked_tops)
-    left_out = sorted(closure.later - set(later))
     # A stand-in is for what others import and the app does not.
     tops = {name.split(".")[0] for name in closure.at_load | closure.later}
     stand_ins = shared_folder("map-build") / "stand-ins"
     paths = [root] if tops & {path.name for path in stand_ins.iterdir()} else [stand_ins, root]
-    found = _trace(app_folder / "app.py", later, paths)
-    ours = str(root / OURS)
-    needed = sorted({
-        normalised(name) for name in _owners(file for file in found["files"] if not file.startswith(ours))
-    })
+    found = _trace(app_folder / "app.py", sorted(closure.later), paths)
+    owners = _owners({file for files in found.values() for file in files if not file.startswith(str(root / OURS))})
+    brought = {name: {owners[file] for file in files if file in owners} for name, files in found.items()}
+    wanted = {name: packages for name, packages in brought.items() if not name or packages <= lock.keys()}
+    needed = sorted(set().union(*wanted.values()))
     _require_locked(needed, lock)
-    return NeededPackages(tuple(lock[name] for name in needed), tuple(left_out + found["missing"]))
-
-
-def _tops_of(lock: dict[str, LockedPackage]) -> set[str]:
-    """Importable names of the locked packages that are installed here."""
-    tops = importlib.metadata.packages_distributions()
-    return {top for top, owners in tops.items() if any(normalised(owner) in lock for owner in owners)}
+    return NeededPackages(tuple(lock[name] for name in needed), tuple(sorted(closure.later - wanted.keys())))
 
 
 def _trace(app: Path, later: list[str], paths: list[Path]) -> dict[str, list[str]]:
@@ -157,17 +156,17 @@ def _trace(app: Path, later: list[str], paths: list[Path]) -> dict[str, list[str
     return document
 
 
-def _owners(files: Iterable[str]) -> set[str]:
-    """The distributions that files belong to; files of nobody are the system's, or ours."""
-    wanted = {str(Path(file).resolve()) for file in files}
-    owners = set()
+def _owners(files: Iterable[str]) -> dict[str, str]:
+    """The package that each file belongs to; files of nobody are the system's, or ours."""
+    wanted = {str(Path(file).resolve()): file for file in files}
+    owners: dict[str, str] = {}
     for distribution in importlib.metadata.distributions():
         folder = f"{Path(str(distribution.locate_file(''))).resolve()}/"
-        inside = {path.removeprefix(folder) for path in wanted if path.startswith(folder)}
+        inside = {path.removeprefix(folder): file for path, file in wanted.items() if path.startswith(folder)}
         # RECORD itself (PEP 376): `distribution.files` looks at every file, which takes ten seconds.
         record = distribution.read_text("RECORD") or ""
-        if any(line.rsplit(",", 2)[0] in inside for line in record.splitlines()):
-            owners.add(distribution.metadata["Name"])
+        names = (line.rsplit(",", 2)[0] for line in record.splitlines())
+        owners.update((inside[name], normalised(distribution.metadata["Name"])) for name in names if name in inside)
     return owners
 
 

@@ -54,6 +54,14 @@ def test_what_is_imported_later_and_not_locked_is_left_out_and_said(app):
     assert packages_of(app(""), ("torch.nn", "no_such_package")).left_out == ("no_such_package", "torch.nn")
 
 
+def test_what_is_imported_later_and_brings_what_is_not_locked_is_left_out(app):
+    lock = read_lock(LOCK)
+    del lock["pydantic-core"]
+    needed = packages_of(app("import yaml"), ("pydantic", "zlib"), lock)
+    assert [package.name for package in needed.packages] == ["pyyaml"]
+    assert needed.left_out == ("pydantic",)
+
+
 def test_what_is_loaded_and_not_locked_is_wrong_use(app):
     with pytest.raises(WrongUse, match="the app loads hypothesis, which the lock does not have"):
         packages_of(app("import hypothesis"))
