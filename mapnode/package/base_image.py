@@ -127,20 +127,20 @@ def _taken_out(archive: ImageArchive, path: Path, cache: Path) -> Iterable[Layer
                 copy.write(source.read())
             inflate(part, target)
             part.unlink()
-        yield read_layer(target, f"base image {path.name}")
+        yield read_layer(target, "base image")
 
 
 def _plain(path: Path, cache: Path) -> Layer:
     """A root file system without compression."""
     with path.open("rb") as file:
         if file.read(2) != b"\x1f\x8b":
-            return read_layer(path, f"base image {path.name}")
+            return read_layer(path, "base image")
         file.seek(0)
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     target = cache / f"layer-of-{digest}.tar"
     if not target.exists():
         inflate(path, target)
-    return read_layer(target, f"base image {path.name}")
+    return read_layer(target, "base image")
 
 
 def _debian_packages(status: str) -> dict[str, str]:
