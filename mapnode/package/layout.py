@@ -15,7 +15,8 @@ CONFIG = f"{WORK_DIR}/app.yaml"
 ENTRY_POINT = f"{WORK_DIR}/tools"
 APP_MANIFEST = "/etc/holoscan/app.json"
 PKG_MANIFEST = "/etc/holoscan/pkg.json"
-EXPORT_ROOT = "/var/run/holoscan/export"
+EXPORT_ROOT = "/run/holoscan/export"
+"""The specification says /var/run, which is a link to /run: a layer must not put a folder in its place."""
 COMMAND = ("python3", f"{APP_ROOT}/app.py")
 USER = 1000
 """Nobody in particular, and not root; a runner may put its own in its place."""

@@ -58,6 +58,12 @@ def test_folders_to_mount_are_there_and_the_entry_point_may_be_executed(built):
     assert found[layout.ENTRY_POINT].mode == 0o755
 
 
+def test_no_layer_of_ours_puts_a_folder_in_the_place_of_a_link_of_debians(built):
+    for layer in built.image.layers[1:]:
+        with tarfile.open(layer.path) as tar:
+            assert not {"var/run", "var/lock", "bin", "sbin", "lib", "lib64"} & set(tar.getnames())
+
+
 def test_files_in_the_image_are_those_of_the_checkout(built):
     wanted = {f"{layout.APP_ROOT}/{file.as_posix()}": import_root() / file for file in built.plan.closure.files}
     found = files_of((layer.path.open("rb") for layer in built.image.layers), wanted.keys())
