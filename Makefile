@@ -11,7 +11,7 @@ DEBIAN_PACKAGES := dciodvfy:dicom3tools storescu:dcmtk Orthanc:orthanc \
   $(ORTHANC_PLUGINS)/libOrthancGdcm.so:orthanc-gdcm pdftotext:poppler-utils /usr/lib/postgresql:postgresql \
   /usr/share/fonts/truetype/droid/DroidSansFallbackFull.ttf:fonts-droid-fallback
 
-.PHONY: demo up with-models models test dcmjs test-browser test-orthanc test-orthanc-1.12 bench bench-hot-path bench-turnaround phantom-accuracy soak fuzz faults qc-cases check format lock clean
+.PHONY: demo up with-models models test map test-docker dcmjs test-browser test-orthanc test-orthanc-1.12 bench bench-hot-path bench-turnaround phantom-accuracy soak fuzz faults qc-cases check format lock clean
 .DEFAULT_GOAL := demo
 
 demo: $(VENV)/base.stamp ## run the app on a digital phantom, or on STUDY=FOLDER
@@ -31,7 +31,7 @@ models: $(VENV)/dev.stamp ## small networks of every format, trained on phantoms
 test: $(VENV)/dev.stamp ## every test that this machine can run, and the checks
 	$(MAKE) --no-print-directory check
 	$(BIN)/python -m pytest --numprocesses auto --dist loadfile -rs
-	$(BIN)/python -m pytest -m "(orthanc or postgres or slow) and not browser" -rs --durations 20
+	$(BIN)/python -m pytest -m "(orthanc or postgres or slow or docker) and not browser" -rs --durations 20
 
 dcmjs: ## dcmjs, which reads our SR in the tests; needs Node
 	npm install --no-fund --no-audit --prefix build/dcmjs dcmjs@0.51.1
@@ -46,6 +46,17 @@ test-orthanc: $(VENV)/dev.stamp ## only the tests with a real Orthanc
 test-orthanc-1.12: $(VENV)/dev.stamp ## the same with Orthanc 1.12 of Debian 13, in a chroot; needs root
 	scripts/orthanc-1.12 --set-up
 	MAPNODE_TEST_ORTHANC=$(CURDIR)/scripts/orthanc-1.12 $(BIN)/python -m pytest tests/test_node.py tests/mapnode/pacs -m orthanc -rs
+
+test-docker: $(VENV)/dev.stamp ## only the tests with a container image; needs docker.io, debootstrap and root
+	$(BIN)/python -m pytest -m docker -rs
+
+build/map/base-debian.tar: map-build/base-debian
+	@mkdir -p $(@D)
+	scripts/debian-packages debootstrap:debootstrap
+	map-build/base-debian $@
+
+map: $(VENV)/base.stamp build/map/base-debian.tar ## APP=ct_body_composition as a container image, TAG=name:version; a MAP
+	$(BIN)/mapnode package $(APP) --tag $(or $(TAG),$(subst _,-,$(APP)):latest) --base-image build/map/base-debian.tar $(MAP)
 
 bench: $(VENV)/dev.stamp ## loading and SEG writing: ours against the SDK, SimpleITK, dcm2niix and highdicom
 	@mkdir -p build

@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from mapnode.cli import apps, control, jobs, qc, rules, run, series, status, up, validate, worker
+from mapnode.cli import apps, control, jobs, maps, package, qc, rules, run, series, status, up, validate, worker
 from mapnode.errors import NodeError
 
 app = typer.Typer(
@@ -24,6 +24,7 @@ app.command("run")(run.run)
 app.command("apps")(apps.apps)
 app.command("series")(series.series)
 app.command("validate")(validate.validate)
+app.command("package")(package.package)
 app.command("up")(up.up)
 app.command("status")(status.status)
 app.command("worker")(worker.worker)
@@ -32,6 +33,7 @@ app.command("pause")(control.pause)
 app.command("drain")(control.drain)
 app.command("resume")(control.resume)
 app.add_typer(jobs.jobs_app, name="jobs")
+app.add_typer(maps.map_app, name="map")
 app.add_typer(qc.qc_app, name="qc")
 app.add_typer(rules.rules_app, name="rules")
 

@@ -1,0 +1,1 @@
+"""What the SDK imports by name and uses only when it connects to a Triton server."""

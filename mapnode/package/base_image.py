@@ -1,0 +1,153 @@
+"""Base image: what lies below a MAP's own layers: a root file system, an image's archive, or an image of an engine."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+import re
+import sys
+import tarfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mapnode.errors import WrongUse
+from mapnode.package.archive import ImageArchive, files_of
+from mapnode.package.container_engine import find_engine
+from mapnode.package.layers import Layer, inflate, read_layer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+DPKG_STATUS = "/var/lib/dpkg/status"
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
+PYTHON = f"python{sys.version_info.major}.{sys.version_info.minor}"
+"""The image's Python has to be the one that this process has: wheels and pyc files are for one version."""
+
+
+@dataclass(frozen=True)
+class BaseImage:
+    """What lies below.
+
+    Attributes:
+        name: What the caller called it.
+        layers: From the lowest upwards.
+        environment: Its variables.
+        architecture: As OCI names it.
+        packages: Debian packages in it, version by name.
+    """
+
+    name: str
+    layers: tuple[Layer, ...]
+    environment: dict[str, str] = field(default_factory=lambda: {"PATH": PATH})
+    architecture: str = "amd64"
+    packages: dict[str, str] = field(default_factory=dict)
+
+
+def find_base_image(name: str, cache: Path) -> BaseImage:
+    """The base image of that name.
+
+    Args:
+        name: A file (root file system or image archive), else the name of an image that Docker or Podman has.
+        cache: Folder for layers that have to be taken out of an archive.
+
+    Returns:
+        The base image.
+
+    Raises:
+        WrongUse: If there is none, or it has no Python of our version.
+    """
+    path = Path(name)
+    if not path.is_file():
+        path = _from_engine(name, cache)
+    layers, config = _read(path, cache)
+    environment = dict(text.split("=", 1) for text in config.get("config", {}).get("Env") or [f"PATH={PATH}"])
+    interpreters = {f"/usr/bin/{PYTHON}", f"/usr/local/bin/{PYTHON}"}
+    found = files_of((layer.path.open("rb") for layer in layers), {DPKG_STATUS, *interpreters})
+    if not interpreters & found.keys():
+        raise WrongUse(f"the base image {name} has no {PYTHON}, which packages would be installed for")
+    architecture = config.get("architecture") or ARCHITECTURES.get(platform.machine(), platform.machine())
+    return BaseImage(name, layers, environment, architecture, _debian_packages(found.get(DPKG_STATUS, b"").decode()))
+
+
+def _from_engine(name: str, cache: Path) -> Path:
+    """An archive of an engine's image, written once for each ID.
+
+    Raises:
+        WrongUse: If the engine has no such image.
+    """
+    engine = find_engine()
+    known = engine.image(name)
+    if known is None:
+        raise WrongUse(
+            f"{engine.program} has no image {name}: `map-build/base-debian FILE.tar` makes a base image, which "
+            "--base-image FILE.tar takes"
+        )
+    path = cache / f"image-{str(known['Id']).removeprefix('sha256:')}.tar"
+    if not path.exists():
+        part = path.with_suffix(".part")
+        engine.save(name, part)
+        part.replace(path)
+    return path
+
+
+def _read(path: Path, cache: Path) -> tuple[tuple[Layer, ...], dict[str, Any]]:
+    """Layers and configuration; a file without Docker's manifest is a root file system.
+
+    Raises:
+        WrongUse: If it is no tar file at all.
+    """
+    try:
+        with tarfile.open(path) as tar:
+            if _has_manifest(tar):
+                archive = ImageArchive(tar, str(path))
+                return tuple(_taken_out(archive, path, cache)), archive.config
+    except tarfile.TarError as error:
+        raise WrongUse(f"{path} is neither a root file system nor an image: {error}") from error
+    return (_plain(path, cache),), {}
+
+
+def _has_manifest(tar: tarfile.TarFile) -> bool:
+    """Whether it is an image archive; a root file system shows within its first entries that it is none."""
+    for count, member in enumerate(tar):
+        if member.name == "manifest.json":
+            return True
+        if count > 0 and member.name.removeprefix("./").split("/")[0] in {"bin", "etc", "usr"}:
+            return False
+    return False
+
+
+def _taken_out(archive: ImageArchive, path: Path, cache: Path) -> Iterable[Layer]:
+    for number, diff_id in enumerate(archive.config["rootfs"]["diff_ids"]):
+        target = cache / f"layer-{str(diff_id).removeprefix('sha256:')}.tar"
+        if not target.exists():
+            part = target.with_suffix(".part")
+            with archive.open(archive.layers[number]) as source, part.open("wb") as copy:
+                copy.write(source.read())
+            inflate(part, target)
+            part.unlink()
+        yield read_layer(target, "base image")
+
+
+def _plain(path: Path, cache: Path) -> Layer:
+    """A root file system without compression."""
+    with path.open("rb") as file:
+        if file.read(2) != b"\x1f\x8b":
+            return read_layer(path, "base image")
+        file.seek(0)
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    target = cache / f"layer-of-{digest}.tar"
+    if not target.exists():
+        inflate(path, target)
+    return read_layer(target, "base image")
+
+
+def _debian_packages(status: str) -> dict[str, str]:
+    """Version by name of the packages that dpkg says are installed."""
+    found = {}
+    for paragraph in status.split("\n\n"):
+        fields = dict(re.findall(r"^(Package|Version|Status): (.*)$", paragraph, flags=re.MULTILINE))
+        if fields.get("Status") == "install ok installed":
+            found[fields["Package"]] = fields["Version"]
+    return found

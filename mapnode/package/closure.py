@@ -1,0 +1,114 @@
+"""Closure: what an app imports, found in its source: our modules, and the names of everybody else's."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeGuard
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+OURS = "operators"
+"""The one package of ours that an app may import (docs/architecture.md)."""
+STATEMENTS = (ast.stmt, ast.excepthandler, ast.match_case)
+"""Nodes that statements stand in."""
+
+
+@dataclass(frozen=True)
+class ImportClosure:
+    """What has to be there so that an app's imports work, those inside functions among them.
+
+    Attributes:
+        files: Files of our packages, relative to the import root: modules, and what lies beside them as data.
+        at_load: Foreign modules that are imported when the app is loaded, by dotted name.
+        later: Foreign modules that are imported only when some function is called.
+        names: Foreign modules again, with what is taken from each: `from skimage import filters` loads another module.
+    """
+
+    files: tuple[Path, ...]
+    at_load: frozenset[str]
+    later: frozenset[str]
+    names: frozenset[str]
+
+
+def find_closure(app_folder: Path, root: Path) -> ImportClosure:
+    """Follow the imports of an app.
+
+    Args:
+        app_folder: Folder with app.py.
+        root: Folder that `operators` lies in.
+
+    Returns:
+        The closure. `if TYPE_CHECKING` blocks count for nothing.
+    """
+    walk = _Walk(root)
+    for path in sorted(app_folder.rglob("*.py")):
+        walk.follow(path, "")
+    data = {
+        beside.relative_to(root)
+        for folder in {(root / file).parent for file in walk.files}
+        for beside in folder.iterdir()
+        if beside.is_file() and beside.suffix not in {".py", ".pyc"}
+    }
+    later = frozenset(walk.later - walk.at_load)
+    return ImportClosure(tuple(sorted(walk.files | data)), frozenset(walk.at_load), later, frozenset(walk.names))
+
+
+class _Walk:
+    """Files met so far, and foreign names that they import."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.files: set[Path] = set()
+        self.at_load: set[str] = set()
+        self.later: set[str] = set()
+        self.names: set[str] = set()
+        self._entered: set[str] = set()
+
+    def follow(self, path: Path, package: str) -> None:
+        """Take the imports of one file, whose package is needed for relative ones."""
+        for module, name, is_later in _imports(path, package):
+            if module.split(".")[0] == OURS:
+                self._enter(name)
+            elif module.split(".")[0] not in sys.stdlib_module_names:
+                (self.later if is_later else self.at_load).add(module)
+                self.names.add(name)
+
+    def _enter(self, name: str) -> None:
+        """Take a module of ours and the packages around it; a name that is no module is one inside of its package."""
+        parts = name.split(".")
+        for length in range(1, len(parts) + 1):
+            module = ".".join(parts[:length])
+            if module in self._entered:
+                continue
+            self._entered.add(module)
+            base = self.root.joinpath(*parts[:length])
+            path = base / "__init__.py" if base.is_dir() else base.with_suffix(".py")
+            file = path.relative_to(self.root)
+            if path.is_file() and file not in self.files:
+                self.files.add(file)
+                self.follow(path, ".".join(file.parent.parts))
+
+
+def _imports(path: Path, package: str) -> Iterator[tuple[str, str, bool]]:
+    """What a file imports: module, dotted name of what is taken from it, whether that waits for a call."""
+    waiting: list[tuple[ast.AST, bool]] = [(ast.parse(path.read_bytes(), str(path)), False)]
+    while waiting:
+        node, is_later = waiting.pop()
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, alias.name, is_later) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = ".".join(package.split(".")[: len(package.split(".")) - node.level + 1]) if node.level else ""
+            module = ".".join(part for part in (base, node.module) if part)
+            yield from ((module, f"{module}.{alias.name}", is_later) for alias in node.names)
+        is_function = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        inside = node.orelse if _is_type_checking(node) else ast.iter_child_nodes(node)
+        # Imports are statements: expressions, most of a tree, hold none.
+        waiting.extend((child, is_later or is_function) for child in inside if isinstance(child, STATEMENTS))
+
+
+def _is_type_checking(node: ast.AST) -> TypeGuard[ast.If]:
+    return isinstance(node, ast.If) and ast.unparse(node.test) in {"TYPE_CHECKING", "typing.TYPE_CHECKING"}

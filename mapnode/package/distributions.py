@@ -1,0 +1,188 @@
+"""Distributions: which locked packages an app's imports load, found by loading them once in a process of its own."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import os
+import re
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mapnode.errors import NodeError, WrongUse
+from mapnode.package.closure import OURS
+from mapnode.share import shared_folder
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from mapnode.package.closure import ImportClosure
+
+TRACE = """
+import importlib, json, runpy, sys, warnings
+warnings.simplefilter("ignore")
+before = set(sys.modules)
+app, later = sys.argv[1], sys.argv[2:]
+sys.argv[1:] = []
+
+def files():
+    modules = {getattr(m, "__file__", None) for n, m in list(sys.modules.items()) if n not in before}
+    libraries = {line.split(maxsplit=5)[5].strip() for line in open("/proc/self/maps") if ".so" in line and "/" in line}
+    return set(filter(None, modules | libraries))
+
+runpy.run_path(app, run_name="app")
+known = files()
+found = {"": sorted(known)}
+for name in later:
+    try:
+        importlib.import_module(name)
+    except ImportError:
+        continue
+    found[name] = sorted(files() - known)
+    known = files()
+print("\\n" + json.dumps(found))
+"""
+"""Files of modules and shared libraries that are there when an app is loaded, and those that each module brings that it
+imports later; one that is not there brings none."""
+
+
+@dataclass(frozen=True)
+class LockedPackage:
+    """One entry of a lock file.
+
+    Attributes:
+        name: Normalised name (PEP 503).
+        version: Its version.
+        text: The entry's lines, with hashes.
+    """
+
+    name: str
+    version: str
+    text: str
+
+
+@dataclass(frozen=True)
+class NeededPackages:
+    """What goes into an image.
+
+    Attributes:
+        packages: Lock entries, by name.
+        left_out: Modules that some function would import and that are not locked, or bring what is not: engines that
+            the app's manifest does not choose.
+    """
+
+    packages: tuple[LockedPackage, ...]
+    left_out: tuple[str, ...]
+
+    @property
+    def lock(self) -> str:
+        """A lock file of these alone."""
+        return "".join(package.text for package in self.packages)
+
+
+def read_lock(path: Path) -> dict[str, LockedPackage]:
+    """The entries of a lock file, by normalised name.
+
+    Raises:
+        WrongUse: If there is no such file.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise WrongUse(f"the lock file {path} cannot be read: {error.strerror}") from error
+    entries = re.findall(r"^([A-Za-z0-9._-]+)==(\S+)((?:.*\\\n)*.*\n)", text, flags=re.MULTILINE)
+    return {
+        normalised(name): LockedPackage(normalised(name), version, f"{name}=={version}{rest}")
+        for name, version, rest in entries
+    }
+
+
+def normalised(name: str) -> str:
+    """A distribution's name as PEP 503 compares it.
+
+    Examples:
+        >>> normalised("ml_dtypes.Extra")
+        'ml-dtypes-extra'
+    """
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def find_packages(
+    app_folder: Path, closure: ImportClosure, lock: dict[str, LockedPackage], root: Path
+) -> NeededPackages:
+    """Load what an app imports, and say which locked packages that came from.
+
+    Args:
+        app_folder: Folder with app.py.
+        closure: Its imports.
+        lock: Entries by name.
+        root: Import root of `operators`.
+
+    Returns:
+        The packages, by name.
+
+    Raises:
+        WrongUse: If a package that is loaded is not locked, or installed in another version than the locked one.
+        NodeError: If the app cannot be loaded.
+    """
+    # A stand-in is for what others import and the app does not.
+    tops = {name.split(".")[0] for name in closure.at_load | closure.later}
+    stand_ins = shared_folder("map-build") / "stand-ins"
+    paths = [root] if tops & {path.name for path in stand_ins.iterdir()} else [stand_ins, root]
+    found = _trace(app_folder / "app.py", sorted(closure.later), paths)
+    owners = _owners({file for files in found.values() for file in files if not file.startswith(str(root / OURS))})
+    brought = {name: {owners[file] for file in files if file in owners} for name, files in found.items()}
+    wanted = {name: packages for name, packages in brought.items() if not name or packages <= lock.keys()}
+    needed = sorted(set().union(*wanted.values()))
+    _require_locked(needed, lock)
+    return NeededPackages(tuple(lock[name] for name in needed), tuple(sorted(closure.later - wanted.keys())))
+
+
+def _trace(app: Path, later: list[str], paths: list[Path]) -> dict[str, list[str]]:
+    done = subprocess.run(  # noqa: S603 - our own interpreter and an app of the catalogue
+        [sys.executable, "-c", TRACE, str(app), *later],
+        env={"PYTHONPATH": os.pathsep.join(map(str, paths)), "PATH": "/usr/bin:/bin", "USER": "holoscan"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        last = (done.stderr.strip().splitlines() or ["no word"])[-1]
+        raise NodeError(f"{app} cannot be loaded, so that nobody knows what it needs: {last}")
+    document: dict[str, list[str]] = json.loads(done.stdout.splitlines()[-1])
+    return document
+
+
+def _owners(files: Iterable[str]) -> dict[str, str]:
+    """The package that each file belongs to; files of nobody are the system's, or ours."""
+    wanted = {str(Path(file).resolve()): file for file in files}
+    owners: dict[str, str] = {}
+    for distribution in importlib.metadata.distributions():
+        folder = f"{Path(str(distribution.locate_file(''))).resolve()}/"
+        inside = {path.removeprefix(folder): file for path, file in wanted.items() if path.startswith(folder)}
+        # RECORD itself (PEP 376): `distribution.files` looks at every file, which takes ten seconds.
+        record = distribution.read_text("RECORD") or ""
+        names = (line.rsplit(",", 2)[0] for line in record.splitlines())
+        owners.update((inside[name], normalised(distribution.metadata["Name"])) for name in names if name in inside)
+    return owners
+
+
+def _require_locked(names: Iterable[str], lock: dict[str, LockedPackage]) -> None:
+    """The image gets what the lock says: that has to be what was loaded here.
+
+    Raises:
+        WrongUse: If it is not.
+    """
+    for name in names:
+        if name not in lock:
+            raise WrongUse(
+                f"the app loads {name}, which the lock does not have: add it to pyproject.toml and `make lock`"
+            )
+        installed = importlib.metadata.version(name)
+        if installed.split("+")[0] != lock[name].version:
+            raise WrongUse(
+                f"{name} {installed} is installed, {lock[name].version} is locked: `make demo` installs that"
+            )

@@ -1,0 +1,68 @@
+"""Base images: a root file system, or an image's archive; the one of our Python alone."""
+
+import gzip
+
+import pytest
+
+from mapnode.errors import WrongUse
+from mapnode.package import base_image
+from mapnode.package.archive import Image, write_archive
+from mapnode.package.base_image import find_base_image
+from mapnode.package.layers import read_layer, write_layer
+from tests.mapnode.package.conftest import PYTHON
+
+
+def test_a_root_file_system_is_one_layer_as_it_is(base_tar, cache):
+    base = find_base_image(str(base_tar), cache)
+    assert [layer.path for layer in base.layers] == [base_tar]
+    assert base.environment["PATH"].endswith("/usr/bin:/sbin:/bin")
+
+
+def test_a_compressed_root_file_system_is_inflated(base_tar, cache, tmp_path):
+    (tmp_path / "base.tar.gz").write_bytes(gzip.compress(base_tar.read_bytes()))
+    (layer,) = find_base_image(str(tmp_path / "base.tar.gz"), cache).layers
+    assert layer.digest == read_layer(base_tar, "").digest
+
+
+def test_an_images_archive_gives_its_layers_and_variables(base_tar, cache, tmp_path):
+    lower = read_layer(base_tar, "")
+    upper = write_layer(tmp_path / "upper.tar", {"/etc/x": b""}, "")
+    config = {
+        "architecture": "arm64",
+        "config": {"Env": ["PATH=/here", "A=b=c"]},
+        "rootfs": {"diff_ids": [f"sha256:{layer.digest}" for layer in (lower, upper)]},
+    }
+    with (tmp_path / "image.tar").open("wb") as file:
+        write_archive(Image("base:1", config, (lower, upper)), file)
+    base = find_base_image(str(tmp_path / "image.tar"), cache)
+    assert [layer.digest for layer in base.layers] == [lower.digest, upper.digest]
+    assert base.environment == {"PATH": "/here", "A": "b=c"}
+    assert base.architecture == "arm64"
+
+
+def test_debian_packages_are_those_that_are_installed(base_tar, cache):
+    assert find_base_image(str(base_tar), cache).packages == {"libc6": "2.36-9+deb12u14"}
+
+
+def test_a_base_without_our_python_is_wrong_use(cache, tmp_path):
+    layer = write_layer(tmp_path / "base.tar", {"/bin/sh": b"", f"{PYTHON}9": b""}, "")
+    with pytest.raises(WrongUse, match=r"has no python3\.\d+, which packages would be installed for"):
+        find_base_image(str(layer.path), cache)
+
+
+def test_what_is_no_tar_file_is_wrong_use(cache, tmp_path):
+    (tmp_path / "base.tar").write_bytes(b"text" * 1000)
+    with pytest.raises(WrongUse, match="is neither a root file system nor an image"):
+        find_base_image(str(tmp_path / "base.tar"), cache)
+
+
+def test_an_image_that_the_engine_does_not_have_is_wrong_use_with_the_way_out(cache, monkeypatch):
+    class Engine:
+        program = "docker"
+
+        def image(self, name):
+            return None
+
+    monkeypatch.setattr(base_image, "find_engine", Engine)
+    with pytest.raises(WrongUse, match=r"docker has no image no:1: `map-build/base-debian FILE\.tar` makes"):
+        find_base_image("no:1", cache)

@@ -1,0 +1,92 @@
+"""Which locked packages an app loads."""
+
+from pathlib import Path
+
+import pytest
+
+from mapnode.app_catalogue import find_app
+from mapnode.errors import NodeError, WrongUse
+from mapnode.package.closure import ImportClosure, find_closure
+from mapnode.package.distributions import find_packages, read_lock
+from mapnode.share import import_root, shared_folder
+
+LOCK = shared_folder("requirements") / "base.lock"
+
+
+def packages_of(folder: Path, later: tuple[str, ...] = (), lock=None):
+    closure = ImportClosure((), frozenset(), frozenset(later), frozenset())
+    return find_packages(folder, closure, read_lock(LOCK) if lock is None else lock, import_root())
+
+
+@pytest.fixture
+def app(tmp_path):
+    def write(code: str) -> Path:
+        (tmp_path / "app.py").write_text(code)
+        return tmp_path
+
+    return write
+
+
+def test_an_entry_of_the_lock_keeps_its_hashes():
+    package = read_lock(LOCK)["pydicom"]
+    assert package.text.startswith(f"pydicom=={package.version} \\\n    --hash=sha256:")
+    assert package.text.endswith("\n")
+
+
+def test_all_entries_of_the_lock_are_read():
+    lines = LOCK.read_text(encoding="utf-8").splitlines()
+    assert len(read_lock(LOCK)) == sum("==" in line for line in lines)
+    assert "".join(package.text for package in read_lock(LOCK).values()) == LOCK.read_text(encoding="utf-8")
+
+
+def test_a_package_comes_with_what_it_loads_itself(app):
+    needed = packages_of(app("import pydantic"))
+    names = {package.name for package in needed.packages}
+    assert {"pydantic", "pydantic-core", "typing-extensions"} <= names
+    assert not names & {"numpy", "dbos", "fastapi", "pip", "pytest"}
+
+
+def test_what_is_imported_later_is_loaded_too(app):
+    assert [package.name for package in packages_of(app(""), ("yaml",)).packages] == ["pyyaml"]
+
+
+def test_what_is_imported_later_and_not_locked_is_left_out_and_said(app):
+    assert packages_of(app(""), ("torch.nn", "no_such_package")).left_out == ("no_such_package", "torch.nn")
+
+
+def test_what_is_imported_later_and_brings_what_is_not_locked_is_left_out(app):
+    lock = read_lock(LOCK)
+    del lock["pydantic-core"]
+    needed = packages_of(app("import yaml"), ("pydantic", "zlib"), lock)
+    assert [package.name for package in needed.packages] == ["pyyaml"]
+    assert needed.left_out == ("pydantic",)
+
+
+def test_what_is_loaded_and_not_locked_is_wrong_use(app):
+    with pytest.raises(WrongUse, match="the app loads hypothesis, which the lock does not have"):
+        packages_of(app("import hypothesis"))
+
+
+def test_another_version_than_the_locked_one_is_wrong_use(app):
+    lock = read_lock(LOCK)
+    lock["pyyaml"] = type(lock["pyyaml"])("pyyaml", "1.0", "")
+    with pytest.raises(WrongUse, match=r"pyyaml \S+ is installed, 1\.0 is locked"):
+        packages_of(app("import yaml"), lock=lock)
+
+
+def test_an_app_that_cannot_be_loaded_is_said_with_its_last_word(app):
+    with pytest.raises(NodeError, match="ZeroDivisionError: division by zero"):
+        packages_of(app("1 / 0"))
+
+
+def test_a_missing_lock_is_named(tmp_path):
+    with pytest.raises(WrongUse, match=r"no\.lock cannot be read"):
+        read_lock(tmp_path / "no.lock")
+
+
+def test_the_classical_app_needs_neither_torch_nor_a_client_of_servers():
+    folder = find_app("ct_body_composition").folder
+    needed = find_packages(folder, find_closure(folder, import_root()), read_lock(LOCK), import_root())
+    names = {package.name for package in needed.packages}
+    assert {"highdicom", "holoscan-cu13", "imagecodecs", "nibabel", "nvidia-cuda-runtime", "scikit-image"} <= names
+    assert not names & {"torch", "monai", "tritonclient", "grpcio", "gevent", "dbos", "sqlalchemy", "typer"}
