@@ -45,6 +45,7 @@ class App:
             return str(error)
         return None
 
+    @property
     def reference_file(self) -> Path | None:
         """The site's reference set for it, if there is one."""
         folder = references_folder()

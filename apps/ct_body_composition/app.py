@@ -54,7 +54,7 @@ class CTBodyComposition(MapApplication):
     def compose(self) -> None:
         """Wire the operators."""
         context, manifest = self.run_context, self.run_context.manifest
-        compared = {name for ratio in RATIOS for name in (ratio.numerator, ratio.denominator)}
+        compared = {name for ratio in RATIOS for name in ratio.segment_names}
         engine = choose_engine(context, TrunkEngine(version=manifest.application.version), needs=compared)
         identity = DeriveIdentityParameters(
             app=manifest.application.title,
