@@ -138,7 +138,7 @@ def test_every_module_can_be_the_first_to_be_imported():
         capture_output=True,
         text=True,
         check=True,
-        timeout=120,
+        timeout=300,
     )
 
     assert done.stdout.splitlines() == []
