@@ -114,7 +114,7 @@ class WriteSegmentReport(Step):
         dataset = build_segment_report(volume, label_map, measured, remarks, identity, parameters.predecessor)
         path = parameters.folder / FILE_NAME
         save(dataset, path)
-        return WrittenFile(path, dataset)
+        return WrittenFile(path, dataset, withholds=quality.is_held)
 
 
 class Remarks(NamedTuple):
@@ -168,10 +168,13 @@ def build_segment_report(
         predecessor: Identity of the result whose report is superseded.
 
     Returns:
-        The data set.
+        The data set; where the numbers are held back it refers to no segment, and says why.
     """
     context = Context(regions.algorithm, identity)
     content = header_items(volume, regions.algorithm)
+    if remarks.quality.is_held:
+        content.append(evaluations(verdict_items(remarks.quality, remarks.comments), context.algorithm_id))
+        return sr_document(volume, [], regions.algorithm, identity, content, predecessor)
     content.extend(measurement_items(_groups(volume, measured, context)))
     empty = (empty_item(one.region.segment) for one in measured if not one.region.voxels)
     content.append(evaluations([*verdict_items(remarks.quality, remarks.comments), *empty], context.algorithm_id))

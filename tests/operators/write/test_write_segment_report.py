@@ -6,7 +6,7 @@ from pydicom import dcmread
 
 from mapnode.judges import FALSE_FOR_LABEL_MAP_REPORT, ask_dciodvfy
 from operators.core.object_checks import check_object
-from operators.core.quality import QualityFinding, QualityReport
+from operators.core.quality import QualityFinding, QualityReport, Severity
 from operators.measure.measure_diameters import measure_diameters
 from operators.measure.measure_intensities import measure_intensities
 from operators.measure.measure_shapes import measure_shapes
@@ -208,6 +208,19 @@ def test_contours_are_measured_by_way_of_the_seg_that_is_written(tmp_path):
     assert {r.ReferencedSOPInstanceUID for r in references} == {seg.SOPInstanceUID}
     labels = [seg.SegmentSequence[r.ReferencedSegmentNumber - 1].SegmentLabel for r in references]
     assert labels == ["GTV", "PTV"]
+
+
+def test_a_report_that_is_held_says_why_and_has_neither_numbers_nor_a_segment(tmp_path):
+    parameters, inputs = example(tmp_path)
+    quality = QualityReport((QualityFinding("scale", "HU are shifted by 100.", Severity.HOLD),))
+
+    written = WriteSegmentReport(Application(), parameters).process(**inputs | {"quality": quality})
+
+    report = dcmread(written.path)
+    assert written.withholds
+    assert not [one for kind in ("NUM", "SCOORD", "SCOORD3D", "IMAGE") for one in content_items(report, kind)]
+    assert "HU are shifted by 100." in [one.TextValue for one in content_named(report, "111052")]
+    assert dciodvfy_errors(written.path) == []
 
 
 def test_axes_on_no_image_are_numbers_without_lines(tmp_path):
