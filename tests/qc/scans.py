@@ -36,7 +36,6 @@ class Scan:
         source: Where it is from.
         keep: Indices of the slices that are written; all where None.
         attributes: What the headers say besides.
-        labels: Tissue at each voxel, of a phantom.
     """
 
     hu: NDArray[Any]
@@ -44,7 +43,6 @@ class Scan:
     source: str
     keep: NDArray[np.intp] | None = None
     attributes: dict[str, Any] = field(default_factory=dict)
-    labels: NDArray[np.uint8] | None = None
 
     @property
     def spacing_mm(self) -> tuple[float, float, float]:
@@ -87,7 +85,7 @@ def phantom(rng: Generator, spacing_mm: tuple[float, float, float] | None = None
     affine[:3] *= size
     sharp = degrade.blur(built.hu, spacing_mm, float(rng.uniform(0.8, 2.0)))
     noisy = degrade.add_noise(sharp, float(rng.uniform(5, 30)), int(rng.integers(1 << 31)))
-    return Scan(noisy, affine, f"phantom x{size:.2f}", labels=built.truth_labels)
+    return Scan(noisy, affine, f"phantom x{size:.2f}")
 
 
 @lru_cache(maxsize=1)
