@@ -11,7 +11,7 @@ DEBIAN_PACKAGES := dciodvfy:dicom3tools storescu:dcmtk Orthanc:orthanc \
   $(ORTHANC_PLUGINS)/libOrthancGdcm.so:orthanc-gdcm pdftotext:poppler-utils /usr/lib/postgresql:postgresql \
   /usr/share/fonts/truetype/droid/DroidSansFallbackFull.ttf:fonts-droid-fallback
 
-.PHONY: demo up test map test-docker dcmjs test-browser test-orthanc test-orthanc-1.12 bench bench-hot-path bench-turnaround soak fuzz faults check format lock clean
+.PHONY: demo up test map test-docker dcmjs test-browser test-orthanc test-orthanc-1.12 bench bench-hot-path bench-turnaround bench-container soak fuzz faults check format lock clean
 .DEFAULT_GOAL := demo
 
 demo: $(VENV)/base.stamp ## run the app on a digital phantom, or on STUDY=FOLDER
@@ -62,6 +62,9 @@ bench-hot-path: $(VENV)/dev.stamp ## what a run in a warm worker costs besides i
 bench-turnaround: $(VENV)/dev.stamp ## turnaround, intake and bursts of the node against a stock chain; BENCH="--rounds 1" and more
 	@mkdir -p build
 	$(BIN)/python -m benchmarks.turnaround $(BENCH)
+
+bench-container: $(VENV)/dev.stamp build/map/base-debian.tar ## an app as a container image: size, rebuild, cold start; needs Docker
+	$(BIN)/python -m benchmarks.container build/map/base-debian.tar
 
 soak: $(VENV)/dev.stamp ## twenty minutes of steady load: nothing grows, no study is lost; MINUTES=N takes N
 	$(BIN)/python -m benchmarks.soak --minutes $(or $(MINUTES),20)
