@@ -11,7 +11,7 @@ DEBIAN_PACKAGES := dciodvfy:dicom3tools storescu:dcmtk Orthanc:orthanc \
   $(ORTHANC_PLUGINS)/libOrthancGdcm.so:orthanc-gdcm pdftotext:poppler-utils /usr/lib/postgresql:postgresql \
   /usr/share/fonts/truetype/droid/DroidSansFallbackFull.ttf:fonts-droid-fallback
 
-.PHONY: demo up with-models models test map test-docker dcmjs test-browser test-orthanc test-orthanc-1.12 bench bench-hot-path bench-turnaround phantom-accuracy soak fuzz faults qc-cases check format lock clean
+.PHONY: demo up with-models models test map test-docker dcmjs test-browser test-orthanc test-orthanc-1.12 bench bench-hot-path bench-turnaround bench-container phantom-accuracy soak fuzz faults qc-cases check format lock clean
 .DEFAULT_GOAL := demo
 
 demo: $(VENV)/base.stamp ## run the app on a digital phantom, or on STUDY=FOLDER
@@ -70,6 +70,9 @@ bench-hot-path: $(VENV)/dev.stamp ## what a run in a warm worker costs besides i
 bench-turnaround: $(VENV)/dev.stamp ## turnaround, intake and bursts of the node against a stock chain; BENCH="--rounds 1" and more
 	@mkdir -p build
 	$(BIN)/python -m benchmarks.turnaround $(BENCH)
+
+bench-container: $(VENV)/dev.stamp build/map/base-debian.tar ## an app as a container image: size, rebuild, cold start; needs Docker
+	$(BIN)/python -m benchmarks.container build/map/base-debian.tar
 
 phantom-accuracy: $(VENV)/dev.stamp ## what the apps measure on 50 random phantoms each, clean and degraded, as docs/phantom-accuracy.md
 	$(BIN)/python -m benchmarks.phantom_accuracy

@@ -18,7 +18,7 @@ from mapnode.package.image_config import image_config
 from mapnode.package.plan import Plan
 from mapnode.package.provenance import make_provenance
 from mapnode.package.sbom import make_sbom
-from mapnode.package.wheelhouse import fill_wheelhouse
+from mapnode.package.wheelhouse import fill_wheelhouse, require_pip
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -64,7 +64,10 @@ def build(plan: Plan, tag: str, base_image: str, wheelhouse: Path | None) -> Bui
     """
     cache = cache_folder()
     base = find_base_image(base_image, cache)
-    wheels = wheelhouse or _downloaded(plan, cache)
+    wheels = wheelhouse or cache / "wheels"
+    if wheelhouse is None:
+        fill_wheelhouse(wheels, plan.needed, plan.lock)
+    require_pip(wheels)
     layers = (
         *base.layers,
         packages_layer(plan.needed, wheels, cache),
@@ -131,12 +134,3 @@ def _common_layers(image: Image, known: list[str]) -> list[str]:
             break
         common.append(layer.digest)
     return common
-
-
-def _downloaded(plan: Plan, cache: Path) -> Path:
-    """A wheelhouse of our own; pip is asked only where a lock was not filled before."""
-    wheels = cache / "wheels"
-    done = wheels / "requirements.lock"
-    if not done.exists() or plan.needed.lock not in done.read_text(encoding="utf-8"):
-        fill_wheelhouse(wheels, plan.needed, plan.lock)
-    return wheels

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 PIP = "pip"
 """It comes from the wheelhouse as well, so that every builder installs by the same one."""
+LOCK_NAME = "requirements.lock"
+"""What a wheelhouse that was filled here has the wheels of."""
 
 
 def fill_wheelhouse(folder: Path, needed: NeededPackages, lock: dict[str, LockedPackage]) -> None:
@@ -29,7 +31,9 @@ def fill_wheelhouse(folder: Path, needed: NeededPackages, lock: dict[str, Locked
         WrongUse: If a wheel cannot be had.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    wanted = folder / "requirements.lock"
+    if is_filled(folder, needed):
+        return
+    wanted = folder / f"{LOCK_NAME}.part"
     wanted.write_text(needed.lock + lock[PIP].text, encoding="utf-8")
     options = ["--quiet", "--no-deps", "--require-hashes", "--only-binary", ":all:", "--disable-pip-version-check"]
     done = subprocess.run(  # noqa: S603 - pip
@@ -41,3 +45,20 @@ def fill_wheelhouse(folder: Path, needed: NeededPackages, lock: dict[str, Locked
     if done.returncode != 0:
         last = (done.stderr.strip().splitlines() or ["no word"])[-1]
         raise WrongUse(f"wheels cannot be downloaded: {last}; --wheelhouse DIR takes those of a folder")
+    wanted.replace(folder / LOCK_NAME)
+
+
+def is_filled(folder: Path, needed: NeededPackages) -> bool:
+    """Whether a folder was filled with all that is needed: pip would ask its index about each of them again."""
+    done = folder / LOCK_NAME
+    return done.exists() and needed.lock in done.read_text(encoding="utf-8")
+
+
+def require_pip(folder: Path) -> None:
+    """A wheelhouse that somebody gave has to have the wheel that installs the others.
+
+    Raises:
+        WrongUse: If it has not.
+    """
+    if not any(folder.glob(f"{PIP}-*.whl")):
+        raise WrongUse(f"the wheelhouse {folder} has no wheel of pip, which installs the others (docs/packaging.md)")

@@ -52,11 +52,12 @@ def base_tar(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def plan(speck):
+def plan(speck, wheelhouse):
     """The app's plan with the small wheel in place of its packages."""
+    pip = LockedPackage("pip", next(wheelhouse.glob("pip-*.whl")).name.split("-")[1], "")
     app = find_app("ct_body_composition")
     closure = find_closure(app.folder, import_root())
-    return Plan(app, closure, NeededPackages((speck,), ()), {"speck": speck}, None, "cpu")
+    return Plan(app, closure, NeededPackages((speck,), ()), {"speck": speck, "pip": pip}, None, "cpu")
 
 
 @pytest.fixture(scope="module")

@@ -9,14 +9,8 @@ from mapnode.package.image_config import environment
 
 @pytest.fixture
 def context(plan, wheelhouse, tmp_path):
-    locked = {**plan.lock, "pip": type(plan.needed.packages[0])("pip", pip_version(wheelhouse), "")}
-    object.__setattr__(plan, "lock", locked)
     write_context(plan, "base:1", wheelhouse, tmp_path / "context")
     return tmp_path / "context"
-
-
-def pip_version(wheelhouse):
-    return next(wheelhouse.glob("pip-*.whl")).name.split("-")[1]
 
 
 def test_everything_that_the_dockerfile_copies_is_there(context):

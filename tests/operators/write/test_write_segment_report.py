@@ -219,7 +219,7 @@ def test_a_report_that_is_held_says_why_and_has_neither_numbers_nor_a_segment(tm
     report = dcmread(written.path)
     assert written.withholds
     assert not [one for kind in ("NUM", "SCOORD", "SCOORD3D", "IMAGE") for one in content_items(report, kind)]
-    assert "HU are shifted by 100." in [item.TextValue for item, _ in content_named(report, "111052")]
+    assert "HU are shifted by 100." in [item.TextValue for _, item in content_named(report, "111052")]
     assert dciodvfy_errors(written.path) == []
 
 

@@ -1,0 +1,41 @@
+"""Wheelhouses: filled by pip once for each lock, and fit only with pip's own wheel."""
+
+import subprocess
+
+import pytest
+
+from mapnode.errors import WrongUse
+from mapnode.package.distributions import LockedPackage, NeededPackages
+from mapnode.package.wheelhouse import fill_wheelhouse, is_filled, require_pip
+
+
+@pytest.fixture
+def lock(wheelhouse, speck, monkeypatch):
+    """The small wheel and pip's, which pip finds in a folder in place of an index."""
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(wheelhouse))
+    monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
+    pip = next(wheelhouse.glob("pip-*.whl"))
+    digest = subprocess.run(["sha256sum", pip], capture_output=True, text=True, check=True).stdout.split()[0]
+    version = pip.name.split("-")[1]
+    return {"speck": speck, "pip": LockedPackage("pip", version, f"pip=={version} --hash=sha256:{digest}\n")}
+
+
+def test_a_wheelhouse_is_filled_with_what_is_needed_and_pip(lock, tmp_path):
+    needed = NeededPackages((lock["speck"],), ())
+    fill_wheelhouse(tmp_path, needed, lock)
+    assert [path.name.split("-")[0] for path in sorted(tmp_path.glob("*.whl"))] == ["pip", "speck"]
+    assert is_filled(tmp_path, needed)
+    require_pip(tmp_path)
+
+
+def test_a_download_that_fails_is_not_taken_for_one_that_did_not(lock, tmp_path):
+    needed = NeededPackages((LockedPackage("other", "1.0", f"other==1.0 --hash=sha256:{'0' * 64}\n"),), ())
+    with pytest.raises(WrongUse, match=r"wheels cannot be downloaded: .*other"):
+        fill_wheelhouse(tmp_path, needed, lock)
+    assert not is_filled(tmp_path, needed)
+
+
+def test_a_wheelhouse_without_pip_is_wrong_use(tmp_path):
+    with pytest.raises(WrongUse, match="has no wheel of pip"):
+        require_pip(tmp_path)
