@@ -21,7 +21,7 @@ from tests.networks.phantoms import LABELS, NAMES, make_phantom
 pytestmark = pytest.mark.filterwarnings("default")
 ROOT = Path(__file__).parents[2]
 TRAININGS = {
-    "nnunet": ("tests.networks.nnunet_model", "FOLDER", "--steps", "200"),
+    "nnunet": ("tests.networks.nnunet_model", "FOLDER", "--steps", "500"),
     "monai-bundle": ("tests.networks.monai_models", "bundle", "FOLDER", "--steps", "600"),
     "torchscript": ("tests.networks.monai_models", "torchscript", "FOLDER", "--steps", "600"),
 }
