@@ -24,7 +24,7 @@ with-models: $(VENV)/models.stamp ## what apps with a network need: torch, MONAI
 
 models: $(VENV)/dev.stamp ## small networks of every format, trained on phantoms, in build/models; minutes
 	rm -rf build/models
-	$(BIN)/python -m tests.networks.nnunet_model build/models/nnunet --steps 200 --folds 0 1
+	$(BIN)/python -m tests.networks.nnunet_model build/models/nnunet --steps 500 --folds 0 1
 	$(BIN)/python -m tests.networks.monai_models bundle build/models/monai-bundle --steps 600
 	$(BIN)/python -m tests.networks.monai_models torchscript build/models/torchscript --steps 600
 

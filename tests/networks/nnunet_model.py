@@ -25,7 +25,8 @@ from tests.networks.phantoms import LABELS, SPACING_MM, make_phantom
 DATASET, CASES, SEED = "Dataset001_Phantom", 6, 0
 PATCH = (8, 16, 16)
 """So small that a phantom needs several tiles; nnU-Net would plan one for all of it."""
-FEATURES = 4
+LEARNING_RATE = 3e-3
+FEATURES = 8
 """Of the first stage; nnU-Net's own 32 is for more than phantoms."""
 
 
@@ -64,8 +65,8 @@ def write_dataset() -> None:
     (folder / "dataset.json").write_text(json.dumps(description))
 
 
-def plan() -> dict:
-    """nnU-Net's own plans; smaller patches and fewer features than it plans."""
+def plan(patch: Sequence[int] = ()) -> dict:
+    """nnU-Net's own plans, with fewer features than it plans, and other patches where asked for."""
     from nnunetv2.experiment_planning.plan_and_preprocess_api import plan_experiment_dataset
 
     plan_experiment_dataset(1)
@@ -75,7 +76,8 @@ def plan() -> dict:
         if "architecture" in planned:
             arguments = planned["architecture"]["arch_kwargs"]
             arguments["features_per_stage"] = [FEATURES * 2 ** min(stage, 3) for stage in range(arguments["n_stages"])]
-            planned["patch_size"] = list(PATCH[-len(planned["patch_size"]) :])
+            if patch:
+                planned["patch_size"] = list(patch[-len(planned["patch_size"]) :])
             planned["batch_size"] = 2
     path.write_text(json.dumps(plans))
     return {**plans, "continue_training": False}
@@ -103,13 +105,16 @@ def write_fingerprint() -> None:
 
 
 def trainer_of(plans: dict, configuration: str, fold: int, steps: int):
-    """nnU-Net's own trainer, for one epoch."""
+    """One of nnU-Net's own trainers for one epoch; to train, the one that learns in few steps."""
     from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
+    from nnunetv2.training.nnUNetTrainer.variants.optimizer.nnUNetTrainerAdam import nnUNetTrainerAdam1en3
 
+    trainer_class = nnUNetTrainerAdam1en3 if steps else nnUNetTrainer
     torch.manual_seed(SEED + fold)
     np.random.seed(SEED + fold)  # nnunetv2 draws from it
     dataset = json.loads((folder_of("raw") / "dataset.json").read_text())
-    trainer = nnUNetTrainer(dict(plans), configuration, fold, dataset, device=torch.device("cpu"))
+    trainer = trainer_class(dict(plans), configuration, fold, dataset, device=torch.device("cpu"))
+    trainer.initial_lr = LEARNING_RATE
     trainer.num_epochs, trainer.num_iterations_per_epoch, trainer.num_val_iterations_per_epoch = 1, steps, 1
     return trainer
 
@@ -133,7 +138,7 @@ def make_untrained_model(target: Path, configuration: str, folds: Sequence[int])
     """The same folder with the weights that nnU-Net's trainer begins with: as good to compare two predictors by."""
     with work_folder():
         write_fingerprint()
-        plans = plan()
+        plans = plan(PATCH)
         # The trainer looks at the names of preprocessed files; it reads none.
         preprocessed = folder_of("preprocessed") / f"nnUNetPlans_{configuration}"
         preprocessed.mkdir()

@@ -7,6 +7,7 @@ compared a label at a time, so that memory does not grow with the number of labe
 
 from __future__ import annotations
 
+import importlib
 import inspect
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import nnunetv2
 import numpy as np
 import torch
 from acvl_utils.cropping_and_padding.bounding_boxes import insert_crop_into_image
@@ -22,7 +24,6 @@ from acvl_utils.cropping_and_padding.padding import pad_nd_image
 from batchgenerators.utilities.file_and_folder_operations import load_json
 from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
 from nnunetv2.inference.sliding_window_prediction import compute_gaussian
-from nnunetv2.utilities.find_objects import recursive_find_trainer_class_by_name
 from nnunetv2.utilities.label_handling.label_handling import determine_num_input_channels
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 from numpy.typing import NDArray
@@ -62,7 +63,7 @@ def load_nnunet(model: ModelFolder) -> NnunetNetwork:
         parameters = [checkpoint["network_weights"] for checkpoint in checkpoints]
         network.load_state_dict(parameters[0])
         axes = checkpoints[0].get("inference_allowed_mirroring_axes")
-    except (KeyError, TypeError, RuntimeError, AttributeError) as error:
+    except (KeyError, TypeError, RuntimeError, AttributeError, ImportError) as error:
         raise ModelError(
             f"{model.path.name} is no trained model of nnU-Net v2: {type(error).__name__}: {error}"
         ) from error
@@ -264,7 +265,7 @@ class _Chooser:
 
 def _build(plans: Any, configuration: Any, trainer_name: str, dataset_json: Any, labels: Any) -> torch.nn.Module:  # noqa: ANN401
     """The network, as nnUNetPredictor.initialize_from_trained_model_folder builds it."""
-    build = recursive_find_trainer_class_by_name(trainer_name).build_network_architecture
+    build = _trainer(trainer_name).build_network_architecture
     channels = determine_num_input_channels(plans, configuration, dataset_json), labels.num_segmentation_heads
     if "plans_manager" in inspect.signature(build).parameters:
         return build(plans, configuration, *channels, enable_deep_supervision=False)
@@ -274,6 +275,25 @@ def _build(plans: Any, configuration: Any, trainer_name: str, dataset_json: Any,
         configuration.network_arch_init_kwargs_req_import,
         *channels,
         enable_deep_supervision=False,
+    )
+
+
+def _trainer(name: str) -> Any:  # noqa: ANN401 - a class of nnunetv2
+    """nnunetv2's class of that name, which builds the network.
+
+    nnunetv2 itself imports one module after the other until it has the class, those of architectures that are not
+    installed among them.
+
+    Raises:
+        ModelError: If it has none.
+    """
+    package = Path(nnunetv2.__path__[0])
+    for path in sorted((package / "training" / "nnUNetTrainer").rglob("*.py")):
+        if f"class {name}(" in path.read_text(encoding="utf-8"):
+            parts = path.relative_to(package.parent).with_suffix("").parts
+            return getattr(importlib.import_module(".".join(parts)), name)
+    raise ModelError(
+        f"the model was trained by {name}, which nnunetv2 does not have; train it by one of nnunetv2's own"
     )
 
 

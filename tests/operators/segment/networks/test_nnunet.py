@@ -182,3 +182,12 @@ def test_a_gpu_gives_the_mask_of_a_cpu_but_for_ties(folders):
     )
 
     assert (on_cpu == on_gpu).mean() > 0.99
+
+
+def test_a_trainer_that_nnunet_does_not_have_is_named(folders, tmp_path):
+    folder = copy_of(folders / "2d", tmp_path)
+    path = folder / "fold_0/checkpoint_final.pth"
+    torch.save({**torch.load(path, weights_only=False), "trainer_name": "nnUNetTrainerOfAnotherHouse"}, path)
+
+    with pytest.raises(ModelError, match="nnUNetTrainerOfAnotherHouse"):
+        engine(folder).segment(volume_of(PHANTOM), silent)
