@@ -11,7 +11,7 @@ DEBIAN_PACKAGES := dciodvfy:dicom3tools storescu:dcmtk Orthanc:orthanc \
   $(ORTHANC_PLUGINS)/libOrthancGdcm.so:orthanc-gdcm pdftotext:poppler-utils /usr/lib/postgresql:postgresql \
   /usr/share/fonts/truetype/droid/DroidSansFallbackFull.ttf:fonts-droid-fallback
 
-.PHONY: demo up with-models models test map test-docker dcmjs test-browser test-orthanc test-orthanc-1.12 bench bench-hot-path bench-turnaround bench-container phantom-accuracy soak fuzz faults qc-cases check format lock clean
+.PHONY: demo up with-models models test test-networks map test-docker dcmjs test-browser test-orthanc test-orthanc-1.12 bench bench-hot-path bench-turnaround bench-container phantom-accuracy soak fuzz faults qc-cases check format lock clean
 .DEFAULT_GOAL := demo
 
 demo: $(VENV)/base.stamp ## run the app on a digital phantom, or on STUDY=FOLDER
@@ -32,6 +32,9 @@ test: $(VENV)/dev.stamp ## every test that this machine can run, and the checks
 	$(MAKE) --no-print-directory check
 	$(BIN)/python -m pytest --numprocesses auto --dist loadfile -rs
 	$(BIN)/python -m pytest -m "(orthanc or postgres or slow or docker) and not browser" -rs --durations 20
+
+test-networks: $(VENV)/dev.stamp ## networks of every format, trained for minutes, find the tissues of a phantom
+	$(BIN)/python -m pytest -m training -rs
 
 dcmjs: ## dcmjs, which reads our SR in the tests; needs Node
 	npm install --no-fund --no-audit --prefix build/dcmjs dcmjs@0.51.1

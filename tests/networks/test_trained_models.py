@@ -63,7 +63,7 @@ def _heights():
     return PHANTOM.affine_lps[2, 3] + PHANTOM.affine_lps[2, 0] * np.arange(PHANTOM.hu.shape[0])
 
 
-@pytest.mark.slow
+@pytest.mark.training
 @pytest.mark.parametrize("form", TRAININGS)
 def test_a_trained_model_finds_the_tissues_of_a_phantom_that_it_never_saw(app, tmp_path, form):
     model = train(form, tmp_path / "model")
