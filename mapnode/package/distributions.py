@@ -21,12 +21,20 @@ if TYPE_CHECKING:
 
     from mapnode.package.closure import ImportClosure
 
+ABSENT = "is not locked"
 TRACE = """
 import importlib, json, runpy, sys, warnings
 warnings.simplefilter("ignore")
 before = set(sys.modules)
-app, later = sys.argv[1], sys.argv[2:]
+app, absent, later = sys.argv[1], set(json.loads(sys.argv[2])), sys.argv[3:]
 sys.argv[1:] = []
+
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in absent:
+            raise ModuleNotFoundError(f"{name} is not locked", name=name)
+
+sys.meta_path.insert(0, Absent())
 
 def files():
     modules = {getattr(m, "__file__", None) for n, m in list(sys.modules.items()) if n not in before}
@@ -46,7 +54,8 @@ for name in later:
 print("\\n" + json.dumps(found))
 """
 """Files of modules and shared libraries that are there when an app is loaded, and those that each module brings that it
-imports later; one that is not there brings none."""
+imports later; one that is not there brings none. What is not locked is not there, as in the image: who can do without
+it does so here as well."""
 
 
 @dataclass(frozen=True)
@@ -132,7 +141,7 @@ def find_packages(
     tops = {name.split(".")[0] for name in closure.at_load | closure.later}
     stand_ins = shared_folder("map-build") / "stand-ins"
     paths = [root] if tops & {path.name for path in stand_ins.iterdir()} else [stand_ins, root]
-    found = _trace(app_folder / "app.py", sorted(closure.later), paths)
+    found = _trace(app_folder / "app.py", sorted(closure.later), paths, _absent(lock))
     owners = _owners({file for files in found.values() for file in files if not file.startswith(str(root / OURS))})
     brought = {name: {owners[file] for file in files if file in owners} for name, files in found.items()}
     wanted = {name: packages for name, packages in brought.items() if not name or packages <= lock.keys()}
@@ -141,9 +150,26 @@ def find_packages(
     return NeededPackages(tuple(lock[name] for name in needed), tuple(sorted(closure.later - wanted.keys())))
 
 
-def _trace(app: Path, later: list[str], paths: list[Path]) -> dict[str, list[str]]:
+def _absent(lock: dict[str, LockedPackage]) -> list[str]:
+    """Modules at the top that only packages bring that are installed here and not locked."""
+    absent: set[str] = set()
+    present = {"mapnode", OURS}
+    for distribution in importlib.metadata.distributions():
+        record = distribution.read_text("RECORD") or ""
+        tops = {line.split(",")[0].split("/")[0].split(".")[0] for line in record.splitlines()}
+        (present if normalised(distribution.metadata["Name"]) in lock else absent).update(tops)
+    return sorted(absent - present)
+
+
+def _trace(app: Path, later: list[str], paths: list[Path], absent: list[str]) -> dict[str, list[str]]:
+    """Files that an app loads, and those that each module brings that it imports later.
+
+    Raises:
+        WrongUse: If the app loads what is not locked.
+        NodeError: If it cannot be loaded.
+    """
     done = subprocess.run(  # noqa: S603 - our own interpreter and an app of the catalogue
-        [sys.executable, "-c", TRACE, str(app), *later],
+        [sys.executable, "-c", TRACE, str(app), json.dumps(absent), *later],
         env={"PYTHONPATH": os.pathsep.join(map(str, paths)), "PATH": "/usr/bin:/bin", "USER": "holoscan"},
         capture_output=True,
         text=True,
@@ -151,6 +177,8 @@ def _trace(app: Path, later: list[str], paths: list[Path]) -> dict[str, list[str
     )
     if done.returncode != 0:
         last = (done.stderr.strip().splitlines() or ["no word"])[-1]
+        if last.endswith(ABSENT):
+            raise WrongUse(f"{app} cannot be loaded, {last}: add it to pyproject.toml and `make lock`")
         raise NodeError(f"{app} cannot be loaded, so that nobody knows what it needs: {last}")
     document: dict[str, list[str]] = json.loads(done.stdout.splitlines()[-1])
     return document

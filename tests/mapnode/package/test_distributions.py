@@ -63,7 +63,7 @@ def test_what_is_imported_later_and_brings_what_is_not_locked_is_left_out(app):
 
 
 def test_what_is_loaded_and_not_locked_is_wrong_use(app):
-    with pytest.raises(WrongUse, match="the app loads hypothesis, which the lock does not have"):
+    with pytest.raises(WrongUse, match="hypothesis is not locked: add it"):
         packages_of(app("import hypothesis"))
 
 

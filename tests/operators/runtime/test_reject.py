@@ -19,6 +19,7 @@ def order(tmp_path):
         "clock": "2025-01-02T10:15:30",
         "app": "toy",
         "version": "1",
+        "title": "113001",
         "description": "superseded",
     }
 
