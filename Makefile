@@ -31,6 +31,7 @@ models: $(VENV)/dev.stamp ## small networks of every format, trained on phantoms
 test: $(VENV)/dev.stamp ## every test that this machine can run, and the checks
 	$(MAKE) --no-print-directory check
 	$(BIN)/python -m pytest --numprocesses auto --dist loadfile -rs
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile -m chain -rs
 	$(BIN)/python -m pytest -m "(orthanc or postgres or slow or docker) and not browser" -rs --durations 20
 
 test-networks: $(VENV)/dev.stamp ## networks of every format, trained for minutes, find the tissues of a phantom

@@ -20,7 +20,7 @@ from pydicom.uid import UID, ExplicitVRLittleEndian
 from mapnode.phantom import build_trunk_phantom, write_ct_series
 from tests.judges import dcentvfy_errors, dciodvfy_errors, dice, read_report, read_segments, volume_ml
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.chain
 
 APP = "ct_body_composition"
 MAPNODE = Path(sys.executable).with_name("mapnode")

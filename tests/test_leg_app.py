@@ -24,7 +24,7 @@ from mapnode.phantom.legs import (
 )
 from tests.judges import dciodvfy_errors
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.chain
 
 MAPNODE = Path(sys.executable).with_name("mapnode")
 WHOLE = random_leg_parameters(np.random.default_rng(60), 5.0)

@@ -117,7 +117,7 @@ def references(shared_data, tmp_path_factory):
     return folder, masks, image
 
 
-@pytest.mark.slow
+@pytest.mark.chain
 def test_volumes_and_hu_of_reference_masks_are_simpleitks(references):
     folder, masks, image = references
 
@@ -130,7 +130,7 @@ def test_volumes_and_hu_of_reference_masks_are_simpleitks(references):
         assert found == pytest.approx(expected, rel=SAME), region.segment.label
 
 
-@pytest.mark.slow
+@pytest.mark.chain
 def test_diameters_of_reference_masks_are_the_longest_of_all_pairs(references):
     _, regions = read(references[0])
 
@@ -167,7 +167,7 @@ def test_the_command_measures_a_seg_and_writes_its_report(tmp_path):
     assert values["kidney 1"]["Volume", ""] == pytest.approx(volumes["kidney"])
 
 
-@pytest.mark.slow
+@pytest.mark.chain
 def test_the_command_measures_contours_by_way_of_a_seg(tmp_path):
     done = run(make_contoured_study(tmp_path / "study"), tmp_path)
 

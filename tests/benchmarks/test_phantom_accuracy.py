@@ -42,7 +42,7 @@ def test_what_was_not_found_is_wrong_by_all_of_it():
     assert not Reading("volume", 100.0, None, 2.0).holds
 
 
-@pytest.mark.slow
+@pytest.mark.chain
 @pytest.mark.parametrize("seed", [2, 4])
 def test_random_legs_hold(seed):
     assert [each for each in leg_cases.clean_readings(seed) if not each.holds] == []

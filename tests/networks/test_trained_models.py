@@ -78,7 +78,7 @@ def test_a_trained_model_finds_the_tissues_of_a_phantom_that_it_never_saw(app, t
     assert np.mean(list(overlaps.values())) > 0.9, overlaps
 
 
-@pytest.mark.slow
+@pytest.mark.chain
 def test_a_warm_worker_with_a_model_writes_the_bytes_of_the_process_runner_each_time(app, tmp_path):
     from tests.networks.monai_models import make_torchscript
 

@@ -21,7 +21,7 @@ def silent(_line):
     """Nobody listens."""
 
 
-@pytest.mark.slow
+@pytest.mark.chain
 @pytest.mark.parametrize("kind", SHORT)
 def test_an_unfit_scan_is_not_measured_in_silence(kind):
     (end,) = run_unfit(1, 7, silent, [kind])
@@ -29,6 +29,6 @@ def test_an_unfit_scan_is_not_measured_in_silence(kind):
     assert end.stopped, end.line
 
 
-@pytest.mark.slow
+@pytest.mark.chain
 def test_scans_that_fit_pass_in_any_order_of_storage():
     assert [end.line for end in run_fit(4, 7, silent) if end.verdict != "pass"] == []

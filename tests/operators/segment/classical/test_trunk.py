@@ -190,7 +190,7 @@ def test_a_mirrored_patient_differs_by_less_than_two_permille(small):
 
 
 @needs_data
-@pytest.mark.slow
+@pytest.mark.chain
 @pytest.mark.parametrize("lowest", [0, 30, 48, 57, 64])
 def test_crest_is_where_the_hips_of_the_reference_end(lowest):
     hu, spacing_mm = _canonical(FULL / "dicom")
@@ -203,7 +203,7 @@ def test_crest_is_where_the_hips_of_the_reference_end(lowest):
     assert crest is None or abs(crest - int(hips[-1])) <= 2
 
 
-@pytest.mark.slow
+@pytest.mark.chain
 @pytest.mark.parametrize(("noise_hu", "tolerance"), [(0.0, 0.02), (15.0, 0.04), (20.0, 0.04)])
 def test_volumes_of_the_phantom_are_met(noise_hu, tolerance):
     phantom_module = pytest.importorskip("mapnode.phantom.trunk")
