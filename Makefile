@@ -11,7 +11,7 @@ DEBIAN_PACKAGES := dciodvfy:dicom3tools storescu:dcmtk Orthanc:orthanc \
   $(ORTHANC_PLUGINS)/libOrthancGdcm.so:orthanc-gdcm pdftotext:poppler-utils /usr/lib/postgresql:postgresql \
   /usr/share/fonts/truetype/droid/DroidSansFallbackFull.ttf:fonts-droid-fallback
 
-.PHONY: demo up with-models models test test-networks map test-docker dcmjs test-browser test-orthanc test-orthanc-1.12 bench bench-hot-path bench-turnaround bench-container phantom-accuracy soak fuzz faults qc-cases check format lock clean
+.PHONY: demo up with-models models test test-networks map test-docker test-stack dcmjs test-browser test-orthanc test-orthanc-1.12 bench bench-hot-path bench-turnaround bench-container phantom-accuracy soak fuzz faults qc-cases check format lock clean
 .DEFAULT_GOAL := demo
 
 demo: $(VENV)/base.stamp ## run the app on a digital phantom, or on STUDY=FOLDER
@@ -53,6 +53,10 @@ test-orthanc-1.12: $(VENV)/dev.stamp ## the same with Orthanc 1.12 of Debian 13,
 
 test-docker: $(VENV)/dev.stamp ## only the tests with a container image; needs docker.io, debootstrap and root
 	$(BIN)/python -m pytest -m docker -rs
+
+test-stack: $(VENV)/dev.stamp ## the stack of docker/, built and started; needs root, npm; minutes
+	scripts/debian-packages docker:docker.io docker-compose:docker-compose debootstrap:debootstrap npm:npm
+	$(BIN)/python -m pytest -m compose -rs
 
 build/map/base-debian.tar: map-build/base-debian
 	@mkdir -p $(@D)

@@ -34,13 +34,14 @@ from mapnode.jobs.scheduler import Capacity, Scheduler
 from mapnode.jobs.takeover import NODE, Presence
 from mapnode.jobs.work import Workplace
 from mapnode.jobs.workflow import QUEUE, JobRunner
-from mapnode.node_folder import HOST, STATE_NAME, event_channel, only_node
+from mapnode.node_folder import STATE_NAME, event_channel, only_node
 from mapnode.pacs.change_follower import ChangeFollower, FilePositionStore, FollowState
 from mapnode.pacs.errors import PacsError
 from mapnode.pacs.event_receiver import EVENT_PATH, event_router
 from mapnode.pacs.events import ChangedEvent, CommitmentEvent, DeletedEvent, InstanceEvent
 from mapnode.pacs.gate import Gate
-from mapnode.pacs.orthanc_configuration import Modality, OrthancSettings, PluginSettings
+from mapnode.pacs.orthanc_configuration import LOOPBACK, Modality, OrthancSettings, PluginSettings
+from mapnode.pacs.orthanc_elsewhere import OrthancElsewhere
 from mapnode.pacs.orthanc_process import OrthancProcess
 from mapnode.pacs.replacements import Replacements
 from mapnode.records import JobState, Records
@@ -149,10 +150,12 @@ class Node:
         """Start all parts, in the order in which they need each other; the stack stops them the other way round."""
         self.folder.mkdir(parents=True, exist_ok=True)
         stack.enter_context(only_node(self.folder))
-        listener, token = event_channel(self.folder)
+        elsewhere = self.settings.orthanc.elsewhere
+        listener, token = event_channel(self.folder, None if elsewhere is None else elsewhere.node_port)
         stack.callback(listener.close)
-        self.url = f"http://{HOST}:{listener.getsockname()[1]}"
-        self._orthanc = OrthancProcess(self._orthanc_settings(token))
+        self.url = f"http://{LOOPBACK}:{listener.getsockname()[1]}"
+        settings = self._orthanc_settings(token)
+        self._orthanc = OrthancProcess(settings) if elsewhere is None else OrthancElsewhere(settings)
         self._orthanc.start()
         stack.callback(self._orthanc.stop)
         self._orthanc_version = self._orthanc.wait_until_ready().version
@@ -264,12 +267,15 @@ class Node:
             http_port=part.http_port,
             modalities=tuple(Modality(m.aet, m.host, m.port) for m in part.modalities),
             plugin=self._plugin_settings(token) if part.plugin else None,
+            host=LOOPBACK if part.elsewhere is None else part.elsewhere.host,
         )
 
     def _plugin_settings(self, token: str) -> PluginSettings:
         limit_bytes = int(self.settings.min_free_mb * 1e6)
+        elsewhere = self.settings.orthanc.elsewhere
+        url = self.url if elsewhere is None else f"http://{elsewhere.node}:{elsewhere.node_port}"
         return PluginSettings(
-            self.url + EVENT_PATH, token, intake_free_bytes=limit_bytes, results_free_bytes=limit_bytes // 4
+            url + EVENT_PATH, token, intake_free_bytes=limit_bytes, results_free_bytes=limit_bytes // 4
         )
 
     def _serve(self, listener: socket.socket, token: str, feed: Feed, stack: contextlib.ExitStack) -> None:
@@ -327,10 +333,10 @@ class Node:
             self._workers.of(apps[name]).warm_up()
 
     def _watch_orthanc(self) -> None:
-        """Start Orthanc again when it is gone; everything else waits for it meanwhile."""
+        """Have Orthanc again when it is gone; everything else waits for it meanwhile."""
         if self._orthanc.is_running():
             return
-        _log.error("Orthanc is gone; starting it again")
+        _log.error("Orthanc is gone; starting it again, or waiting for who starts it")
         try:
             self._orthanc.start()
             self._orthanc.wait_until_ready()

@@ -10,13 +10,12 @@ import socket
 from typing import IO, TYPE_CHECKING
 
 from mapnode.errors import WrongUse
-from mapnode.pacs.orthanc_configuration import write_private
+from mapnode.pacs.orthanc_configuration import LOOPBACK, write_private
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-HOST = "127.0.0.1"
 LOCK_NAME = "node.lock"
 CHANNEL_NAME = "channel.json"
 STATE_NAME = "node.json"
@@ -42,10 +41,17 @@ def only_node(folder: Path) -> Iterator[None]:
         lock.close()
 
 
-def event_channel(folder: Path) -> tuple[socket.socket, str]:
-    """The loopback socket and the token by which Orthanc's plugin reaches the node, the same after a restart.
+def event_channel(folder: Path, port_for_others: int | None = None) -> tuple[socket.socket, str]:
+    """The socket and the token by which Orthanc's plugin reaches the node, the same after a restart.
 
     An Orthanc that outlived its node goes on telling there; where the port was taken meanwhile, another one is.
+
+    Args:
+        folder: The node's folder.
+        port_for_others: Listen there on all interfaces, for an Orthanc elsewhere, and not on loopback.
+
+    Raises:
+        WrongUse: If that port is taken.
     """
     path = folder / CHANNEL_NAME
     try:
@@ -55,9 +61,25 @@ def event_channel(folder: Path) -> tuple[socket.socket, str]:
         port, token = 0, secrets.token_urlsafe(32)
     listener = socket.socket()
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((HOST, port))
-    except OSError:
-        listener.bind((HOST, 0))
+    if port_for_others is not None:
+        _listen_for_others(listener, port_for_others)
+    else:
+        try:
+            listener.bind((LOOPBACK, port))
+        except OSError:
+            listener.bind((LOOPBACK, 0))
     write_private(path, json.dumps({"port": listener.getsockname()[1], "token": token}))
     return listener, token
+
+
+def _listen_for_others(listener: socket.socket, port: int) -> None:
+    """Listen on every interface.
+
+    Raises:
+        WrongUse: If the port is taken.
+    """
+    try:
+        listener.bind(("0.0.0.0", port))  # noqa: S104 - events show the token, and the status names no patient
+    except OSError as error:
+        listener.close()
+        raise WrongUse(f"port {port} (orthanc.elsewhere.node_port) cannot be used: {error.strerror}") from error

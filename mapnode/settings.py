@@ -13,6 +13,7 @@ from mapnode.database import Place, place_of
 from mapnode.errors import WrongUse
 from mapnode.intake.completeness import Patience
 from mapnode.jobs.hours import Hours
+from mapnode.pacs.orthanc_configuration import LOOPBACK
 from operators.core.contract import ObjectKind
 from operators.core.objects import ObjectsNotMade, wanted_objects
 
@@ -37,6 +38,17 @@ class ModalitySettings(_Part):
     """Where it listens, for C-MOVE and for sending to it."""
 
 
+class OrthancElsewherePart(_Part):
+    """An Orthanc in a container of its own, on the node's folder `var`."""
+
+    host: str
+    """Where its REST answers, at orthanc.http_port."""
+    node: str
+    """By which name it finds the node."""
+    node_port: int = Field(default=8041, ge=1, le=65535)
+    """Where the node listens for it."""
+
+
 class OrthancPart(_Part):
     """The DICOM node."""
 
@@ -47,6 +59,13 @@ class OrthancPart(_Part):
     plugin: bool = True
     """Let Orthanc tell of instances as they arrive; without it they are found in its change log, later."""
     modalities: tuple[ModalitySettings, ...] = ()
+    elsewhere: OrthancElsewherePart | None = None
+    """Where it runs, if something else than the node starts it: docker/compose.yaml does."""
+
+    @property
+    def url(self) -> str:
+        """Its REST."""
+        return f"http://{LOOPBACK if self.elsewhere is None else self.elsewhere.host}:{self.http_port}"
 
 
 class Settings(_Part):

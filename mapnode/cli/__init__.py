@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from mapnode.cli import apps, control, jobs, maps, package, qc, rules, run, series, status, up, validate, worker
+from mapnode.cli import apps, control, jobs, maps, new, package, qc, rules, run, series, status, up, validate, worker
 from mapnode.errors import NodeError
 
 app = typer.Typer(
@@ -34,6 +34,7 @@ app.command("drain")(control.drain)
 app.command("resume")(control.resume)
 app.add_typer(jobs.jobs_app, name="jobs")
 app.add_typer(maps.map_app, name="map")
+app.add_typer(new.new_app, name="new")
 app.add_typer(qc.qc_app, name="qc")
 app.add_typer(rules.rules_app, name="rules")
 

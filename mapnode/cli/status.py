@@ -68,7 +68,7 @@ def _stopped(settings: Settings) -> dict[str, Any]:
     return {
         "node": {"url": None, "version": version("mapnode"), "state": "stopped"},
         "orthanc": {
-            "url": f"http://127.0.0.1:{part.http_port}",
+            "url": part.url,
             "dicom_port": part.dicom_port,
             "aet": part.aet,
             "version": None,

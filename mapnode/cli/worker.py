@@ -19,7 +19,7 @@ def worker(
     ),
     config: Annotated[Path | None, typer.Option(metavar="FILE", help="Settings of the node.")] = None,
     orthanc: Annotated[
-        str | None, typer.Option(metavar="URL", help="Orthanc's REST; the node's own on this machine where absent.")
+        str | None, typer.Option(metavar="URL", help="Orthanc's REST; that of the settings where absent.")
     ] = None,
     credentials: Annotated[
         Path | None, typer.Option(metavar="FILE", help="JSON with user and password for it; the node's where absent.")
@@ -35,7 +35,7 @@ def worker(
     from mapnode.worker import Worker
 
     settings = settings_of(config)
-    url = orthanc or f"http://127.0.0.1:{settings.orthanc.http_port}"
+    url = orthanc or settings.orthanc.url
     logging.basicConfig(format="%(asctime)s %(levelname)-7s %(message)s", level=logging.WARNING)
     logging.getLogger("mapnode").setLevel(logging.INFO)
     path = credentials or settings.var / "orthanc" / "credentials.json"

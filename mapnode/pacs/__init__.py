@@ -10,6 +10,7 @@ from mapnode.pacs.events import ChangedEvent, CommitmentEvent, ConflictEvent, De
 from mapnode.pacs.gate import Gate, GateState
 from mapnode.pacs.orthanc_client import OrthancClient
 from mapnode.pacs.orthanc_configuration import Credentials, Modality, OrthancSettings, PluginSettings
+from mapnode.pacs.orthanc_elsewhere import OrthancElsewhere
 from mapnode.pacs.orthanc_process import OrthancProcess, free_port
 from mapnode.pacs.resources import attachment_path
 from mapnode.pacs.stated_count import stated_count
@@ -29,6 +30,7 @@ __all__ = [
     "InstanceEvent",
     "Modality",
     "OrthancClient",
+    "OrthancElsewhere",
     "OrthancProcess",
     "OrthancSettings",
     "PluginSettings",

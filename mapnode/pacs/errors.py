@@ -9,6 +9,7 @@ NodeError
     │   └── IntakeClosed         it takes no objects now: closed, or the disk is full; try again later
     ├── UnexpectedAnswer         it answered something that is no answer to the question
     ├── OrthancStopped           the process ended, or never got ready; carries the end of its log
+    ├── OrthancAbsent            what something else starts does not answer
     ├── CompressedAttachment     the stored file is not the DICOM file
     └── WrongOrthancSettings     cannot start as told (exit code 2)
         ├── PortInUse            somebody listens there already
@@ -85,6 +86,13 @@ class OrthancStopped(PacsError):
         super().__init__(f"{what}; the end of its log:\n{log_tail or '(empty)'}")
         self.exit_status = exit_status
         self.log_tail = log_tail
+
+
+class OrthancAbsent(PacsError):
+    """An Orthanc that something else starts does not answer."""
+
+    def __init__(self, url: str, seconds: float, configuration: str) -> None:
+        super().__init__(f"no Orthanc answered at {url} for {seconds:g} s; start one there with {configuration}")
 
 
 class CompressedAttachment(PacsError):

@@ -16,6 +16,7 @@ from mapnode.share import shared_folder
 
 PLUGIN_FOLDER = Path("/usr/share/orthanc/plugins")
 """Where Debian keeps Orthanc's plugins."""
+LOOPBACK = "127.0.0.1"
 EVENT_SECTION = "Mapnode"
 """The section of Orthanc's configuration that orthanc/plugin.py reads."""
 
@@ -100,6 +101,7 @@ class OrthancSettings:
         modalities: Who may talk DICOM to it.
         plugin: How it tells of instances; None: it does not, and they are found in its change log.
         plugin_folder: Where Orthanc's plugins are installed.
+        host: Where its REST answers; another machine than this one where something else starts it.
     """
 
     folder: Path
@@ -110,6 +112,7 @@ class OrthancSettings:
     modalities: tuple[Modality, ...] = ()
     plugin: PluginSettings | None = None
     plugin_folder: Path = PLUGIN_FOLDER
+    host: str = LOOPBACK
 
     def __post_init__(self) -> None:
         _check_aet(self.aet)
@@ -137,7 +140,7 @@ class OrthancSettings:
     @property
     def url(self) -> str:
         """Orthanc's REST."""
-        return f"http://127.0.0.1:{self.http_port}"
+        return f"http://{self.host}:{self.http_port}"
 
 
 @dataclass(frozen=True)
@@ -200,8 +203,10 @@ def render_configuration(settings: OrthancSettings, credentials: Credentials) ->
         "TemporaryDirectory": str(settings.folder / "temporary"),
         "RegisteredUsers": {credentials.user: credentials.password},
         "DicomModalities": _render_modalities(settings.modalities),
-        "Plugins": [str(path) for path in plugin_libraries(settings)],
+        "Plugins": [str(path) for path in _plugin_paths(settings)],
     }
+    if settings.host != LOOPBACK:
+        configuration |= {"RemoteAccessAllowed": True, "HttpBindAddresses": ["0.0.0.0"]}  # noqa: S104 - with a password
     if settings.plugin is not None:
         configuration["PythonScript"] = str((shared_folder("orthanc") / "plugin.py").resolve())
         configuration["PythonVerbose"] = False
@@ -222,26 +227,25 @@ def read_base_configuration() -> dict[str, Any]:
     return base
 
 
-def plugin_libraries(settings: OrthancSettings) -> list[Path]:
-    """The libraries of Orthanc's plugins that the node uses.
+def require_plugins(settings: OrthancSettings) -> None:
+    """Check that the plugins of Orthanc that the node uses are installed.
 
     Args:
         settings: The node's settings.
 
-    Returns:
-        Their paths.
-
     Raises:
-        ProgramMissing: If one is not installed.
+        ProgramMissing: If one is not.
     """
+    for path in _plugin_paths(settings):
+        if not path.is_file():
+            raise ProgramMissing(f"Orthanc's plugin {path}")
+
+
+def _plugin_paths(settings: OrthancSettings) -> list[Path]:
     names = ["libOrthancDicomWeb.so", "libOrthancGdcm.so"]
     if settings.plugin is not None:
         names.append("libOrthancPython.so")
-    paths = [settings.plugin_folder / name for name in names]
-    for path in paths:
-        if not path.is_file():
-            raise ProgramMissing(f"Orthanc's plugin {path}")
-    return paths
+    return [settings.plugin_folder / name for name in names]
 
 
 def _render_modalities(modalities: tuple[Modality, ...]) -> dict[str, Any]:

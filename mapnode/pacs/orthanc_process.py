@@ -20,8 +20,8 @@ from mapnode.pacs.orthanc_configuration import (
     Credentials,
     OrthancSettings,
     load_credentials,
-    plugin_libraries,
     render_configuration,
+    require_plugins,
     write_private,
 )
 from mapnode.pacs.resources import SystemInformation
@@ -187,7 +187,7 @@ class OrthancProcess:
         program = shutil.which(self.settings.program, path=search)
         if program is None:
             raise ProgramMissing(f"Orthanc's program {self.settings.program}")
-        plugin_libraries(self.settings)
+        require_plugins(self.settings)
         return [program, str(self.settings.configuration_path)]
 
     def _configuration(self) -> str:

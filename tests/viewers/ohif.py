@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import json
 import subprocess
 import tarfile
 import threading
@@ -35,36 +34,12 @@ PACKAGE_SHA512 = "WZdxmpmG7rqFgW9ZJLcbgr3XCtLi1KDNPoMaeY5PPe6j4G4fjEjjkycZM6C6Zk
 """Of the package's file, as the registry's `dist.integrity` has it."""
 ISOLATION = {"Cross-Origin-Opener-Policy": "same-origin", "Cross-Origin-Embedder-Policy": "require-corp"}
 """Without these a page has no SharedArrayBuffer, which OHIF's volumes live in."""
-CONFIGURATION = {
-    "routerBasename": "/",
-    "extensions": [],
-    "modes": [],
-    "showStudyList": True,
-    "maxNumberOfWebWorkers": 2,
-    "showWarningMessageForCrossOrigin": False,
-    "showCPUFallbackMessage": False,
-    "investigationalUseDialog": {"option": "never"},
-    "defaultDataSourceName": "orthanc",
-    "dataSources": [
-        {
-            "namespace": "@ohif/extension-default.dataSourcesModule.dicomweb",
-            "sourceName": "orthanc",
-            "configuration": {
-                "friendlyName": "Orthanc",
-                "name": "orthanc",
-                "qidoRoot": "/dicom-web",
-                "wadoRoot": "/dicom-web",
-                "imageRendering": "wadors",
-                "thumbnailRendering": "wadors",
-                "enableStudyLazyLoad": True,
-                "supportsFuzzyMatching": False,
-                "supportsWildcard": True,
-                "bulkDataURI": {"enabled": True},
-                "omitQuotationForMultipartRequest": True,
-            },
-        }
-    ],
-}
+CONFIGURATION = Path(__file__).resolve().parents[2] / "docker/viewer/app-config.js"
+"""What the viewer of the stack is set up with."""
+WITHOUT_GREETINGS = """
+window.config.investigationalUseDialog = { option: "never" };
+localStorage.setItem('shownTours', '["basicViewerTour"]');
+"""
 
 
 def unpack(folder: Path) -> Path:
@@ -162,8 +137,7 @@ class OhifServer:
 
 async def _configuration(_: Request) -> Response:
     """What OHIF reads first."""
-    text = f"window.config = {json.dumps(CONFIGURATION)}; localStorage.setItem('shownTours', '[\"basicViewerTour\"]');"
-    return Response(text, media_type="text/javascript", headers=ISOLATION)
+    return Response(CONFIGURATION.read_text() + WITHOUT_GREETINGS, media_type="text/javascript", headers=ISOLATION)
 
 
 class OhifPage:
