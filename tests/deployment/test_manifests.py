@@ -9,8 +9,8 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from mapnode.rules import load_rules
 from mapnode.app_catalogue import list_apps
+from mapnode.rules import load_rules
 from mapnode.settings import load_settings
 
 DOCKER = Path(__file__).parents[2] / "docker"
@@ -22,10 +22,11 @@ OBJECTS = [
 ]
 
 
-def pods():
-    for one in OBJECTS:
-        if "template" in one.values[0].get("spec", {}):
-            yield pytest.param(one.values[0]["spec"]["template"]["spec"], id=one.id)
+PODS = [
+    pytest.param(one.values[0]["spec"]["template"]["spec"], id=one.id)
+    for one in OBJECTS
+    if "template" in one.values[0].get("spec", {})
+]
 
 
 @pytest.mark.parametrize("document", OBJECTS)
@@ -33,7 +34,7 @@ def test_every_object_of_kubernetes_fits_its_schema(document):
     kubernetes_validate.validate(document, "1.31", strict=True)
 
 
-@pytest.mark.parametrize("pod", pods())
+@pytest.mark.parametrize("pod", PODS)
 def test_every_pod_runs_as_nobody_with_nothing(pod):
     assert pod["automountServiceAccountToken"] is False
     assert pod["securityContext"]["runAsNonRoot"] is True
@@ -44,9 +45,9 @@ def test_every_pod_runs_as_nobody_with_nothing(pod):
             "capabilities": {"drop": ["ALL"]},
         }
         assert "memory" in container["resources"]["limits"]
-        assert {mount["name"] for mount in container["volumeMounts"]} <= {volume["name"] for volume in pod["volumes"]} | {
-            "data"
-        }
+        assert {mount["name"] for mount in container["volumeMounts"]} <= {
+            volume["name"] for volume in pod["volumes"]
+        } | {"data"}
 
 
 @pytest.mark.parametrize("name", COMPOSE["services"])
@@ -90,7 +91,9 @@ def test_the_settings_of_the_stack_are_settings_of_a_node():
     assert settings.orthanc.url == "http://orthanc:8042"
     assert settings.place.is_shared
     assert load_rules(settings.rules, {app.name: app for app in list_apps()}).rules
-    assert {m.host for m in settings.orthanc.modalities} == {COMPOSE["networks"]["default"]["ipam"]["config"][0]["gateway"]}
+    assert {m.host for m in settings.orthanc.modalities} == {
+        COMPOSE["networks"]["default"]["ipam"]["config"][0]["gateway"]
+    }
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd is not installed")

@@ -17,6 +17,7 @@ from tests.node_under_test import wait_for
 from tests.test_node import make_study
 
 DOCKER = Path(__file__).parents[2] / "docker"
+BUILD = Path(__file__).parents[2] / "build"
 CONFIG = "/etc/mapnode/mapnode.yaml"
 pytestmark = [
     pytest.mark.compose,
@@ -38,7 +39,12 @@ class Stack:
 
     def call(self, *arguments: str) -> str:
         done = subprocess.run(
-            ["docker-compose", *arguments], cwd=DOCKER, env=self.environment, capture_output=True, text=True, check=False
+            ["docker-compose", *arguments],
+            cwd=DOCKER,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            check=False,
         )
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
@@ -63,7 +69,7 @@ def stack():
             stack.call("up", "--detach")
             yield stack
         finally:
-            print(stack.call("logs", "--no-color", "--tail", "50"))
+            (BUILD / "stack.log").write_text(stack.call("logs", "--no-color"))
             stack.call("down", "--volumes", "--timeout", "20")
 
 
