@@ -48,7 +48,7 @@ from mapnode.records import JobState, Records
 from mapnode.records.job_states import ACTIVE
 from mapnode.records.switches import INTAKE, JOBS
 from mapnode.rules import load_rules
-from mapnode.runners.warm import WarmWorkers
+from mapnode.runners.warm import WarmWorkers, WorkerLost
 from mapnode.staging import Stager
 from operators.core.header import keep_values_out_of_warnings
 
@@ -330,7 +330,10 @@ class Node:
         """Start the workers of the apps that rules name, so that the first study does not wait for them."""
         apps = {app.name: app for app in list_apps(self.settings.models)}
         for name in sorted({rule.app for rule in self._rules.rules}):
-            self._workers.of(apps[name]).warm_up()
+            try:
+                self._workers.of(apps[name]).warm_up()
+            except WorkerLost as error:
+                _log.error("%s; its jobs will fail until that is mended", error)
 
     def _watch_orthanc(self) -> None:
         """Have Orthanc again when it is gone; everything else waits for it meanwhile."""

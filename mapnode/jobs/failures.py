@@ -12,7 +12,7 @@ from mapnode.jobs.lease import LeaseLost
 from mapnode.jobs.work import AppChanged, Recalled, ResultConflict
 from mapnode.pacs.errors import IntakeClosed, OrthancUnreachable
 from mapnode.records import JobState
-from mapnode.runners.worker import RunCancelled, WorkerLost
+from mapnode.runners.worker import RunCancelled, WorkerLost, WorkerNotStarted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -73,7 +73,7 @@ def ending_of(error: BaseException, state: JobState, tries: int) -> Ending | Non
         return Ending(again, f"{cause}; tried again later", DISK_PAUSE_S)
     if _is_full(cause):
         return Ending(again, "the disk is full; tried again when there is room", DISK_PAUSE_S)
-    if isinstance(cause, WorkerLost):
+    if isinstance(cause, WorkerLost) and not isinstance(cause, WorkerNotStarted):
         return Ending(JobState.QUARANTINED, f"the input ends every worker: {cause}")
     if isinstance(cause, ResultConflict):
         return Ending(JobState.QUARANTINED, str(cause))

@@ -39,6 +39,10 @@ class WorkerLost(NodeError):
     """The worker process died or was killed in the middle of a run; another try may do better."""
 
 
+class WorkerNotStarted(WorkerLost):
+    """The worker process ended before it took anything: the installation is at fault, and no input."""
+
+
 class RunCancelled(NodeError):
     """The run was cancelled; its output folder is worth nothing."""
 
@@ -170,7 +174,7 @@ class WarmWorker:
         """Start the process before the first run asks for it.
 
         Raises:
-            WorkerLost: If it does not start.
+            WorkerNotStarted: If it does not start.
         """
         with self._lock:
             self._ready(START_TIMEOUT_S)
@@ -192,7 +196,7 @@ class WarmWorker:
         """A process that answers: the one that is there, else a new one.
 
         Raises:
-            WorkerLost: If a new one does not start.
+            WorkerNotStarted: If a new one does not start.
         """
         if self._child is not None and self._answers_ping(self._child):
             return self._child
@@ -204,8 +208,11 @@ class WarmWorker:
         self._child = child = Child(command)
         child.read_ahead()
         if self._closed:
-            raise WorkerLost(self._bury(child))
-        self._answer(child, _Question(timeout_s))
+            raise WorkerNotStarted(self._bury(child))
+        try:
+            self._answer(child, _Question(timeout_s))
+        except WorkerLost as error:
+            raise WorkerNotStarted(str(error)) from error
         self.state = WorkerState.IDLE
         return child
 

@@ -5,14 +5,14 @@ import errno
 import pytest
 from pydantic import ValidationError
 
-from mapnode.jobs.failures import MAX_TRIES, ending_of, last_cause
+from mapnode.jobs.failures import MAX_TRIES, Ending, ending_of, last_cause
 from mapnode.jobs.inputs import SourceChanged
 from mapnode.jobs.lease import LeaseLost
 from mapnode.jobs.work import AppChanged, Recalled, ResultConflict
 from mapnode.pacs.errors import IntakeClosed, OrthancUnreachable
 from mapnode.records import JobState
 from mapnode.records.jobs import LONGEST_PAUSE_S
-from mapnode.runners.worker import RunCancelled, WorkerLost
+from mapnode.runners.worker import RunCancelled, WorkerLost, WorkerNotStarted
 from operators.core.contract import Result
 
 RUNNING, PUBLISHING = JobState.RUNNING, JobState.PUBLISHING
@@ -54,6 +54,13 @@ def test_poison_goes_to_quarantine_at_once(error):
 
     assert ending.state is JobState.QUARANTINED
     assert str(error) in ending.reason
+
+
+def test_a_worker_that_does_not_start_is_no_fault_of_the_input():
+    error = WorkerNotStarted("ImportError: libcudart.so.13")
+
+    assert ending_of(error, RUNNING, 1).state is JobState.QUEUED
+    assert ending_of(error, RUNNING, MAX_TRIES) == Ending(JobState.FAILED, str(error))
 
 
 @pytest.mark.parametrize(("state", "again"), [(RUNNING, JobState.QUEUED), (PUBLISHING, JobState.WAITING)])

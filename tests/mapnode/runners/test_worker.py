@@ -15,7 +15,7 @@ from mapnode.phantom import TrunkPhantomParameters, build_trunk_phantom, write_c
 from mapnode.runners import worker as worker_module
 from mapnode.runners.child import Child
 from mapnode.runners.process import run_app
-from mapnode.runners.worker import RunCancelled, WarmWorker, WorkerLost, WorkerState
+from mapnode.runners.worker import RunCancelled, WarmWorker, WorkerLost, WorkerNotStarted, WorkerState
 from mapnode.share import APPS_VARIABLE
 from mapnode.staging import Stager
 from operators.core.contract import Job, Status
@@ -220,7 +220,7 @@ def test_a_start_that_takes_too_long_is_killed_and_says_so(toy, folders):
 def test_a_worker_that_does_not_start_says_its_last_words(toy):
     worker = toy(start="sys.exit('no such model')\n")
 
-    with pytest.raises(WorkerLost, match="exit code 1; last words: no such model"):
+    with pytest.raises(WorkerNotStarted, match="exit code 1; last words: no such model"):
         worker.warm_up()
 
     assert worker.pid is None
