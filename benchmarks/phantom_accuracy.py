@@ -13,6 +13,7 @@ import functools
 import hashlib
 import json
 import os
+import re
 import sys
 from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor
@@ -141,7 +142,7 @@ def main() -> int:
         for kind in arguments.kinds:
             _measure(kind, arguments.phantoms or ALL[kind].phantoms, pool)
     kept = {kind: _by_how(_read(kind)) for kind in ALL}
-    PAGE.write_text(_page(kept), encoding="utf-8")
+    PAGE.write_text(_page(kept, _sections(PAGE.read_text(encoding="utf-8"))), encoding="utf-8")
     wrong = [
         f"{kind}: {name}"
         for kind, by_how in kept.items()
@@ -202,13 +203,23 @@ def _by_how(records: list[dict[str, Any]]) -> dict[str, list[Reading]]:
     return out
 
 
-def _page(kept: dict[str, dict[str, list[Reading]]]) -> str:
-    parts = [INTRODUCTION]
-    for kind, by_how in kept.items():
-        first = next(iter(grouped(next(iter(by_how.values()))).values()))
-        parts.append(ALL[kind].text.format(digest=ALL[kind].digest, count=len(first)))
-        parts.append(_clean_table(by_how[""]) if "" in by_how else _degraded_table(by_how))
-    return "\n".join(parts)
+def _page(kept: dict[str, dict[str, list[Reading]]], before: dict[str, str]) -> str:
+    """The page; kinds without readings keep the section that they had."""
+    return "".join([f"{INTRODUCTION}\n", *(_section(kind, by_how, before) for kind, by_how in kept.items())])
+
+
+def _section(kind: str, by_how: dict[str, list[Reading]], before: dict[str, str]) -> str:
+    text = ALL[kind].text
+    if not by_how:
+        return before.get(text.splitlines()[0], "")
+    first = next(iter(grouped(next(iter(by_how.values()))).values()))
+    table = _clean_table(by_how[""]) if "" in by_how else _degraded_table(by_how)
+    return f"{text.format(digest=ALL[kind].digest, count=len(first))}\n{table}\n"
+
+
+def _sections(page: str) -> dict[str, str]:
+    """Sections of a page by their headings."""
+    return {part.splitlines()[0]: part for part in re.split(r"(?m)^(?=## )", page)}
 
 
 def _clean_table(readings: list[Reading]) -> str:
