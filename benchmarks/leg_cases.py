@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.degradations import degradations
 from benchmarks.readings import HU, Reading, allowed_of, flawless_hu, shells_cm2, volume_of, worst_of
-from mapnode.phantom.degrade import Implant, add_metal, add_noise, blur, thicken, tilt_gantry
+from mapnode.phantom.degrade import Implant
 from mapnode.phantom.leg_anatomy import LegTissue
 from mapnode.phantom.legs import (
     SIDES,
@@ -41,7 +41,6 @@ WHOLE_PIXEL_MM = 2.0
 DEGRADED_THICKNESS_MM = 5.0
 DEGRADED_PIXEL_MM = 1.5
 TRUTH_MM = 0.5
-Image = tuple[NDArray[np.int16], NDArray[np.float64]]
 
 
 def thigh_readings(seed: int) -> list[Reading]:
@@ -98,44 +97,11 @@ def degraded_readings(seed: int) -> Iterator[tuple[str, list[Reading]]]:
     # The femur from above the knee to below the hip.
     parameters = replace(parameters, slices=PART_SLICES, centre_z_mm=sum(parameters.femur_z_mm("left")) / 2)
     phantom, truth = build_leg_phantom(parameters), leg_truth(parameters, TRUTH_MM)
-    for name, degrade in degradations(parameters, seed).items():
-        volume = volume_of(*degrade(phantom))
+    nail = "nail in the left femur"
+    for name, degrade in degradations(parameters.spacing_mm, seed, _nail(parameters), nail).items():
+        volume = volume_of(*degrade(phantom.hu, phantom.affine_lps))
         measured = measure_segments(volume, ENGINE.segment(volume, _silent))
         yield name, _whole(parameters, truth, {}, measured)
-
-
-def degradations(parameters: LegPhantomParameters, seed: int) -> dict[str, Callable[[LegPhantom], Image]]:
-    """What is done to a phantom, by name."""
-    spacing = parameters.spacing_mm
-    nail = _nail(parameters)
-
-    def once(change: Callable[[NDArray[np.int16]], NDArray[np.int16]]) -> Callable[[LegPhantom], Image]:
-        return lambda phantom: (change(phantom.hu), phantom.affine_lps)
-
-    def tilted(degrees: float) -> Callable[[LegPhantom], Image]:
-        # Unmarked: the header, and so the affine, knows nothing of the tilt.
-        return lambda phantom: (tilt_gantry(phantom.hu, phantom.affine_lps, degrees)[0], phantom.affine_lps)
-
-    return {
-        "none": once(lambda hu: hu),
-        "noise of 10 HU": once(functools.partial(add_noise, sd_hu=10.0, seed=seed)),
-        "noise of 20 HU": once(functools.partial(add_noise, sd_hu=20.0, seed=seed)),
-        "noise of 40 HU": once(functools.partial(add_noise, sd_hu=40.0, seed=seed)),
-        "blur of 1.5 mm FWHM": once(lambda hu: blur(hu, spacing, 1.5)),
-        "blur of 3 mm FWHM": once(lambda hu: blur(hu, spacing, 3.0)),
-        "blur of 3 mm FWHM, noise of 20 HU": once(lambda hu: add_noise(blur(hu, spacing, 3.0), 20.0, seed)),
-        "slices of 10 mm, each the mean of two": lambda phantom: thicken(phantom.hu, phantom.affine_lps, 2),
-        "nail in the left femur": lambda phantom: (
-            add_metal(phantom.hu, phantom.affine_lps, nail, streaks=False),
-            phantom.affine_lps,
-        ),
-        "nail in the left femur, with streaks": lambda phantom: (
-            add_metal(phantom.hu, phantom.affine_lps, nail),
-            phantom.affine_lps,
-        ),
-        "gantry tilt of 5 degrees, unmarked": tilted(5.0),
-        "gantry tilt of 15 degrees, unmarked": tilted(15.0),
-    }
 
 
 def _nail(parameters: LegPhantomParameters) -> Implant:

@@ -106,10 +106,22 @@ Mean error (worst error) of {count} legs, 30 slices of 5 mm along the femora, pi
 
 Model digest `{digest}`.
 Random trunks, small and large, lean and stout, on random grids: stacks of 50 to 100 mm anywhere between diaphragm and
-iliac crest, pixels of 0.7 to 1.5 mm.
+iliac crest, pixels of 0.7 to 1.5 mm. Of trunks in which a pelvis was seen nothing else is compared: the app measures
+above its crest, and says so.
 """,
         _clean(trunk_cases.clean_readings),
         trunk_cases,
+        phantoms=60,
+    ),
+    "trunks-degraded": Cases(
+        """## ct_body_composition, degraded
+
+Model digest `{digest}`.
+Mean error (worst error) of {count} trunks, 20 slices of 5 mm, pixels of 1.2 mm.
+""",
+        lambda seed: trunk_cases.degraded_readings(FIRST_DEGRADED + seed),
+        trunk_cases,
+        phantoms=5,
     ),
     "lesions": Cases(
         """## measure_segmentation, ellipsoids, clean
@@ -183,7 +195,8 @@ def _file(kind: str) -> Path:
     digest = hashlib.sha256(ALL[kind].digest.encode())
     folders = ("mapnode/phantom", "operators/segment/classical", "operators/measure")
     sources = [path for folder in folders for path in sorted((ROOT / folder).glob("*.py"))]
-    for path in (*sources, ROOT / "benchmarks" / "readings.py", Path(str(ALL[kind].module.__file__))):
+    sources += [ROOT / "benchmarks" / name for name in ("readings.py", "degradations.py")]
+    for path in (*sources, Path(str(ALL[kind].module.__file__))):
         digest.update(path.read_bytes())
     return KEPT / f"{kind}-{digest.hexdigest()[:12]}.json"
 
