@@ -99,7 +99,7 @@ Mean error (worst error) of {count} legs, 30 slices of 5 mm along the femora, pi
 """,
         lambda seed: leg_cases.degraded_readings(FIRST_DEGRADED + seed),
         leg_cases,
-        phantoms=5,
+        phantoms=3,
     ),
     "trunks": Cases(
         """## ct_body_composition, clean
@@ -121,7 +121,7 @@ Mean error (worst error) of {count} trunks, 20 slices of 5 mm, pixels of 1.2 mm.
 """,
         lambda seed: trunk_cases.degraded_readings(FIRST_DEGRADED + seed),
         trunk_cases,
-        phantoms=5,
+        phantoms=3,
     ),
     "lesions": Cases(
         """## measure_segmentation, ellipsoids, clean
