@@ -35,27 +35,30 @@ WHOLE_THICKNESSES_MM = (3.0, 4.0, 5.0)
 """Of stacks of whole legs: thinner ones would be 600 slices."""
 JOINT_MM = 30.0
 """So near to the knee joint areas are not compared: cartilage counts as muscle there."""
-PART_SLICES = 30
+PART_SLICES = 20
 PIXEL_MM = (0.7, 1.3)
-WHOLE_PIXEL_MM = 2.0
+WHOLE_PIXEL_MM = 2.5
 DEGRADED_THICKNESS_MM = 5.0
 DEGRADED_PIXEL_MM = 1.5
+DEGRADED_SLICES = 30
 TRUTH_MM = 0.5
+WHOLE_TRUTH_MM = 1.0
+"""Distance of the points that the truth is counted at; over the planes of whole legs the coarser one does as well."""
 
 
 def thigh_readings(seed: int) -> list[Reading]:
     """All readings of a part of the thighs of one random phantom."""
-    return _readings(thigh_parameters(seed))
+    return _readings(thigh_parameters(seed), TRUTH_MM)
 
 
 def whole_readings(seed: int) -> list[Reading]:
     """All readings of one random phantom from below the knees to above the hips, with the fractions of the femora."""
     thickness = WHOLE_THICKNESSES_MM[seed % len(WHOLE_THICKNESSES_MM)]
-    return _readings(random_leg_parameters(np.random.default_rng(seed), thickness, WHOLE_PIXEL_MM))
+    return _readings(random_leg_parameters(np.random.default_rng(seed), thickness, WHOLE_PIXEL_MM), WHOLE_TRUTH_MM)
 
 
 def thigh_parameters(seed: int) -> LegPhantomParameters:
-    """Draw legs, pixels, and a stack of 30 slices anywhere along the thighs; its thickness goes round with the seed."""
+    """Draw legs, pixels, and a stack of 20 slices anywhere along the thighs; its thickness goes round with the seed."""
     rng = np.random.default_rng(seed)
     thickness = THICKNESSES_MM[seed % len(THICKNESSES_MM)]
     parameters = random_leg_parameters(rng, thickness, float(rng.uniform(*PIXEL_MM)))
@@ -64,8 +67,8 @@ def thigh_parameters(seed: int) -> LegPhantomParameters:
     return replace(parameters, slices=PART_SLICES, centre_z_mm=float(rng.uniform(low, high)))
 
 
-def _readings(parameters: LegPhantomParameters) -> list[Reading]:
-    phantom, truth = build_leg_phantom(parameters), leg_truth(parameters, TRUTH_MM)
+def _readings(parameters: LegPhantomParameters, truth_mm: float) -> list[Reading]:
+    phantom, truth = build_leg_phantom(parameters), leg_truth(parameters, truth_mm)
     volume = volume_of(phantom.hu, phantom.affine_lps)
     label_map = ENGINE.segment(volume, _silent)
     shells = {
@@ -95,7 +98,7 @@ def degraded_readings(seed: int) -> Iterator[tuple[str, list[Reading]]]:
     """Volumes and attenuations of one random phantom, once for each way to degrade it."""
     parameters = random_leg_parameters(np.random.default_rng(seed), DEGRADED_THICKNESS_MM, DEGRADED_PIXEL_MM)
     # The femur from above the knee to below the hip.
-    parameters = replace(parameters, slices=PART_SLICES, centre_z_mm=sum(parameters.femur_z_mm("left")) / 2)
+    parameters = replace(parameters, slices=DEGRADED_SLICES, centre_z_mm=sum(parameters.femur_z_mm("left")) / 2)
     phantom, truth = build_leg_phantom(parameters), leg_truth(parameters, TRUTH_MM)
     nail = "nail in the left femur"
     for name, degrade in degradations(parameters.spacing_mm, seed, _nail(parameters), nail).items():

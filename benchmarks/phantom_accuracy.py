@@ -76,7 +76,7 @@ ALL = {
         """## ct_leg_tissue, clean
 
 Model digest `{digest}`.
-Random legs, 30 slices anywhere along the thighs, pixels of 0.7 to 1.3 mm; n counts legs.
+Random legs, 20 slices anywhere along the thighs, pixels of 0.7 to 1.3 mm; n counts legs.
 """,
         _clean(leg_cases.thigh_readings),
         leg_cases,
@@ -85,8 +85,8 @@ Random legs, 30 slices anywhere along the thighs, pixels of 0.7 to 1.3 mm; n cou
         """## ct_leg_tissue, whole legs, clean
 
 Model digest `{digest}`.
-Random legs from below the knees to above the hips, slices of 3, 4 and 5 mm, pixels of 2 mm; n counts legs. Areas of the
-worst slice leave out 30 mm on both sides of the knee joint, where cartilage counts as muscle.
+Random legs from below the knees to above the hips, slices of 3, 4 and 5 mm, pixels of 2.5 mm; n counts legs. Areas of
+the worst slice leave out 30 mm on both sides of the knee joint, where cartilage counts as muscle.
 """,
         _clean(leg_cases.whole_readings),
         leg_cases,
@@ -105,9 +105,9 @@ Mean error (worst error) of {count} legs, 30 slices of 5 mm along the femora, pi
         """## ct_body_composition, clean
 
 Model digest `{digest}`.
-Random trunks, small and large, lean and stout, on random grids: stacks of 50 to 100 mm anywhere between diaphragm and
-iliac crest, pixels of 0.7 to 1.5 mm. Of trunks in which a pelvis was seen nothing else is compared: the app measures
-above its crest, and says so.
+Random trunks, small and large, lean and stout, on random grids: stacks of 40 to 80 mm anywhere between diaphragm and
+iliac crest, pixels of 0.8 to 1.5 mm; areas are compared in twelve slices of each. Of trunks in which a pelvis was seen
+nothing else is compared: the app measures above its crest, and says so.
 """,
         _clean(trunk_cases.clean_readings),
         trunk_cases,

@@ -25,9 +25,11 @@ from operators.segment.classical.trunk_engine import ILIAC_CREST
 ENGINE = TrunkEngine(version="0.1.0")
 THICKNESSES_MM = (1.0, 2.0, 3.0, 4.0, 5.0)
 LIMIT_MM = 155.0
-PIXEL_MM = (0.7, 1.5)
-STACK_MM = (50.0, 100.0)
-FIELD_MM = (384.0, 480.0)
+PIXEL_MM = (0.8, 1.5)
+STACK_MM = (40.0, 80.0)
+FIELD_MM = (330.0, 480.0)
+AREAS = 12
+"""So many slices of a stack have their areas compared, evenly spread over it."""
 DEGRADED_SLICES, DEGRADED_SPACING_MM, DEGRADED_CENTRE_MM = 20, (5.0, 1.2, 1.2), 20.0
 ROD = Implant((24.0, 64.0, -20.0), (24.0, 64.0, 60.0), radius_mm=3.0)
 """Of a spinal fusion, along two vertebrae, left of the processes."""
@@ -115,14 +117,13 @@ def _by_slice(
 ) -> Iterator[Reading]:
     """The area of each tissue in the middle slice, and in the slice where it is worst against what is allowed."""
     table = measure_slice_areas(volume, label_map)
-    for name, true in trunk_areas_cm2(parameters).items():
+    slices = np.unique(np.linspace(0, parameters.slices - 1, AREAS).round().astype(int))
+    for name, true in trunk_areas_cm2(parameters, slices).items():
         readings = [
-            Reading(
-                f"area of the middle slice, {name}", float(area), row.area_cm2[name], allowed_of(area, float(shell))
-            )
-            for area, row, shell in zip(true, table, shells[name], strict=True)
+            Reading("", float(area), table[index].area_cm2[name], allowed_of(float(area), float(shells[name][index])))
+            for index, area in zip(slices, true, strict=True)
         ]
-        yield readings[len(readings) // 2]
+        yield replace(readings[len(readings) // 2], quantity=f"area of a middle slice, {name}")
         yield replace(worst_of(readings), quantity=f"area of the worst slice, {name}")
 
 

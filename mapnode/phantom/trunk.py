@@ -7,7 +7,7 @@ grid of their own, so that they know nothing of the voxels that an algorithm is 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from types import MappingProxyType
@@ -136,16 +136,17 @@ def build_trunk_phantom(parameters: TrunkPhantomParameters | None = None) -> Pha
     )
 
 
-def trunk_areas_cm2(parameters: TrunkPhantomParameters) -> Mapping[str, FloatArray]:
-    """Integrate the area of each tissue in the plane through the middle of each slice.
+def trunk_areas_cm2(parameters: TrunkPhantomParameters, slices: Sequence[int]) -> Mapping[str, FloatArray]:
+    """Integrate the area of each tissue in the planes through the middle of some slices.
 
     Args:
         parameters: The body and the stack.
+        slices: Which slices, counted from the lowest.
 
     Returns:
-        Areas `(slices,)` in cm2 by the names of `Phantom.truth_volume_ml`.
+        Areas, one a slice, in cm2 by the names of `Phantom.truth_volume_ml`.
     """
-    centres = parameters.range_z_mm[0] + parameters.spacing_mm[0] * (np.arange(parameters.slices) + 0.5)
+    centres = parameters.range_z_mm[0] + parameters.spacing_mm[0] * (np.asarray(slices) + 0.5)
     by_slice = [
         _by_tissue(_fine_areas_mm2(float(z_mm), index, parameters.body) / 100)[0] for index, z_mm in enumerate(centres)
     ]
