@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -35,7 +36,8 @@ WHOLE_THICKNESSES_MM = (3.0, 4.0, 5.0)
 """Of stacks of whole legs: thinner ones would be 600 slices."""
 JOINT_MM = 30.0
 """So near to the knee joint areas are not compared: cartilage counts as muscle there."""
-PART_SLICES = 20
+PART_SLICES, PART_MM = 20, 50.0
+"""Of a part of the thighs; the app takes no less than 50 mm."""
 PIXEL_MM = (0.7, 1.3)
 WHOLE_PIXEL_MM = 2.5
 DEGRADED_THICKNESS_MM = 5.0
@@ -58,13 +60,14 @@ def whole_readings(seed: int) -> list[Reading]:
 
 
 def thigh_parameters(seed: int) -> LegPhantomParameters:
-    """Draw legs, pixels, and a stack of 20 slices anywhere along the thighs; its thickness goes round with the seed."""
+    """Draw legs, pixels, and a stack anywhere along the thighs; its thickness goes round with the seed."""
     rng = np.random.default_rng(seed)
     thickness = THICKNESSES_MM[seed % len(THICKNESSES_MM)]
     parameters = random_leg_parameters(rng, thickness, float(rng.uniform(*PIXEL_MM)))
-    half = PART_SLICES * thickness / 2
+    slices = max(PART_SLICES, math.ceil(PART_MM / thickness))
+    half = slices * thickness / 2
     low, high = parameters.left.femur_z_mm[0] + 2 * JOINT_MM + half, parameters.left.femur_z_mm[1] - half
-    return replace(parameters, slices=PART_SLICES, centre_z_mm=float(rng.uniform(low, high)))
+    return replace(parameters, slices=slices, centre_z_mm=float(rng.uniform(low, high)))
 
 
 def _readings(parameters: LegPhantomParameters, truth_mm: float) -> list[Reading]:

@@ -76,7 +76,7 @@ ALL = {
         """## ct_leg_tissue, clean
 
 Model digest `{digest}`.
-Random legs, 20 slices anywhere along the thighs, pixels of 0.7 to 1.3 mm; n counts legs.
+Random legs, 20 slices or 50 mm anywhere along the thighs, pixels of 0.7 to 1.3 mm; n counts legs.
 """,
         _clean(leg_cases.thigh_readings),
         leg_cases,
