@@ -31,6 +31,7 @@ from tests.segmented import make_seg
 ROUNDS = 5
 NOISE_HU = 10.0
 LESIONS = 12
+TRUNK = TrunkPhantomParameters(slices=120, spacing_mm=(2.5, 0.78, 0.78), field_mm=(400.0, 400.0), noise_hu=NOISE_HU)
 OURS, CONTENDER = "mapnode", "SimpleITK and scikit-image"
 RESULTS = Path("build/bench")
 STEPS = ("Segment", "LoadSegmentation")
@@ -40,17 +41,14 @@ Truth = dict[str, float]
 
 def make_trunk(folder: Path) -> Truth:
     """120 slices of 512 x 512; the truth is the volume in mL by segment."""
-    parameters = TrunkPhantomParameters(
-        slices=120, spacing_mm=(2.5, 0.78, 0.78), field_mm=(400.0, 400.0), noise_hu=NOISE_HU
-    )
-    phantom = build_trunk_phantom(parameters)
+    phantom = build_trunk_phantom(TRUNK)
     write_ct_series(phantom.hu, phantom.affine_lps, folder / "ct", uid_seed="tissue benchmark, trunk")
     return {name: volume for name, volume in phantom.truth_volume_ml.items() if name != "body"}
 
 
 def make_legs(folder: Path) -> Truth:
-    """Both femora in slices of 4 mm, pixels of 1.1 mm."""
-    parameters = random_leg_parameters(np.random.default_rng(60), 4.0, 1.1)
+    """Both femora in slices of 4 mm, pixels of 1.1 mm, apart: the contender cannot part thighs that touch."""
+    parameters = replace(random_leg_parameters(np.random.default_rng(60), 4.0, 1.1), gap_mm=20.0)
     phantom = build_leg_phantom(parameters)
     write_ct_series(
         add_noise(phantom.hu, NOISE_HU, 1),
@@ -64,9 +62,7 @@ def make_legs(folder: Path) -> Truth:
 
 def make_segmentation(folder: Path) -> Truth:
     """The same grid as the trunk's with ellipsoids, and a SEG of them."""
-    phantom = build_trunk_phantom(
-        TrunkPhantomParameters(slices=120, spacing_mm=(2.5, 0.78, 0.78), field_mm=(400.0, 400.0), noise_hu=NOISE_HU)
-    )
+    phantom = build_trunk_phantom(TRUNK)
     rng = np.random.default_rng(12)
     lesions = [
         replace(random_lesion(rng, (x, y, z)), value=90.0)
