@@ -65,7 +65,7 @@ def make_segmentation(folder: Path) -> Truth:
     phantom = build_trunk_phantom(TRUNK)
     rng = np.random.default_rng(12)
     lesions = [
-        replace(random_lesion(rng, (x, y, z)), value=90.0)
+        random_lesion(rng, (x, y, z), value=90.0)
         for x, y, z in rng.uniform((-80, -40, -110), (80, 20, 110), (LESIONS, 3)).tolist()
     ]
     hu = add_lesions(phantom.hu, phantom.affine_lps, lesions)

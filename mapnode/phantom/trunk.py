@@ -209,7 +209,7 @@ def _fine_areas_mm2(z_mm: float, index: int, body: TrunkBody) -> FloatArray:
         for half, golden in zip(half_mm, _GOLDEN, strict=True)
     )
     found = material_plane(Plane(x, y, z_mm), table=False, body=body)
-    return np.bincount(found.ravel(), minlength=len(Material)) * _FINE_IN_PLANE_MM**2
+    return np.asarray(np.bincount(found.ravel(), minlength=len(Material)) * _FINE_IN_PLANE_MM**2, dtype=np.float64)
 
 
 def _by_tissue(of_material: FloatArray) -> tuple[Mapping[str, float], Mapping[str, float]]:

@@ -84,15 +84,19 @@ def test_shell_around_a_ball_in_cubic_voxels_is_half_a_voxel_thick():
     assert shell_ml == pytest.approx(4 * np.pi * 20**2 * 0.4 / 1000)
 
 
-def test_shell_in_thick_slices_is_the_growth_by_half_a_voxel_along_each_axis():
+def test_shell_in_thick_slices_is_half_the_surface_in_units_of_voxels():
     lesion, affine = Lesion((0.0, 0.0, 0.0), (10.0, 14.0, 20.0)), np.zeros((4, 4))
     affine[2, 0], affine[1, 1], affine[0, 2], affine[3, 3] = 4.0, 0.7, 0.7, 1.0
 
     shell_ml = lesion_cases.shell_of(lesion, affine)
 
-    # A thin shell between two ellipsoids of a family is not as thick everywhere: they only bound it.
-    grown = [Lesion((0, 0, 0), (10 + 0.35 * n, 14 + 0.35 * n, 20 + 2 * n)).volume_ml for n in (0, 1)]
-    assert 0.7 * (grown[1] - grown[0]) < shell_ml < grown[1] - grown[0]
+    # Voxels are 0.7 mm along x and y, 4 mm along z: the ellipsoid's surface on a fine net, in voxels.
+    theta, phi = np.meshgrid(np.linspace(0, np.pi, 400), np.linspace(0, 2 * np.pi, 400), indexing="ij")
+    net = np.stack([np.sin(theta) * np.cos(phi), np.sin(theta) * np.sin(phi), np.cos(theta)], axis=-1)
+    net *= np.array([10 / 0.7, 14 / 0.7, 20 / 4])
+    across, along = np.diff(net, axis=0)[:, :-1], np.diff(net, axis=1)[:-1]
+    surface = np.linalg.norm(np.cross(across, along), axis=-1).sum()
+    assert shell_ml == pytest.approx(surface / 2 * 4.0 * 0.7 * 0.7 / 1000, rel=2e-3)
 
 
 def test_mask_without_fault_is_judged_by_the_means_of_its_voxels():

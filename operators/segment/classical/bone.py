@@ -52,7 +52,7 @@ def fill_marrow(bone: NDArray[np.bool_], row_mm: float, canal_behind_bone_mm: fl
         Bone with its holes, without the canal.
     """
     filled = fill_slices(bone)
-    holes = [np.asarray(ndimage.label(plane)[0]) for plane in filled & ~bone]
+    holes = [np.asarray(ndimage.label(plane)[0], dtype=np.int32) for plane in filled & ~bone]
     canal = np.zeros_like(bone)
     for index, labels in enumerate(holes):
         for hole in range(1, int(labels.max()) + 1):
