@@ -66,10 +66,11 @@ build/map/base-debian.tar: map-build/base-debian
 map: $(VENV)/base.stamp build/map/base-debian.tar ## APP=ct_body_composition as a container image, TAG=name:version; a MAP
 	$(BIN)/mapnode package $(APP) --tag $(or $(TAG),$(subst _,-,$(APP)):latest) --base-image build/map/base-debian.tar $(MAP)
 
-bench: $(VENV)/dev.stamp ## loading and SEG writing: ours against the SDK, SimpleITK, dcm2niix and highdicom
+bench: $(VENV)/dev.stamp ## loading, SEG writing, whole studies: ours against the SDK, SimpleITK, dcm2niix, highdicom, scikit-image
 	@mkdir -p build
 	$(BIN)/python -m benchmarks.load
 	$(BIN)/python -m benchmarks.segmentation
+	$(BIN)/python -m benchmarks.tissue
 
 bench-hot-path: $(VENV)/dev.stamp ## what a run in a warm worker costs besides its segmentation, operator by operator
 	@mkdir -p build

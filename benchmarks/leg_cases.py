@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.readings import HU, Reading, allowed_of, shells_cm2, volume_of
-from mapnode.phantom.degrade import Implant, add_metal, add_noise, blur, thicken, tilt_gantry
+from benchmarks.degradations import degradations
+from benchmarks.readings import HU, Reading, allowed_of, flawless_hu, shells_cm2, volume_of, worst_of
+from mapnode.phantom.degrade import Implant
 from mapnode.phantom.leg_anatomy import LegTissue
 from mapnode.phantom.legs import (
     SIDES,
@@ -31,95 +32,82 @@ from operators.segment import LegEngine
 
 ENGINE = LegEngine(version="0.1.0")
 THICKNESSES_MM = (1.0, 2.0, 3.0, 4.0, 5.0)
+WHOLE_THICKNESSES_MM = (3.0, 4.0, 5.0)
+"""Of stacks of whole legs: thinner ones would be 600 slices."""
 JOINT_MM = 30.0
 """So near to the knee joint areas are not compared: cartilage counts as muscle there."""
-WHOLE_MM = 3.0
-PART_SLICES = 30
-PIXEL_MM = 2.5
+PART_SLICES, PART_MM = 20, 50.0
+"""Of a part of the thighs; the app takes no less than 50 mm."""
+PIXEL_MM = (0.7, 1.3)
+WHOLE_PIXEL_MM = 2.5
 DEGRADED_THICKNESS_MM = 5.0
-Image = tuple[NDArray[np.int16], NDArray[np.float64]]
+DEGRADED_PIXEL_MM = 1.5
+DEGRADED_SLICES = 30
+TRUTH_MM = 0.5
+WHOLE_TRUTH_MM = 1.0
+"""Distance of the points that the truth is counted at; over the planes of whole legs the coarser one does as well."""
 
 
-def clean_readings(seed: int) -> list[Reading]:
-    """All readings of one random phantom."""
-    parameters = clean_parameters(seed)
-    phantom, truth = build_leg_phantom(parameters), leg_truth(parameters)
+def thigh_readings(seed: int) -> list[Reading]:
+    """All readings of a part of the thighs of one random phantom."""
+    return _readings(thigh_parameters(seed), TRUTH_MM)
+
+
+def whole_readings(seed: int) -> list[Reading]:
+    """All readings of one random phantom from below the knees to above the hips, with the fractions of the femora."""
+    thickness = WHOLE_THICKNESSES_MM[seed % len(WHOLE_THICKNESSES_MM)]
+    return _readings(random_leg_parameters(np.random.default_rng(seed), thickness, WHOLE_PIXEL_MM), WHOLE_TRUTH_MM)
+
+
+def thigh_parameters(seed: int) -> LegPhantomParameters:
+    """Draw legs, pixels, and a stack anywhere along the thighs; its thickness goes round with the seed."""
+    rng = np.random.default_rng(seed)
+    thickness = THICKNESSES_MM[seed % len(THICKNESSES_MM)]
+    parameters = random_leg_parameters(rng, thickness, float(rng.uniform(*PIXEL_MM)))
+    slices = max(PART_SLICES, math.ceil(PART_MM / thickness))
+    half = slices * thickness / 2
+    low, high = parameters.left.femur_z_mm[0] + 2 * JOINT_MM + half, parameters.left.femur_z_mm[1] - half
+    return replace(parameters, slices=slices, centre_z_mm=float(rng.uniform(low, high)))
+
+
+def _readings(parameters: LegPhantomParameters, truth_mm: float) -> list[Reading]:
+    phantom, truth = build_leg_phantom(parameters), leg_truth(parameters, truth_mm)
     volume = volume_of(phantom.hu, phantom.affine_lps)
     label_map = ENGINE.segment(volume, _silent)
     shells = {
-        f"{name}_{side}": shells_cm2(
-            (phantom.truth_labels == LegTissue[name.upper()]) & (phantom.truth_side == direction),
-            parameters.spacing_mm[1],
-        )
+        f"{name}_{side}": shells_cm2(_inside(phantom, name, side), parameters.spacing_mm[1])
         for name in TISSUES
-        for side, direction in SIDES.items()
+        for side in SIDES
     }
     return [
         *_whole(parameters, truth, shells, measure_segments(volume, label_map)),
+        *(_flawless(phantom, truth, side) for side in SIDES),
         *_by_slice(parameters, truth, shells, volume, label_map),
-        *(_femora(parameters, label_map) if parameters.spacing_mm[0] >= WHOLE_MM else ()),
+        *_femora(parameters, label_map),
     ]
 
 
-def clean_parameters(seed: int) -> LegPhantomParameters:
-    """Draw a phantom; its thickness goes round with the seed.
+def _inside(phantom: LegPhantom, name: str, side: str) -> NDArray[np.bool_]:
+    """The true mask `(slices, rows, columns)` of a tissue of a leg."""
+    inside: NDArray[np.bool_] = (phantom.truth_labels == LegTissue[name.upper()]) & (phantom.truth_side == SIDES[side])
+    return inside
 
-    From 3 mm on the stack holds whole femora, below it is 30 slices anywhere along the thighs.
-    """
-    rng = np.random.default_rng(seed)
-    thickness = THICKNESSES_MM[seed % len(THICKNESSES_MM)]
-    parameters = random_leg_parameters(rng, thickness, PIXEL_MM)
-    if thickness >= WHOLE_MM:
-        return parameters
-    half = PART_SLICES * thickness / 2
-    low, high = parameters.left.femur_z_mm[0] + 2 * JOINT_MM + half, parameters.left.femur_z_mm[1] - half
-    return replace(parameters, slices=PART_SLICES, centre_z_mm=float(rng.uniform(low, high)))
+
+def _flawless(phantom: LegPhantom, truth: LegTruth, side: str) -> Reading:
+    return flawless_hu("bone", truth.mean_hu[f"bone_{side}"], phantom.hu[_inside(phantom, "bone", side)])
 
 
 def degraded_readings(seed: int) -> Iterator[tuple[str, list[Reading]]]:
     """Volumes and attenuations of one random phantom, once for each way to degrade it."""
-    parameters = random_leg_parameters(np.random.default_rng(seed), DEGRADED_THICKNESS_MM, PIXEL_MM)
+    parameters = random_leg_parameters(np.random.default_rng(seed), DEGRADED_THICKNESS_MM, DEGRADED_PIXEL_MM)
     # The femur from above the knee to below the hip.
-    parameters = replace(parameters, slices=PART_SLICES, centre_z_mm=sum(parameters.femur_z_mm("left")) / 2)
-    phantom, truth = build_leg_phantom(parameters), leg_truth(parameters)
-    for name, degrade in degradations(parameters, seed).items():
-        volume = volume_of(*degrade(phantom))
+    parameters = replace(parameters, slices=DEGRADED_SLICES, centre_z_mm=sum(parameters.femur_z_mm("left")) / 2)
+    phantom, truth = build_leg_phantom(parameters), leg_truth(parameters, TRUTH_MM)
+    nail = "nail in the left femur"
+    for name, degrade in degradations(parameters.spacing_mm, seed, _nail(parameters), nail).items():
+        volume = volume_of(*degrade(phantom.hu, phantom.affine_lps))
         measured = measure_segments(volume, ENGINE.segment(volume, _silent))
         yield name, _whole(parameters, truth, {}, measured)
-
-
-def degradations(parameters: LegPhantomParameters, seed: int) -> dict[str, Callable[[LegPhantom], Image]]:
-    """What is done to a phantom, by name."""
-    spacing = parameters.spacing_mm
-    nail = _nail(parameters)
-
-    def once(change: Callable[[NDArray[np.int16]], NDArray[np.int16]]) -> Callable[[LegPhantom], Image]:
-        return lambda phantom: (change(phantom.hu), phantom.affine_lps)
-
-    def tilted(degrees: float) -> Callable[[LegPhantom], Image]:
-        # Unmarked: the header, and so the affine, knows nothing of the tilt.
-        return lambda phantom: (tilt_gantry(phantom.hu, phantom.affine_lps, degrees)[0], phantom.affine_lps)
-
-    return {
-        "none": once(lambda hu: hu),
-        "noise of 10 HU": once(functools.partial(add_noise, sd_hu=10.0, seed=seed)),
-        "noise of 20 HU": once(functools.partial(add_noise, sd_hu=20.0, seed=seed)),
-        "noise of 40 HU": once(functools.partial(add_noise, sd_hu=40.0, seed=seed)),
-        "blur of 1.5 mm FWHM": once(lambda hu: blur(hu, spacing, 1.5)),
-        "blur of 3 mm FWHM": once(lambda hu: blur(hu, spacing, 3.0)),
-        "blur of 3 mm FWHM, noise of 20 HU": once(lambda hu: add_noise(blur(hu, spacing, 3.0), 20.0, seed)),
-        "slices of 10 mm, each the mean of two": lambda phantom: thicken(phantom.hu, phantom.affine_lps, 2),
-        "nail in the left femur": lambda phantom: (
-            add_metal(phantom.hu, phantom.affine_lps, nail, streaks=False),
-            phantom.affine_lps,
-        ),
-        "nail in the left femur, with streaks": lambda phantom: (
-            add_metal(phantom.hu, phantom.affine_lps, nail),
-            phantom.affine_lps,
-        ),
-        "gantry tilt of 5 degrees, unmarked": tilted(5.0),
-        "gantry tilt of 15 degrees, unmarked": tilted(15.0),
-    }
 
 
 def _nail(parameters: LegPhantomParameters) -> Implant:
@@ -173,18 +161,16 @@ def _by_slice(
             if (index := label_map.landmarks.get(f"femur_{percent}_{side}")) is not None:
                 yield replace(readings[index], quantity=f"area at {percent} % of the femur, {name}")
         joint = parameters.femur_z_mm(side)[0]
-        away = [each for each, z in zip(readings, z_mm, strict=True) if abs(z - joint) > JOINT_MM and each.truth > 1]
-        yield replace(
-            max(away, key=lambda each: abs(each.error) / (each.allowed or 1)),
-            quantity=f"area of the worst slice, {name}",
-        )
+        away = [each for each, z in zip(readings, z_mm, strict=True) if abs(z - joint) > JOINT_MM]
+        yield replace(worst_of(away), quantity=f"area of the worst slice, {name}")
 
 
 def _femora(parameters: LegPhantomParameters, label_map: LabelMap) -> Iterator[Reading]:
-    """Where the fractions of the femur lie, in mm: the landmark's slice may be half a slice off by itself."""
+    """Where the fractions of whole femora lie, in mm: the landmark's slice may be half a slice off by itself."""
+    first, last = parameters.centres_z_mm[[0, -1]]
     for side in SIDES:
         low, high = parameters.femur_z_mm(side)
-        for percent in (25, 50, 75):
+        for percent in (25, 50, 75) if first < low and high < last else ():
             index = label_map.landmarks.get(f"femur_{percent}_{side}")
             z_mm = None if index is None else float(parameters.centres_z_mm[index])
             yield Reading(f"place of {percent} % of the femur", low + percent / 100 * (high - low), z_mm)

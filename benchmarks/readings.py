@@ -62,12 +62,26 @@ def shells_cm2(mask: NDArray[np.bool_], pixel_mm: float) -> NDArray[np.float64]:
     return np.asarray(np.pi / 4 * edges * pixel_mm**2 / 200)
 
 
+def flawless_hu(name: str, truth: float, values: NDArray[Any]) -> Reading:
+    """The mean attenuation that a mask without a fault has on a phantom's voxels.
+
+    A bone is cortex and marrow: of how much of each the voxels' centres hit hangs its mean, whoever drew the mask.
+    """
+    return Reading(f"mean HU, {name}, mask without fault", truth, float(values.mean()), HU)
+
+
+def worst_of(readings: Iterable[Reading]) -> Reading:
+    """The worst against what is allowed, of those that are more than 1 cm2."""
+    return max((each for each in readings if each.truth > 1), key=lambda each: abs(each.error) / (each.allowed or 1))
+
+
 def volume_of(hu: NDArray[Any], affine_lps: NDArray[np.float64]) -> Volume:
     """A phantom as operators take it."""
     slices = []
     for index in range(hu.shape[0]):
         header = Dataset()
         header.SOPInstanceUID = generate_uid(entropy_srcs=[str(index)])
+        header.Modality = "CT"
         slices.append(SourceSlice(Path(f"{index}.dcm"), header, ""))
     return Volume(hu, affine_lps.copy(), "1.2.3", tuple(slices))
 
@@ -90,7 +104,7 @@ def cell_of(readings: Sequence[Reading]) -> str:
 def _errors(readings: Sequence[Reading]) -> tuple[str, list[float]]:
     """Unit and errors: HU and mm as they are, everything else in percent of the truth."""
     quantity = readings[0].quantity
-    for start, unit in (("mean HU", "HU"), ("place", "mm")):
+    for start, unit in (("mean HU", "HU"), ("place", "mm"), ("long axis", "mm"), ("short axis", "mm")):
         if quantity.startswith(start):
             return unit, [each.error for each in readings]
     return "%", [100 * each.error / each.truth for each in readings]

@@ -24,7 +24,16 @@ from tests.segmented import make_seg, make_study, read
 ROOT = Path(__file__).parents[1]
 SAME = 1e-3
 """What the numbers may be off from an independent computation."""
-TISSUES = ("tissue_skeletal_muscle", "tissue_subcutaneous_fat", "tissue_torso_fat")
+REFERENCES = {
+    "ct_totalseg_nifti_sm": (
+        "example_seg",
+        "tissue_skeletal_muscle",
+        "tissue_subcutaneous_fat",
+        "tissue_torso_fat",
+    ),
+    "ct_totalseg_nifti_full": ("example_seg_fast_force_split", "spine_totalseg", "spine_totalseg_vertebrae_body"),
+}
+"""Label maps and masks of a real CT; those of one folder overlap each other."""
 
 
 def read_series(folder: Path) -> SimpleITK.Image:
@@ -94,19 +103,19 @@ def test_a_seg_without_its_images_is_not_applicable(shared_data, tmp_path):
     assert (done.returncode, json.loads(done.stdout)["status"]) == (4, "not_applicable")
 
 
-@pytest.fixture(scope="module")
-def references(shared_data, tmp_path_factory):
+@pytest.fixture(scope="module", params=REFERENCES)
+def references(request, shared_data, tmp_path_factory):
     """All structures and tissues of a real CT as one SEG, and their masks as SimpleITK reads them."""
-    source = shared_data / "ct_totalseg_nifti_sm"
+    source = shared_data / request.param
     folder = tmp_path_factory.mktemp("references")
     (folder / "ct").symlink_to(source / "dicom")
     images = sorted((source / "dicom").iterdir(), key=lambda path: float(dcmread(path).ImagePositionPatient[2]))
     image = read_series(source / "dicom")
-    structures = SimpleITK.ReadImage(str(source / "example_seg.nii.gz"))
-    labels = np.unique(SimpleITK.GetArrayViewFromImage(structures))
-    masks = {f"structure {label}": structures == int(label) for label in labels if label}
-    masks |= {name: SimpleITK.ReadImage(str(source / f"{name}.nii.gz")) > 0 for name in TISSUES}
-    masks = {name: SimpleITK.Cast(mask, SimpleITK.sitkUInt8) for name, mask in masks.items()}
+    masks = {}
+    for name in REFERENCES[request.param]:
+        structures = SimpleITK.Cast(SimpleITK.ReadImage(str(source / f"{name}.nii.gz")), SimpleITK.sitkInt16)
+        labels = np.unique(SimpleITK.GetArrayViewFromImage(structures))
+        masks |= {f"{name} {label}": structures == int(label) for label in labels if label}
     arrays = {
         name: SimpleITK.GetArrayFromImage(
             SimpleITK.Resample(mask, image, SimpleITK.Transform(), SimpleITK.sitkNearestNeighbor, 0)

@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mapnode.phantom.shapes import Arch, Cut, FloatArray, Oval, Plane, Rib, Solid
+from mapnode.phantom.trunk_body import REFERENCE, TrunkBody
 
 Z_LIMIT_MM = 160.0
 """The anatomy is described for -160 mm <= z <= 160 mm."""
@@ -176,14 +177,16 @@ class Outlines:
     organs: Oval
 
 
-def outlines_at(z_mm: float) -> Outlines:
+def outlines_at(z_mm: float, body: TrunkBody = REFERENCE) -> Outlines:
     """Return the wall's outlines: 344 x 234 mm, with a waist at z = -40 mm and the belly rising towards the head."""
     waist = 1 - 0.05 * math.exp(-(((z_mm + 40) / 60) ** 2))
     belly = 1 + 0.04 * math.tanh(z_mm / 80)
-    body = Oval((0, 0), 172 * waist, 118 * belly, 116, power=2.4)
-    fascia = body.inset(28, 18, 26)
-    cavity = fascia.inset(13, 10, 20)
-    return Outlines(body, body.inset(2, 2, 2), fascia, cavity, cavity.inset(-2, 3, 3))
+    usual = Oval((0, 0), 172 * waist, 118 * belly, 116, power=2.4)
+    fascia = usual.inset(28, 18, 26)
+    skin = usual.inset(*(mm * (1 - body.fat) for mm in (28, 18, 26)))
+    cavity = fascia.inset(*(mm * body.wall for mm in (13, 10, 20)))
+    under_skin = skin.inset(2 / body.width, 2 / body.depth, 2 / body.depth)
+    return Outlines(skin, under_skin, fascia, cavity, cavity.inset(-2, 3, 3))
 
 
 class _Painter:
@@ -226,20 +229,21 @@ class _VertebralLevels:
         return cut.only(np.abs(self._from_middle_mm[cut.rows, None] - above_mm) < half_height_mm)
 
 
-def material_plane(plane: Plane, *, table: bool) -> NDArray[np.uint8]:
+def material_plane(plane: Plane, *, table: bool, body: TrunkBody = REFERENCE) -> NDArray[np.uint8]:
     """Say for every point of a plane which material lies there.
 
     Args:
         plane: The points, in mm.
         table: Put the body on foam and a table.
+        body: Whose trunk it is.
 
     Returns:
         A `Material` number per point, `(rows, columns)`.
     """
-    painter = _Painter(plane)
-    outlines = outlines_at(plane.z_mm)
+    painter = _Painter(body.in_anatomy(plane))
+    outlines = outlines_at(painter.plane.z_mm, body)
     if table:
-        _paint_table(painter)
+        _paint_table(painter, outlines)
     _paint_wall(painter, outlines)
     _paint_spine(painter)
     _paint_organs(painter)
@@ -247,11 +251,11 @@ def material_plane(plane: Plane, *, table: bool) -> NDArray[np.uint8]:
     return painter.material
 
 
-def _paint_table(painter: _Painter) -> None:
+def _paint_table(painter: _Painter, outlines: Outlines) -> None:
     """Foam of 6 mm or more under the back, on a cradle of 4 mm."""
     x, y = painter.plane.x_mm[None, :], painter.plane.y_mm[:, None]
     whole = (slice(0, y.size), slice(0, x.size))
-    below = y - (122 - x**2 / 700)
+    below = y - (outlines.body.half_back_mm + 6 - x**2 / 700)
     painter.paint(Material.FOAM, Cut(*whole, (np.abs(x) < 150) & (below < 0) & (y > 60)))
     painter.paint(Material.TABLE, Cut(*whole, (np.abs(x) < 180) & (below >= 0) & (below < 4)))
 

@@ -73,12 +73,12 @@ class Lesion:
 
         Sections by parallel planes are similar ellipses and largest at the centre, so no other plane has a longer one.
         """
-        return float(2 / math.sqrt(np.linalg.eigvalsh(self._form()[:2, :2])[0]))
+        return float(2 / math.sqrt(np.linalg.eigvalsh(self.form_per_mm2[:2, :2])[0]))
 
     @property
     def perpendicular_axial_diameter_mm(self) -> float:
         """The longest diameter perpendicular to the longest one, in the same plane: that ellipse's short axis."""
-        return float(2 / math.sqrt(np.linalg.eigvalsh(self._form()[:2, :2])[1]))
+        return float(2 / math.sqrt(np.linalg.eigvalsh(self.form_per_mm2[:2, :2])[1]))
 
     @property
     def axial_area_cm2(self) -> float:
@@ -88,11 +88,12 @@ class Lesion:
     def contains(self, positions_mm: FloatArray) -> BoolArray:
         """Which positions `(..., 3)`, LPS, lie inside."""
         offsets = positions_mm - np.array(self.centre_mm)
-        inside: BoolArray = np.einsum("...i,ij,...j->...", offsets, self._form(), offsets) < 1
+        inside: BoolArray = np.einsum("...i,ij,...j->...", offsets, self.form_per_mm2, offsets) < 1
         return inside
 
-    def _form(self) -> FloatArray:
-        """The quadratic form `(3, 3)` that is 1 on the surface."""
+    @property
+    def form_per_mm2(self) -> FloatArray:
+        """The quadratic form `(3, 3)` of offsets from the centre in mm that is 1 on the surface."""
         turn = Rotation.from_euler("xyz", self.rotation_deg, degrees=True).as_matrix()
         form: FloatArray = turn @ np.diag(1 / np.array(self.half_axes_mm) ** 2) @ turn.T
         return form

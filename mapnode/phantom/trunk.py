@@ -7,7 +7,7 @@ grid of their own, so that they know nothing of the voxels that an algorithm is 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from types import MappingProxyType
@@ -25,17 +25,20 @@ from mapnode.phantom.anatomy import (
     material_plane,
 )
 from mapnode.phantom.shapes import FloatArray, Plane
+from mapnode.phantom.trunk_body import REFERENCE, TrunkBody
 
 _FINE_IN_PLANE_MM = 1.0
 _FINE_BETWEEN_PLANES_MM = 1.5
 _FINE_HALF_FIELD_MM = (122.0, 176.0)
+"""Of the body of the anatomy; what more fat adds to it is at most the thickness of the usual one at back and flanks."""
+_FAT_MM = (26.0, 28.0)
 _GOLDEN = (0.7548776662466927, 0.5698402909980532)
 """Shifts of the fine grid from plane to plane (R2 sequence), so that the errors at the edges cancel."""
 
 
 @dataclass(frozen=True)
 class TrunkPhantomParameters:
-    """How the phantom is sampled; the body itself has no parameters.
+    """How the phantom is sampled, and whose body it is.
 
     Attributes:
         slices: Number of slices.
@@ -46,6 +49,7 @@ class TrunkPhantomParameters:
         noise_hu: Standard deviation of the noise added after the blur.
         seed: Seed of the noise.
         table: Put the body on foam and a table.
+        body: Whose trunk it is. Heights along z are those of the body of the anatomy, times its `height`.
     """
 
     slices: int = 64
@@ -56,6 +60,7 @@ class TrunkPhantomParameters:
     noise_hu: float = 0.0
     seed: int = 0
     table: bool = True
+    body: TrunkBody = REFERENCE
 
     def __post_init__(self) -> None:
         """Refuse what cannot be sampled.
@@ -67,8 +72,9 @@ class TrunkPhantomParameters:
             raise ValueError(f"a phantom needs slices and positive lengths, got {self}")
         if min(self.blur_mm, self.noise_hu) < 0:
             raise ValueError(f"blur and noise cannot be negative, got {self.blur_mm} mm and {self.noise_hu} HU")
-        if max(map(abs, self.range_z_mm)) > Z_LIMIT_MM:
-            raise ValueError(f"the anatomy ends at z = +-{Z_LIMIT_MM} mm, the stack covers {self.range_z_mm} mm")
+        limit = Z_LIMIT_MM * self.body.height
+        if max(map(abs, self.range_z_mm)) > limit:
+            raise ValueError(f"the anatomy ends at z = +-{limit} mm, the stack covers {self.range_z_mm} mm")
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -120,7 +126,7 @@ def build_trunk_phantom(parameters: TrunkPhantomParameters | None = None) -> Pha
     parameters = parameters or TrunkPhantomParameters()
     affine_lps = _affine_lps(parameters)
     materials = _sample(parameters, affine_lps)
-    volume_ml, mean_hu = _integrate(*parameters.range_z_mm)
+    volume_ml, mean_hu = _integrate(*parameters.range_z_mm, parameters.body)
     return Phantom(
         hu=_scan(HU_OF_MATERIAL[materials], parameters),
         affine_lps=affine_lps,
@@ -128,6 +134,23 @@ def build_trunk_phantom(parameters: TrunkPhantomParameters | None = None) -> Pha
         truth_volume_ml=volume_ml,
         truth_mean_hu=mean_hu,
     )
+
+
+def trunk_areas_cm2(parameters: TrunkPhantomParameters, slices: Sequence[int]) -> Mapping[str, FloatArray]:
+    """Integrate the area of each tissue in the planes through the middle of some slices.
+
+    Args:
+        parameters: The body and the stack.
+        slices: Which slices, counted from the lowest.
+
+    Returns:
+        Areas, one a slice, in cm2 by the names of `Phantom.truth_volume_ml`.
+    """
+    centres = parameters.range_z_mm[0] + parameters.spacing_mm[0] * (np.asarray(slices) + 0.5)
+    by_slice = [
+        _by_tissue(_fine_areas_mm2(float(z_mm), index, parameters.body) / 100)[0] for index, z_mm in enumerate(centres)
+    ]
+    return {name: np.array([areas[name] for areas in by_slice]) for name in by_slice[0]}
 
 
 def _affine_lps(parameters: TrunkPhantomParameters) -> FloatArray:
@@ -147,7 +170,8 @@ def _sample(parameters: TrunkPhantomParameters, affine_lps: FloatArray) -> NDArr
         affine_lps[lps, 3] + affine_lps[lps, axis] * np.arange(parameters.shape[axis])
         for axis, lps in enumerate((2, 1, 0))
     )
-    return np.stack([material_plane(Plane(x, y, float(height)), table=parameters.table) for height in z])
+    planes = (Plane(x, y, float(height)) for height in z)
+    return np.stack([material_plane(plane, table=parameters.table, body=parameters.body) for plane in planes])
 
 
 def _scan(hu: NDArray[np.int16], parameters: TrunkPhantomParameters) -> NDArray[np.int16]:
@@ -165,35 +189,38 @@ def _scan(hu: NDArray[np.int16], parameters: TrunkPhantomParameters) -> NDArray[
 
 
 @lru_cache(maxsize=16)
-def _integrate(low_mm: float, high_mm: float) -> tuple[Mapping[str, float], Mapping[str, float]]:
+def _integrate(low_mm: float, high_mm: float, body: TrunkBody) -> tuple[Mapping[str, float], Mapping[str, float]]:
     """Integrate volumes and mean attenuations between two heights."""
     planes = math.ceil((high_mm - low_mm) / _FINE_BETWEEN_PLANES_MM)
     step_mm = (high_mm - low_mm) / planes
-    count = np.zeros(len(Material), dtype=np.int64)
-    for index in range(planes):
-        plane = _fine_plane(low_mm + (index + 0.5) * step_mm, index)
-        count += np.bincount(material_plane(plane, table=False).ravel(), minlength=len(Material))
-    return _by_tissue(count.astype(np.float64) * (step_mm * _FINE_IN_PLANE_MM**2 / 1000))
+    areas = sum(_fine_areas_mm2(low_mm + (index + 0.5) * step_mm, index, body) for index in range(planes))
+    return _by_tissue(np.asarray(areas * step_mm / 1000))
 
 
-def _fine_plane(z_mm: float, index: int) -> Plane:
-    """Lay a plane of the fine grid, shifted by its own part of a pixel."""
+def _fine_areas_mm2(z_mm: float, index: int, body: TrunkBody) -> FloatArray:
+    """Area of each material at a height, `(materials,)`, counted on a grid shifted by its own part of a pixel."""
+    factors = (body.depth, body.width)
+    half_mm = (
+        (half + max(0.0, body.fat - 1) * fat) * factor
+        for half, fat, factor in zip(_FINE_HALF_FIELD_MM, _FAT_MM, factors, strict=True)
+    )
     y, x = (
         np.arange(-half - 1, half + 1, _FINE_IN_PLANE_MM) + (0.5 + index * golden) % 1 * _FINE_IN_PLANE_MM
-        for half, golden in zip(_FINE_HALF_FIELD_MM, _GOLDEN, strict=True)
+        for half, golden in zip(half_mm, _GOLDEN, strict=True)
     )
-    return Plane(x, y, z_mm)
+    found = material_plane(Plane(x, y, z_mm), table=False, body=body)
+    return np.asarray(np.bincount(found.ravel(), minlength=len(Material)) * _FINE_IN_PLANE_MM**2, dtype=np.float64)
 
 
-def _by_tissue(volume_ml: FloatArray) -> tuple[Mapping[str, float], Mapping[str, float]]:
-    """Sum materials into tissues; "body" is everything inside."""
+def _by_tissue(of_material: FloatArray) -> tuple[Mapping[str, float], Mapping[str, float]]:
+    """Sum volumes or areas of materials into those of tissues, with mean attenuations; "body" is everything inside."""
     regions = {"body": np.not_equal(TISSUE_OF_MATERIAL, PhantomTissue.OUTSIDE)}
     for tissue in PhantomTissue:
         if tissue not in {PhantomTissue.OUTSIDE, PhantomTissue.OTHER}:
             regions[tissue.name.lower()] = np.equal(TISSUE_OF_MATERIAL, tissue)
-    volumes = {name: float(volume_ml[region].sum()) for name, region in regions.items()}
+    sums = {name: float(of_material[region].sum()) for name, region in regions.items()}
     means = {
-        name: float((volume_ml * HU_OF_MATERIAL)[region].sum() / volumes[name]) if volumes[name] else math.nan
+        name: float((of_material * HU_OF_MATERIAL)[region].sum() / sums[name]) if sums[name] else math.nan
         for name, region in regions.items()
     }
-    return MappingProxyType(volumes), MappingProxyType(means)
+    return MappingProxyType(sums), MappingProxyType(means)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import ndimage
 
-from operators.segment.classical.morphology import Spacing, close_disc, drop_small, erode
+from operators.segment.classical.morphology import Spacing, close_disc, drop_small, erode, fill_slices
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -31,33 +31,47 @@ def find_bone(
     """
     cortex = drop_small(body & (hu > parameters.bone_hu), parameters.bone_minimum_ml, spacing_mm)
     closed = close_disc(cortex, parameters.bone_closing_mm, spacing_mm)
-    filled = np.stack([fill_marrow(plane, spacing_mm[1], parameters.canal_behind_bone_mm) for plane in closed])
+    filled = fill_marrow(closed, spacing_mm[1], parameters.canal_behind_bone_mm)
     # The closing also fills crevices between processes; eroding takes those off again, marrow survives it.
     marrow = np.stack([erode(plane[None], parameters.bone_shell_mm, spacing_mm)[0] for plane in filled])
     return np.asarray(cortex | marrow, dtype=np.bool_)
 
 
 def fill_marrow(bone: NDArray[np.bool_], row_mm: float, canal_behind_bone_mm: float) -> NDArray[np.bool_]:
-    """Fill the holes of one slice, except the spinal canal: the hole behind a vertebral body.
+    """Fill the holes of each slice, except the spinal canal.
+
+    The canal is the hole behind a vertebral body. Where a slice passes above or below the body and the arch is closed
+    all the same, it is the hole of which at least half lies over the canal of the next slice.
 
     Args:
-        bone: Bone of one slice, rows increase towards posterior.
+        bone: Bone `(slices, rows, columns)`, rows increase towards posterior.
         row_mm: Distance between rows.
         canal_behind_bone_mm: Bone in front of a hole that makes it the canal.
 
     Returns:
         Bone with its holes, without the canal.
     """
-    filled = np.asarray(ndimage.binary_fill_holes(bone), dtype=np.bool_)
-    holes, count = ndimage.label(filled & ~bone)
-    if count == 0:
-        return bone.copy()
-    out = filled.copy()
-    for index in range(1, count + 1):
-        hole = np.asarray(holes == index, dtype=np.bool_)
-        if _bone_in_front(filled, hole) * row_mm >= canal_behind_bone_mm:
-            out[hole] = False
-    return out
+    filled = fill_slices(bone)
+    holes = [np.asarray(ndimage.label(plane)[0], dtype=np.int32) for plane in filled & ~bone]
+    canal = np.zeros_like(bone)
+    for index, labels in enumerate(holes):
+        for hole in range(1, int(labels.max()) + 1):
+            if _bone_in_front(filled[index], labels == hole) * row_mm >= canal_behind_bone_mm:
+                canal[index][labels == hole] = True
+    for index in range(1, len(holes)):
+        canal[index] |= _continued(holes[index], canal[index - 1])
+    for index in range(len(holes) - 2, -1, -1):
+        canal[index] |= _continued(holes[index], canal[index + 1])
+    return filled & ~canal
+
+
+def _continued(holes: NDArray[np.int32], canal: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Holes of a slice, numbered, of which at least half lies over the canal of the next slice."""
+    sizes = np.bincount(holes.ravel())
+    over = np.bincount(holes[canal], minlength=sizes.size)
+    is_canal = 2 * over >= sizes
+    is_canal[0] = False
+    return np.asarray(is_canal[holes], dtype=np.bool_)
 
 
 def _bone_in_front(filled: NDArray[np.bool_], hole: NDArray[np.bool_]) -> int:

@@ -12,18 +12,38 @@ def _ring(shape, centre, outer, inner):
 
 
 def test_marrow_belongs_to_bone():
-    filled = fill_marrow(_ring((30, 30), (12, 15), 8, 5), 3.0, 20.0)
+    filled = fill_marrow(_ring((30, 30), (12, 15), 8, 5)[None], 3.0, 20.0)
 
-    assert filled[12, 15]
+    assert filled[0, 12, 15]
 
 
 def test_canal_behind_a_vertebral_body_stays_open():
     bone = _ring((40, 30), (12, 15), 8, 5) | _ring((40, 30), (24, 15), 5, 3)
 
-    filled = fill_marrow(bone, 3.0, 20.0)
+    filled = fill_marrow(bone[None], 3.0, 20.0)
 
-    assert filled[12, 15]
-    assert not filled[24, 15]
+    assert filled[0, 12, 15]
+    assert not filled[0, 24, 15]
+
+
+def test_canal_stays_open_where_the_arch_is_closed_without_a_body_in_front():
+    body, arch, shifted = (
+        _ring((40, 30), (row, 15), 8 if row == 12 else 5, 5 if row == 12 else 3) for row in (12, 24, 25)
+    )
+
+    filled = fill_marrow(np.stack([shifted, arch, body | arch, arch, shifted]), 3.0, 20.0)
+
+    assert not filled[:, 24, 15].any()
+    assert filled[2, 12, 15]
+
+
+def test_marrow_behind_which_no_canal_goes_on_is_filled():
+    body, arch = _ring((40, 30), (12, 15), 8, 5), _ring((40, 30), (24, 15), 5, 3)
+
+    # The ring two slices on is not joined to the canal: the slice between has none.
+    filled = fill_marrow(np.stack([body | arch, body, arch]), 3.0, 20.0)
+
+    assert filled[2, 24, 15]
 
 
 def test_vertebra_is_filled_and_its_canal_is_not():
