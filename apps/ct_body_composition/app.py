@@ -122,6 +122,7 @@ class CTBodyComposition(MapApplication):
             ),
             CheckInput(self),
             CheckFieldOfView(self),
+            CheckLevels(self),
             MeasureInput(self),
             CheckApplicability(self, manifest.mapnode.quality),
             CheckPlausibility(self, manifest.mapnode.quality),

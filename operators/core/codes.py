@@ -101,5 +101,5 @@ PERCENTILE_05 = Code("PERCENTILE-05", PRIVATE_SCHEME, "5th percentile, all voxel
 PERCENTILE_95 = Code("PERCENTILE-95", PRIVATE_SCHEME, "95th percentile, all voxels uncertain together")
 QUALITY_HOLD = Code("QUALITY-HOLD", PRIVATE_SCHEME, "Hold: numbers are held back because of the findings")
 COMPONENT_COUNT = Code("COMPONENTS", PRIVATE_SCHEME, "Number of connected components")
-MUSCLE_INDEX = Code("SKELETAL-MUSCLE-INDEX", PRIVATE_SCHEME, "Skeletal muscle index")
+MUSCLE_INDEX = Code("MUSCLE-INDEX", PRIVATE_SCHEME, "Skeletal muscle index")
 BORDER_CONTACT = Code("BORDER-CONTACT", PRIVATE_SCHEME, "Contact with the border of the field of view")

@@ -21,7 +21,8 @@ def intermuscular_zone(
 ) -> NDArray[np.bool_]:
     """Draw the muscle compartment: the muscles of each slice, closed over the gaps between them, inside the fascia.
 
-    The gaps are those between the muscles of the back, and in front of the spine the planes between the layers of the wall.
+    The gaps are those between the muscles of the back, and in front of the spine the planes between the layers of the
+    wall.
 
     Fat in it is intermuscular (Goodpaster 2000: beneath the fascia, between and inside the muscles). The spine is no
     part of it: marrow, epidural fat and the fat around the roots of nerves lie between bones. Nor is the linea alba,
@@ -38,7 +39,7 @@ def intermuscular_zone(
     soft = muscle & (fields.hu > parameters.soft_hu)
     back = fields.track.posterior_mm(soft.shape, fields.spacing_mm) > 0
     closed = close_disc(soft, parameters.intermuscular_plane_mm, fields.spacing_mm)
-    # Fat as wide as between the muscles of the back lies behind the linea alba as well, where it is not between muscles.
+    # Fat as wide as between the muscles of the back lies behind those of the wall, too, and is no fat between muscles.
     closed |= back & close_disc(soft & back, parameters.intermuscular_closing_mm, fields.spacing_mm)
     return closed & fields.fascia & ~fields.bone & ~_midline(fields, parameters)
 

@@ -150,8 +150,8 @@ class TrunkParameters:
     # Nerve roots and their fat leave beside the vertebral body.
     foramen_mm: float = 8.0
 
-    # Intermuscular fat: the same gaps in the back, elsewhere the planes of 1-3 mm between the layers of the wall, which a
-    # working voxel of 3 mm may show as wide as two.
+    # Intermuscular fat: the same gaps in the back, elsewhere the planes of 1-3 mm between the layers of the wall, which
+    # working voxels of 3 mm may show as wide as two of them.
     intermuscular_closing_mm: float = 12.0
     intermuscular_plane_mm: float = 3.0
     # The linea alba is up to 22 mm wide above the umbilicus (Beer 2009).

@@ -36,7 +36,7 @@ def test_index_is_the_area_at_l3_over_the_square_of_the_height_in_metres():
     assert index.value == pytest.approx(153.0 / (1.7 * 1.7))
     assert (index.quantity.unit, index.quantity.ucum.value) == ("cm2/m2", "cm2/m2")
     assert (index.quantity.concept.value, index.quantity.concept.scheme_designator) == (
-        "SKELETAL-MUSCLE-INDEX",
+        "MUSCLE-INDEX",
         "99MAPNODE",
     )
     assert index.level == L3
