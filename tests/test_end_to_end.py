@@ -30,6 +30,7 @@ LABELS = {
     "subcutaneous_fat": "Subcutaneous fat",
     "visceral_fat": "Visceral fat",
     "skeletal_muscle": "Skeletal muscle",
+    "intermuscular_fat": "Intermuscular fat",
 }
 
 

@@ -5,20 +5,32 @@ from __future__ import annotations
 import sys
 
 from operators.core.contract import ObjectKind
-from operators.load import LoadSeries, LoadSeriesParameters, LoadVolume, LoadVolumeParameters
+from operators.core.levels import L3, VERTEBRAE
+from operators.load import (
+    LoadLevels,
+    LoadSegmentationParameters,
+    LoadSeries,
+    LoadSeriesParameters,
+    LoadVolume,
+    LoadVolumeParameters,
+)
 from operators.measure import (
     MeasureKeySlices,
+    MeasureMuscleIndex,
     MeasureRatios,
     MeasureRatiosParameters,
     MeasureSegments,
+    MeasureSides,
     MeasureSliceAreas,
     Ratio,
+    SliceAreasParameters,
 )
 from operators.qc import (
     CheckApplicability,
     CheckDistribution,
     CheckFieldOfView,
     CheckInput,
+    CheckLevels,
     CheckPlausibility,
     DistributionParameters,
     JudgeQuality,
@@ -44,8 +56,25 @@ from operators.write import (
     WriteSegmentation,
 )
 
-RATIOS = (Ratio("vat_sat_ratio", "Ratio of visceral to subcutaneous fat (volume)", "visceral_fat", "subcutaneous_fat"),)
-CHECKS = (CheckApplicability, CheckPlausibility, CheckDistribution)
+VAT_SAT = "Ratio of visceral to subcutaneous fat"
+LEVEL_ABSENT = "no Segmentation that came with the images shows the whole vertebra"
+RATIOS = (
+    Ratio("vat_sat_ratio", f"{VAT_SAT} (volume)", "visceral_fat", "subcutaneous_fat"),
+    *(
+        Ratio(
+            f"vat_sat_ratio_{level}",
+            f"{VAT_SAT} (area at {vertebra.label})",
+            "visceral_fat",
+            "subcutaneous_fat",
+            level,
+            LEVEL_ABSENT,
+            where_found=level != L3,
+        )
+        for level, vertebra in VERTEBRAE.items()
+    ),
+)
+SIDES = SliceAreasParameters(("skeletal_muscle", "subcutaneous_fat", "intermuscular_fat"))
+CHECKS = (CheckLevels, CheckApplicability, CheckPlausibility, CheckDistribution)
 
 
 class CTBodyComposition(MapApplication):
@@ -78,14 +107,22 @@ class CTBodyComposition(MapApplication):
             LoadSeries(self, LoadSeriesParameters(context.input_folder)),
             SelectSeries(self, manifest.mapnode.input),
             LoadVolume(self, LoadVolumeParameters(context.staged_folder)),
-            DeriveIdentity(self, identity),
-            Segment(self, engine),
+            LoadLevels(self, LoadSegmentationParameters(engine.algorithm)),
+            DeriveIdentity(self, identity, more_inputs=[LoadLevels.output]),
+            Segment(self, engine, more_inputs=[LoadLevels.output]),
             MeasureSegments(self),
-            MeasureSliceAreas(self),
+            MeasureSliceAreas(self, SIDES),
             MeasureKeySlices(self),
-            MeasureRatios(self, MeasureRatiosParameters(RATIOS)),
+            MeasureMuscleIndex(self),
+            MeasureSides(self, SIDES),
+            MeasureRatios(
+                self,
+                MeasureRatiosParameters(RATIOS),
+                more_inputs=[MeasureMuscleIndex.output, MeasureSides.output],
+            ),
             CheckInput(self),
             CheckFieldOfView(self),
+            CheckLevels(self),
             MeasureInput(self),
             CheckApplicability(self, manifest.mapnode.quality),
             CheckPlausibility(self, manifest.mapnode.quality),

@@ -6,6 +6,7 @@ from mapnode.phantom.legs import LegPhantom, LegPhantomParameters, build_leg_pha
 from mapnode.phantom.lesions import Lesion, add_lesions, random_lesion
 from mapnode.phantom.series import write_ct_series
 from mapnode.phantom.trunk import Phantom, TrunkPhantomParameters, build_trunk_phantom
+from mapnode.phantom.vertebrae import vertebra_masks
 
 __all__ = [
     "LegPhantom",
@@ -22,5 +23,6 @@ __all__ = [
     "leg_truth",
     "random_leg_parameters",
     "random_lesion",
+    "vertebra_masks",
     "write_ct_series",
 ]

@@ -5,8 +5,9 @@ of a grown body of medium build, rounded: lumbar vertebral bodies 47 mm wide, 34
 9 mm, a canal of 23 x 16 mm, a lateral abdominal wall of 13 mm, rectus abdominis of 10 mm, kidneys 11 cm long, ribs of
 13 x 9 mm. Attenuations are those of an unenhanced CT at 120 kV; muscle is brighter than in many patients.
 
-What life has and this body has not: fat between and inside muscles, fat-valued marrow, costal cartilage, an umbilicus,
-renal sinus fat, a diaphragm. Every edge is exact, so every volume is known.
+Between the muscles of the back run two clefts of fat, 8 mm wide. What life has and this body has not: fat between the
+layers of the wall and inside muscles, fat-valued marrow, costal cartilage, an umbilicus, renal sinus fat, a diaphragm.
+Every edge is exact, so every volume is known.
 
 The liver lies on the patient's right (low x) and the spleen on the left: a mirrored volume is seen at once. The waist
 is narrowest at z = -40 mm and the ribs lie in the upper half: a volume upside down is seen as well.
@@ -37,6 +38,7 @@ class PhantomTissue(IntEnum):
     SUBCUTANEOUS_FAT = 3
     VISCERAL_FAT = 4
     SKELETAL_MUSCLE = 5
+    INTERMUSCULAR_FAT = 6
 
 
 class Material(IntEnum):
@@ -65,6 +67,7 @@ class Material(IntEnum):
     GUT_WALL = 20
     GUT_CONTENT = 21
     GUT_GAS = 22
+    INTERMUSCULAR_FAT = 23
 
 
 _PROPERTIES: dict[Material, tuple[int, PhantomTissue]] = {
@@ -92,6 +95,7 @@ _PROPERTIES: dict[Material, tuple[int, PhantomTissue]] = {
     Material.GUT_WALL: (40, PhantomTissue.OTHER),
     Material.GUT_CONTENT: (20, PhantomTissue.OTHER),
     Material.GUT_GAS: (-900, PhantomTissue.OTHER),
+    Material.INTERMUSCULAR_FAT: (-95, PhantomTissue.INTERMUSCULAR_FAT),
 }
 
 HU_OF_MATERIAL: NDArray[np.int16] = np.array([_PROPERTIES[material][0] for material in Material], dtype=np.int16)
@@ -117,6 +121,11 @@ _MUSCLE_COLUMNS = (
     # Psoas: begins at z = 65 mm and grows downwards, away from the midline.
     (_psoas := Solid((39, 31, -120), (17, 21, 185), lean=(-0.054, 0.065))),
     _psoas.mirrored(),
+)
+# Between multifidus and longissimus: upright clefts that muscle encloses.
+_MUSCLE_CLEFTS = (
+    (_cleft := Solid((22, 74, 0), (4, 10, 400), z_power=8, sway_mm=(1, 1), sway_period_mm=85)),
+    _cleft.mirrored(),
 )
 # Aorta, vena cava and kidneys lie in fat of their own, which the organs in front of them do not reach into.
 _PRERENAL_FAT = Solid((-4, 42, -100), (76, 46, 192), power=2.3, z_power=5)
@@ -211,9 +220,7 @@ class _VertebralLevels:
     """Height of a plane's rows above the middle of the nearest vertebra; vertebrae tilt, their backs are lower."""
 
     def __init__(self, plane: Plane) -> None:
-        height = plane.z_mm + _VERTEBRA_TILT * (plane.y_mm - _VERTEBRAL_BODY.centre_mm[1])
-        half = _VERTEBRA_PERIOD_MM / 2
-        self._from_middle_mm: FloatArray = (height + half) % _VERTEBRA_PERIOD_MM - half
+        self._from_middle_mm: FloatArray = _height_mm(plane) - vertebra_numbers(plane) * _VERTEBRA_PERIOD_MM
 
     def within(self, cut: Cut, half_height_mm: float, above_mm: float = 0.0) -> Cut:
         """Keep the rows of a cut that lie inside a part of the vertebra.
@@ -227,6 +234,16 @@ class _VertebralLevels:
             The cut, empty where the plane passes above or below the part.
         """
         return cut.only(np.abs(self._from_middle_mm[cut.rows, None] - above_mm) < half_height_mm)
+
+
+def _height_mm(plane: Plane) -> FloatArray:
+    """Height of each row along the spine, as if no vertebra were tilted."""
+    return plane.z_mm + _VERTEBRA_TILT * (plane.y_mm - _VERTEBRAL_BODY.centre_mm[1])
+
+
+def vertebra_numbers(plane: Plane) -> NDArray[np.int64]:
+    """Say for each row of a plane which vertebra is nearest: 0 at z = 0, growing towards the head, `(rows,)`."""
+    return np.floor(_height_mm(plane) / _VERTEBRA_PERIOD_MM + 0.5).astype(np.int64)
 
 
 def material_plane(plane: Plane, *, table: bool, body: TrunkBody = REFERENCE) -> NDArray[np.uint8]:
@@ -246,6 +263,8 @@ def material_plane(plane: Plane, *, table: bool, body: TrunkBody = REFERENCE) ->
         _paint_table(painter, outlines)
     _paint_wall(painter, outlines)
     _paint_spine(painter)
+    for cleft in _MUSCLE_CLEFTS:
+        _paint_solid(painter, Material.INTERMUSCULAR_FAT, cleft, onto=(Material.MUSCLE,))
     _paint_organs(painter)
     _paint_ribs(painter, outlines)
     return painter.material

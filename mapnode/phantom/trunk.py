@@ -98,7 +98,7 @@ class Phantom:
         affine_lps: Takes `(slice, row, column, 1)` to the position of the voxel's centre, in mm, LPS.
         truth_labels: A `PhantomTissue` per voxel: the tissue at its centre.
         truth_volume_ml: Volume inside the stack's range, from the shapes and not from the voxels: "body" (all inside
-            the skin's surface), "bone", "subcutaneous_fat", "visceral_fat", "skeletal_muscle".
+            the skin's surface), "bone", "subcutaneous_fat", "visceral_fat", "skeletal_muscle", "intermuscular_fat".
         truth_mean_hu: Mean attenuation of the same regions, without blur and noise.
     """
 

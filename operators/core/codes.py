@@ -51,6 +51,7 @@ SUV_UNIT: Code = codes.UCUM.StandardizedUptakeValueBodyWeight
 CUBIC_CENTIMETRE: Code = codes.UCUM.CubicCentimeter
 SQUARE_CENTIMETRE: Code = codes.UCUM.SquareCentimeter
 RATIO_UNIT: Code = codes.UCUM.Ratio
+SQUARE_CENTIMETRE_PER_SQUARE_METRE = Code("cm2/m2", "UCUM", "square centimeter per square meter")
 HOUNSFIELD_UNIT: Code = codes.UCUM.HounsfieldUnit
 
 # Algorithm families (PS3.16 CID 7162)
@@ -100,4 +101,5 @@ PERCENTILE_05 = Code("PERCENTILE-05", PRIVATE_SCHEME, "5th percentile, all voxel
 PERCENTILE_95 = Code("PERCENTILE-95", PRIVATE_SCHEME, "95th percentile, all voxels uncertain together")
 QUALITY_HOLD = Code("QUALITY-HOLD", PRIVATE_SCHEME, "Hold: numbers are held back because of the findings")
 COMPONENT_COUNT = Code("COMPONENTS", PRIVATE_SCHEME, "Number of connected components")
+MUSCLE_INDEX = Code("MUSCLE-INDEX", PRIVATE_SCHEME, "Skeletal muscle index")
 BORDER_CONTACT = Code("BORDER-CONTACT", PRIVATE_SCHEME, "Contact with the border of the field of view")

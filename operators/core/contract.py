@@ -171,6 +171,10 @@ class DerivedRecord(_Record):
     value: float | None = None
     reason: str | None = None
     """Why there is no value."""
+    reason_code: str | None = None
+    """The same as a code: `not_found`, `no_level`, `no_height`, `implausible_height`."""
+    level: str | None = None
+    """Landmark in whose slice it is measured; none for the whole scan."""
     codes: dict[str, Coded]
     """`concept` and `unit`."""
 
@@ -217,6 +221,9 @@ class SliceRecord(_Record):
     sop_instance_uid: str
     position_mm: float
     area_cm2: dict[str, float]
+    left_cm2: dict[str, float] | None = None
+    """What of it lies on the patient's left of the midline, where an app measures sides."""
+    right_cm2: dict[str, float] | None = None
 
 
 class SelectionRecord(_Record):

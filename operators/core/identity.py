@@ -32,6 +32,7 @@ INPUT_KEYWORDS = (
     "PatientName",
     "PatientBirthDate",
     "PatientSex",
+    "PatientSize",
     "AccessionNumber",
     "SpecificCharacterSet",
     "FrameOfReferenceUID",

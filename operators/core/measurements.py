@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -77,12 +78,16 @@ class SliceAreas:
         sop_instance_uid: SOP Instance UID of the image.
         position_mm: Position along the normal of the slices, mm (for axial images the LPS z).
         area_cm2: Area of each segment, by segment name.
+        left_cm2: What of it lies on the patient's left of the midline, of the segments whose sides are measured.
+        right_cm2: The rest of it.
     """
 
     index: int
     sop_instance_uid: str
     position_mm: float
     area_cm2: dict[str, float]
+    left_cm2: dict[str, float] = field(default_factory=dict)
+    right_cm2: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -104,6 +109,19 @@ class KeySlice:
     values: tuple[Measurement, ...]
 
 
+class NotComputed(StrEnum):
+    """Why a derived value was not computed."""
+
+    NOT_FOUND = "not_found"
+    """A segment, or one in the slice of the level, was not found."""
+    NO_LEVEL = "no_level"
+    """The level is not known."""
+    NO_HEIGHT = "no_height"
+    """The images do not say how tall the patient is."""
+    IMPLAUSIBLE_HEIGHT = "implausible_height"
+    """What the images say is no height of a person in metres, or they contradict each other."""
+
+
 @dataclass(frozen=True)
 class DerivedValue:
     """A number computed from other numbers of the result, or the reason why there is none.
@@ -115,6 +133,9 @@ class DerivedValue:
         segment_names: Segments that it is computed from.
         value: The number; None where it was not computed.
         reason: Why it was not computed; empty where there is a value.
+        reason_code: The same as a code, where there is one.
+        level: Landmark in whose slice it is measured; None for the whole scan.
+        side: Laterality (PS3.16 CID 244), where it is of one side.
     """
 
     quantity: Quantity
@@ -123,6 +144,9 @@ class DerivedValue:
     segment_names: tuple[str, ...]
     value: float | None
     reason: str = ""
+    reason_code: NotComputed | None = None
+    level: str | None = None
+    side: Code | None = None
 
     def __post_init__(self) -> None:
         if (self.value is None) != bool(self.reason):

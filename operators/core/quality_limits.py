@@ -95,6 +95,8 @@ class SegmentLimits(BaseModel):
     """Radius of the largest disc in it, in the slice, near the body's middle: of the bone, the vertebral body."""
     border_slices: Range | None = None
     """Number of slices in which it meets the border of the image."""
+    exploratory: str | None = None
+    """Why its numbers are exploratory, as a sentence; every result says so."""
 
     @model_validator(mode="after")
     def _require_both(self) -> Self:

@@ -21,8 +21,7 @@ from operators.load.structure_set_regions import regions_of_structure_set
 from operators.runtime.step import Step
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-    from pathlib import Path
+    from collections.abc import Iterable, Iterator, Sequence
 
     from operators.core.geometry import VolumeGeometry
     from operators.core.label_map import Algorithm
@@ -89,8 +88,18 @@ def load_segmentation(
     Raises:
         InputRefused: If one of them cannot be measured on that volume.
     """
+    return read_segmentations(segmentations_in(folder), folder, selection, parameters)
+
+
+def read_segmentations(
+    instances: Sequence[Instance], folder: LoadedFolder, selection: Selection, parameters: LoadSegmentationParameters
+) -> SegmentedRegions:
+    """The regions of some of a folder's segmentations; otherwise as `load_segmentation`.
+
+    Raises:
+        InputRefused: If one of them cannot be measured on that volume.
+    """
     volume = selection.volume
-    instances = segmentations_in(folder)
     findings = [finding for instance in instances for finding in _misfits(instance, volume, folder)]
     if findings:
         raise InputRefused(findings)
@@ -147,7 +156,7 @@ def _finding(instance: Instance, code: FindingCode, why: str) -> Finding:
 
 
 def _read(instance: Instance, volume: VolumeGeometry, source: Grid, threshold: float) -> SegmentedObject:
-    origin = SourceSlice(instance.path, instance.header, _sha256(instance.path))
+    origin = origin_of(instance)
     if _text(instance, "SOPClassUID") not in SEGMENTATIONS:
         rois = rois_of(instance.header)
         _require_segments(instance, rois)
@@ -201,6 +210,8 @@ def _require_tracking(regions: SegmentedRegions) -> None:
             taken[uid] = read_text(one.source.header, "SOPInstanceUID")
 
 
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def origin_of(instance: Instance) -> SourceSlice:
+    """The file, its header, and the SHA-256 of all its bytes."""
+    with instance.path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return SourceSlice(instance.path, instance.header, digest)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from operators.core import codes
 from operators.core.label_map import LabelMap
-from operators.core.measurements import DerivedValue, KeySlice, Quantity, SegmentMeasurements, rounded
+from operators.core.measurements import DerivedValue, KeySlice, NotComputed, Quantity, SegmentMeasurements, rounded
 from operators.measure.measure_key_slices import AREA
 from operators.measure.measure_segments import VOLUME
 from operators.runtime.step import Step
@@ -29,6 +29,7 @@ class Ratio:
         denominator: Name of a segment, or of several whose values add up.
         level: Landmark in whose slice areas are divided; None for the volumes of the whole scan.
         level_absent: Why the landmark may be absent, for a reader.
+        where_found: Leave the ratio out where the landmark was not found, instead of saying that it was not computed.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Ratio:
     denominator: str | tuple[str, ...]
     level: str | None = None
     level_absent: str = ""
+    where_found: bool = False
 
     @property
     def denominators(self) -> tuple[str, ...]:
@@ -75,13 +77,16 @@ class MeasureRatios(Step):
     The numbers divided are those that the result states, so that a reader can check the ratio. A ratio with a part
     that was not found is not computed, and says why.
 
+    Besides the ports below it takes a tuple of DerivedValue on each port that the app names in `more_inputs`: what
+    other operators derived follows the ratios.
+
     Named Input:
         label_map: LabelMap that was measured.
         measurements: tuple of SegmentMeasurements.
         key_slices: tuple of KeySlice.
 
     Named Output:
-        derived: tuple of DerivedValue, one a ratio.
+        derived: tuple of DerivedValue, one a ratio, then those of other operators.
 
     Raises KeyError where the label map has no segment of that name.
     """
@@ -90,11 +95,17 @@ class MeasureRatios(Step):
     output: ClassVar[str] = "derived"
 
     def process(
-        self, label_map: LabelMap, measurements: tuple[SegmentMeasurements, ...], key_slices: tuple[KeySlice, ...]
+        self,
+        label_map: LabelMap,
+        measurements: tuple[SegmentMeasurements, ...],
+        key_slices: tuple[KeySlice, ...],
+        **others: tuple[DerivedValue, ...],
     ) -> tuple[DerivedValue, ...]:
         """Divide."""
         parameters: MeasureRatiosParameters = self.parameters or MeasureRatiosParameters()
-        return tuple(measure_ratio(ratio, label_map, measurements, key_slices) for ratio in parameters.ratios)
+        wanted = [r for r in parameters.ratios if not r.where_found or r.level in label_map.landmarks]
+        ratios = [measure_ratio(ratio, label_map, measurements, key_slices) for ratio in wanted]
+        return (*ratios, *(value for values in others.values() for value in values))
 
 
 def measure_ratio(
@@ -121,6 +132,8 @@ def measure_ratio(
         segment_names=ratio.segment_names,
         value=quotient,
         reason=_reason(ratio, label_map, missing, where),
+        reason_code=_code(ratio, label_map, missing),
+        level=ratio.level,
     )
 
 
@@ -142,3 +155,10 @@ def _reason(ratio: Ratio, label_map: LabelMap, missing: Sequence[str], where: st
     if ratio.level is not None and ratio.level not in label_map.landmarks:
         return f"{ratio.level} was not found" + (f": {ratio.level_absent}" if ratio.level_absent else "")
     return f"{' and '.join(missing)}: not found{where}"
+
+
+def _code(ratio: Ratio, label_map: LabelMap, missing: Sequence[str]) -> NotComputed | None:
+    if not missing:
+        return None
+    lost = ratio.level is not None and ratio.level not in label_map.landmarks
+    return NotComputed.NO_LEVEL if lost else NotComputed.NOT_FOUND

@@ -5,6 +5,7 @@ from operators.qc.check_border_contact import CheckBorderContact
 from operators.qc.check_distribution import CheckDistribution, DistributionParameters
 from operators.qc.check_field_of_view import CheckFieldOfView
 from operators.qc.check_input import CheckInput
+from operators.qc.check_levels import CheckLevels
 from operators.qc.check_plausibility import CheckPlausibility
 from operators.qc.judge_quality import JudgeQuality
 from operators.qc.measure_input import MeasureInput
@@ -15,6 +16,7 @@ __all__ = [
     "CheckDistribution",
     "CheckFieldOfView",
     "CheckInput",
+    "CheckLevels",
     "CheckPlausibility",
     "DistributionParameters",
     "JudgeQuality",

@@ -63,6 +63,8 @@ def check_plausibility(
 ) -> QualityReport:
     """Judge segments by limits; one that was not found is judged by its volume alone.
 
+    What makes a segment exploratory is said of every result, as something that was not checked.
+
     Args:
         label_map: The segments.
         measurements: Their volumes and means.
@@ -80,7 +82,8 @@ def check_plausibility(
         segment = label_map.segment(name)
         values = _stated(numbers, name, of_segment) | _looked_at(label_map, samples, segment, of_segment)
         findings += [_judged(segment, limit, value, of_segment) for limit, value in values.items()]
-    return QualityReport(tuple(finding for finding in findings if finding is not None))
+    exploratory = tuple(of_segment.exploratory for of_segment in limits.values() if of_segment.exploratory)
+    return QualityReport(tuple(finding for finding in findings if finding is not None), exploratory)
 
 
 def _judged(segment: Segment, limit: str, value: float | None, limits: SegmentLimits) -> QualityFinding | None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
 from operators.core.label_map import LabelMap, require_same_grid
+from operators.core.levels import Levels
 from operators.core.model_folder import find_model
 from operators.core.volume import Volume
 from operators.runtime.step import Step
@@ -15,6 +17,9 @@ from operators.segment.networks.network_engine import load_network
 
 class Segment(Step):
     """Segment a volume with the app's engine, which is this step's parameter.
+
+    Besides the port below it takes Levels on a port that the app names in `more_inputs`, where vertebrae are read from
+    what came with the images: they are landmarks of the label map as those that the engine finds.
 
     Named Input:
         volume: Volume, in whatever orientation it was stored.
@@ -35,9 +40,10 @@ class Segment(Step):
         if model is not None:
             load_network(find_model(model))
 
-    def process(self, volume: Volume) -> LabelMap:
+    def process(self, volume: Volume, **others: Levels) -> LabelMap:
         """Run the engine."""
         engine: Engine = self.parameters
         label_map = engine.segment(volume, self.report)
         require_same_grid(volume, label_map)
-        return label_map
+        found = {name: index for levels in others.values() for name, index in levels.landmarks.items()}
+        return replace(label_map, landmarks={**label_map.landmarks, **found}) if found else label_map

@@ -11,6 +11,7 @@ _LABELS: dict[str, tuple[TrunkTissue, ...]] = {
     "subcutaneous_fat": (TrunkTissue.SAT,),
     "visceral_fat": (TrunkTissue.VAT,),
     "skeletal_muscle": (TrunkTissue.MUSCLE,),
+    "intermuscular_fat": (TrunkTissue.IMAT,),
 }
 
 TRUNK_SEGMENTS = tuple(

@@ -183,6 +183,8 @@ def _derived(value: DerivedValue) -> DerivedRecord:
         unit=quantity.unit,
         value=value.value,
         reason=value.reason or None,
+        reason_code=value.reason_code,
+        level=value.level,
         codes={"concept": _coded(quantity.concept), "unit": _coded(quantity.ucum)},
     )
 
@@ -203,6 +205,8 @@ def _slice(areas: SliceAreas) -> SliceRecord:
         sop_instance_uid=areas.sop_instance_uid,
         position_mm=areas.position_mm,
         area_cm2=areas.area_cm2,
+        left_cm2=areas.left_cm2 or None,
+        right_cm2=areas.right_cm2 or None,
     )
 
 

@@ -10,6 +10,7 @@ from highdicom.sr import RelationshipTypeValues as Relation
 
 from operators.core import codes, defaults
 from operators.core.found_segments import found_segments, plane_of
+from operators.core.levels import CENTRE_TEXT, VERTEBRAE
 from operators.core.measurements import Measurement
 from operators.core.mosaic import is_mosaic
 from operators.write.sr_places import location_of, region_of
@@ -132,11 +133,13 @@ def planar_groups(
             referenced_region=region,
             finding_category=segment.category,
             finding_type=segment.type,
-            finding_sites=finding_sites(segment),
+            finding_sites=[*(finding_sites(segment) or ()), *_level_sites(row.role)] or None,
             algorithm_id=context.algorithm_id,
             measurements=[measurement_item(m) for m in row.values],
         )
         add_text(group, codes.COMMENT, text)
+        if row.role in VERTEBRAE:
+            add_text(group, codes.COMMENT, f"{VERTEBRAE[row.role].label}: {CENTRE_TEXT}.")
         yield group
 
 
@@ -145,22 +148,36 @@ def derived_groups(
 ) -> Iterator[sr.MeasurementsAndQualitativeEvaluations]:
     """One TID 1501 group with its equation for each derived value that was computed.
 
-    Its approximate spatial location is in the middle slice of the first segment that it is computed from.
+    Its approximate spatial location is inside the first segment that it is computed from: in the slice of its level, or
+    in the middle one of the segment's slices. Its Finding Site is the vertebra of its level, or the side that it is of.
     """
     found = {each.segment.name: each for each in found_segments(label_map)}
     for each in derived:
         if each.value is None:
             continue
         first = found[each.segment_names[0]]
-        index = first.slices[len(first.slices) // 2]
+        middle = first.slices[len(first.slices) // 2]
+        index = middle if each.level is None else label_map.landmarks[each.level]
         location = location_of(plane_of(label_map, first.segment, index), volume.slices[index])
         group = sr.MeasurementsAndQualitativeEvaluations(
             tracking_identifier=context.tracking(f"derived/{each.quantity.name}"),
+            finding_sites=_sites_of(each, first.segment) or None,
             algorithm_id=context.algorithm_id,
             measurements=[_derived_measurement(each, each.value, location)],
         )
         add_text(group, codes.COMMENT, each.label)
         yield group
+
+
+def _sites_of(derived: DerivedValue, segment: Segment) -> list[sr.FindingSite]:
+    """Where a derived value is measured, as far as it is one place."""
+    side = [] if derived.side is None else [sr.FindingSite(segment.region or segment.type, laterality=derived.side)]
+    return [*side, *_level_sites(derived.level)]
+
+
+def _level_sites(level: str | None) -> list[sr.FindingSite]:
+    """The vertebra whose slice a landmark is."""
+    return [] if level is None or level not in VERTEBRAE else [sr.FindingSite(VERTEBRAE[level].type)]
 
 
 def finding_sites(segment: Segment) -> list[sr.FindingSite] | None:

@@ -113,7 +113,8 @@ class WriteReportPdf(Step):
             study=_study_facts(header, selection),
             slices=slices,
             table=_table(slices, label_map, measurements, slice_areas),
-            remarks=(*map(_derived, derived), *_remarks(label_map, measurements, quality, selection)),
+            # The page has room for so many lines: what limits the numbers comes before more numbers.
+            remarks=(*_remarks(label_map, measurements, quality, selection), *map(_derived, derived)),
         )
         document = draw_page(content, identity, fonts)
         dataset = build_encapsulated_pdf(document, volume, seg.dataset, label_map.algorithm, identity)

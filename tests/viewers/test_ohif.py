@@ -271,8 +271,8 @@ def places_of(results):
             "points": np.reshape(place.GraphicData, (-1, 2)),
             "numbers": [number_of(item) for item in of],
         })
-    # Five segments have a volume and a largest slice each; there is one ratio.
-    assert len(places) == 5 + 5 + 1
+    # Six segments have a volume and a largest slice each; there is one ratio, and three of them have two sides.
+    assert len(places) == 6 + 6 + 1 + 6
     return places
 
 

@@ -15,14 +15,16 @@ class TrunkParameters:
     # Working grid: compartments (fascia, inner wall, spine) are several mm thick, so 3 mm resolves them.
     work_spacing_mm: float = 3.0
 
-    # HU windows of body composition: muscle -29..150 (Mitsiopoulos 1998), SAT -190..-30, VAT -150..-50 (Vehmas 1996,
-    # Mourtzakis 2008).
+    # HU windows of body composition: muscle -29..150 (Mitsiopoulos 1998), SAT and IMAT -190..-30, VAT -150..-50 (Vehmas
+    # 1996, Mourtzakis 2008).
     muscle_low_hu: float = -29.0
     muscle_high_hu: float = 150.0
     sat_low_hu: float = -190.0
     sat_high_hu: float = -30.0
     vat_low_hu: float = -150.0
     vat_high_hu: float = -50.0
+    intermuscular_low_hu: float = -190.0
+    intermuscular_high_hu: float = -30.0
 
     # Body: halfway between air (-1000) and water (0) is where a skin voxel is half filled.
     air_hu: float = -500.0
@@ -147,6 +149,16 @@ class TrunkParameters:
     paraspinal_closing_mm: float = 12.0
     # Nerve roots and their fat leave beside the vertebral body.
     foramen_mm: float = 8.0
+
+    # Intermuscular fat: the same gaps in the back, elsewhere the planes of 1-3 mm between the layers of the wall, which
+    # working voxels of 3 mm may show as wide as two of them.
+    intermuscular_closing_mm: float = 12.0
+    intermuscular_plane_mm: float = 3.0
+    # The linea alba is up to 22 mm wide above the umbilicus (Beer 2009).
+    linea_alba_half_width_mm: float = 11.0
+    # Surfaces are found to one working voxel: fat as near to the fascia as that may be subcutaneous, fat as near to the
+    # cavity visceral.
+    intermuscular_margin_mm: float = 3.0
 
     # No fat is as dark as this (fat ends at -190): part of the voxel is gas.
     gas_hu: float = -300.0

@@ -1,4 +1,4 @@
-"""segment_trunk: bone, subcutaneous and visceral fat and skeletal muscle of a trunk CT, without weights.
+"""segment_trunk: bone, subcutaneous, visceral and intermuscular fat and skeletal muscle of a trunk CT, without weights.
 
 The steps and their order are those of a fixed recipe: body, bone, lungs, spine, iliac crest, outer fascia, inner wall,
 parts of the soft tissue, then HU windows. Surfaces are found on a coarse grid and come back as smooth distances; voxels
@@ -19,6 +19,7 @@ from operators.segment.classical.bone import find_bone
 from operators.segment.classical.fascia import find_fascia
 from operators.segment.classical.fat import bowel_content
 from operators.segment.classical.grid import WorkGrid, signed_distance
+from operators.segment.classical.intermuscular import intermuscular_zone
 from operators.segment.classical.morphology import Spacing, drop_small
 from operators.segment.classical.muscle import (
     TrunkFields,
@@ -48,6 +49,7 @@ class TrunkTissue(IntEnum):
     SAT = 3
     VAT = 4
     MUSCLE = 5
+    IMAT = 6
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,6 +95,7 @@ class _Compartments:
         fascia: The outer fascia.
         cavity: Where fat is visceral.
         muscle: Where soft tissue is muscle.
+        between: Where fat is intermuscular.
         bowel: Gas, stool and lungs.
     """
 
@@ -100,6 +103,7 @@ class _Compartments:
     fascia: NDArray[np.float32]
     cavity: NDArray[np.float32]
     muscle: NDArray[np.float32]
+    between: NDArray[np.float32]
     bowel: NDArray[np.float32]
 
 
@@ -109,7 +113,9 @@ def segment_trunk(
     parameters: TrunkParameters = TrunkParameters(),  # noqa: B008 - frozen
     progress: Callable[[float, str], None] | None = None,
 ) -> TrunkSegmentation:
-    """Segment bone, subcutaneous fat, visceral fat and skeletal muscle of a trunk CT.
+    """Segment bone, subcutaneous fat, visceral fat, intermuscular fat and skeletal muscle of a trunk CT.
+
+    Intermuscular fat takes only what no other tissue claims.
 
     Args:
         hu: Hounsfield units, `(slices, rows, columns)`; slices increase towards the head, rows towards posterior,
@@ -203,12 +209,13 @@ def _compartments(
     smooth = smooth_hu(hu, bone, spacing_mm, parameters)
     muscle = muscle_zone(fields, parts, parameters)
     muscle &= smooth <= muscle_limit(smooth, parts, bone, parameters)
+    between = intermuscular_zone(fields, muscle, parameters)
     inside = fascia & (wall.inside_mm > -parameters.surface_tolerance_mm)
     cavity = inside & ~paraspinal_zone(fields, parts, parameters)
     bowel = bowel_content(hu, inside, lungs, spacing_mm, parameters)
     factors, shape = frame.grid.factors, frame.grid.shape
     grid = WorkGrid(factors, (shape[0] - first * factors[0], shape[1], shape[2]), spacing_mm)
-    surfaces = [signed_distance(mask, spacing_mm) for mask in (fascia, cavity, muscle, bowel)]
+    surfaces = [signed_distance(mask, spacing_mm) for mask in (fascia, cavity, muscle, between, bowel)]
     thorax = find_thorax_slice(lungs, inside, parameters.thorax_fraction)
     return _Compartments(grid, *surfaces), thorax, np.concatenate([frame.bone[:first], bone])
 
@@ -251,10 +258,15 @@ def _classify_soft(
 ) -> None:
     """Write fat and muscle of one slice into `labels`, which already holds the body."""
     body = labels > 0
-    fascia, cavity, muscle, bowel = (
-        compartments.grid.restore(field, index)
-        for field in (compartments.fascia, compartments.cavity, compartments.muscle, compartments.bowel)
+    fascia, cavity, muscle, between, bowel = (
+        compartments.grid.restore(getattr(compartments, field), index)
+        for field in ("fascia", "cavity", "muscle", "between", "bowel")
     )
+    margin_mm = parameters.intermuscular_margin_mm
+    compartment = (between > 0) & (fascia > margin_mm) & (cavity <= -margin_mm) & (bowel <= -parameters.gas_margin_mm)
+    is_fat = (hu >= parameters.intermuscular_low_hu) & (hu <= parameters.intermuscular_high_hu)
+    # First, so that every other tissue takes back what it claims.
+    labels[body & ~skin & compartment & is_fat] = TrunkTissue.IMAT
     is_muscle = body & ~skin & (muscle > 0) & (hu >= parameters.muscle_low_hu) & (hu <= parameters.muscle_high_hu)
     labels[is_muscle] = TrunkTissue.MUSCLE
     visceral = (cavity > 0) & (bowel <= -parameters.gas_margin_mm)

@@ -1,4 +1,4 @@
-"""TrunkEngine: body, bone, subcutaneous and visceral fat and skeletal muscle of a trunk CT, without weights."""
+"""TrunkEngine: body, bone, subcutaneous, visceral and intermuscular fat and muscle of a trunk CT, without weights."""
 
 from __future__ import annotations
 

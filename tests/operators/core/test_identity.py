@@ -123,6 +123,7 @@ def test_without_a_date_the_clock_is_1970():
         ("RescaleIntercept", -1014),
         ("PatientID", "CORRECTED"),
         ("PatientName", "New^Name"),
+        ("PatientSize", "1.60"),
     ],
 )
 def test_a_corrected_header_is_another_input(keyword, value):

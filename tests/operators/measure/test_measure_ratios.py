@@ -1,11 +1,14 @@
 """MeasureRatios: quotients of stated numbers, or the reason why there is none."""
 
+from dataclasses import replace
+
 import pytest
 
-from operators.core.measurements import KeySlice, Measurement
+from operators.core.measurements import KeySlice, Measurement, NotComputed
 from operators.measure.measure_key_slices import AREA
-from operators.measure.measure_ratios import MeasureRatiosParameters, Ratio, measure_ratio
+from operators.measure.measure_ratios import MeasureRatios, MeasureRatiosParameters, Ratio, measure_ratio
 from operators.measure.measure_segments import MEAN_HU
+from operators.runtime.sdk import Application
 from tests.builders import make_label_map, make_measurements, make_volume
 
 VOLUMES = Ratio("bone_to_fat", "Bone to fat", "bone", "fat")
@@ -103,3 +106,27 @@ def test_a_segment_is_not_divided_by_itself():
 def test_names_of_ratios_are_unique():
     with pytest.raises(ValueError, match="unique"):
         MeasureRatiosParameters((VOLUMES, VOLUMES))
+
+
+def test_a_ratio_that_is_wanted_where_its_level_is_found_is_left_out_elsewhere():
+    ratios = (replace(AREAS, where_found=True), replace(AREAS, name="at_l3", level="vertebra_l3", where_found=True))
+
+    derived = MeasureRatios(Application(), MeasureRatiosParameters(ratios)).process(**make_inputs())
+
+    assert [(each.quantity.name, each.level) for each in derived] == [("bone_to_fat_crest", "iliac_crest")]
+
+
+def test_what_others_derived_follows_the_ratios():
+    other = measure_ratio(NOT_FOUND, **make_inputs())
+    step = MeasureRatios(Application(), MeasureRatiosParameters((VOLUMES,)), more_inputs=["sides"])
+
+    derived = step.process(**make_inputs(), sides=(other,))
+
+    assert [each.quantity.name for each in derived] == ["bone_to_fat", "muscle_to_fat"]
+
+
+def test_a_reason_has_a_code():
+    inputs = make_inputs(landmarks={}, key_slices=())
+    codes = [measure_ratio(ratio, **inputs).reason_code for ratio in (VOLUMES, AREAS, NOT_FOUND)]
+
+    assert codes == [None, NotComputed.NO_LEVEL, NotComputed.NOT_FOUND]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from operators.core.errors import GeometryError
-from operators.measure.measure_slice_areas import measure_slice_areas
+from operators.measure.measure_slice_areas import SliceAreasParameters, measure_slice_areas
 from tests.builders import AXIAL, AXIAL_FEET, OBLIQUE, make_affine, make_label_map, make_volume
 
 
@@ -59,3 +59,30 @@ def test_wrong_grid_is_refused():
 
     with pytest.raises(GeometryError):
         measure_slice_areas(volume, make_label_map(make_volume(volume.array[:-1])))
+
+
+def test_sides_are_measured_of_the_segments_that_are_asked_for():
+    volume = make_volume()
+
+    areas = measure_slice_areas(volume, make_label_map(volume), SliceAreasParameters(("fat",)))
+
+    assert {name for row in areas for name in row.left_cm2} == {"fat"}
+    for row in areas:
+        assert row.left_cm2.keys() == row.right_cm2.keys()
+        assert sum((*row.left_cm2.values(), *row.right_cm2.values())) == pytest.approx(
+            row.area_cm2["fat"] if row.left_cm2 else 0
+        )
+
+
+def test_finer_pixels_and_slices_give_the_same_sides():
+    volume = make_volume(np.zeros((8, 10, 12), np.int16), make_affine(AXIAL, (3.0, 0.8, 0.6)))
+    labels = np.zeros(volume.array.shape, np.uint8)
+    labels[1:7, 2:8, 5:8], labels[2:6, 3:9, 1:5] = 2, 3
+    fine = make_volume(np.zeros((16, 20, 24), np.int16), make_affine(AXIAL, (1.5, 0.4, 0.3)))
+    repeated = labels.repeat(2, 0).repeat(2, 1).repeat(2, 2)
+    parameters = SliceAreasParameters(("fat",))
+
+    coarse = measure_slice_areas(volume, make_label_map(volume, labels), parameters)
+    doubled = measure_slice_areas(fine, make_label_map(fine, repeated), parameters)
+
+    assert [row.left_cm2["fat"] for row in doubled[::2]] == pytest.approx([row.left_cm2["fat"] for row in coarse])

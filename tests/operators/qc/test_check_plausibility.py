@@ -63,3 +63,9 @@ def test_without_limits_nothing_is_judged():
     label_map = make_label_map(make_volume())
 
     assert check_plausibility(label_map, make_measurements(label_map), {}).findings == ()
+
+
+def test_what_makes_a_segment_exploratory_is_said_of_every_result_and_is_no_caution():
+    report = checked(exploratory="Bone is exploratory: nobody looked.")
+
+    assert (report.verdict, report.not_checked) == (Verdict.PASS, ("Bone is exploratory: nobody looked.",))

@@ -1,12 +1,13 @@
 """Segment: whatever the engine, labels lie on the volume's own grid."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
 
 from operators.core.errors import GeometryError
 from operators.core.label_map import LabelMap
+from operators.core.levels import Levels
 from operators.runtime.sdk import Application
 from operators.segment import Segment
 from tests.builders import ALGORITHM, TISSUES, make_volume
@@ -27,6 +28,13 @@ class BrightIsBone:
         return LabelMap((volume.array > 150).astype(np.uint8), affine, self.segments, self.algorithm)
 
 
+class Crested(BrightIsBone):
+    """The same with a landmark."""
+
+    def segment(self, volume, report):
+        return replace(super().segment(volume, report), landmarks={"iliac_crest": 2})
+
+
 def example(_tmp_path):
     return BrightIsBone(), {"volume": make_volume()}
 
@@ -38,6 +46,15 @@ def test_labels_are_what_the_engine_says():
 
     assert np.array_equal(label_map.array, volume.array > 150)
     assert label_map.segments is TISSUES
+
+
+def test_vertebrae_that_came_with_the_images_are_landmarks_beside_the_engines():
+    step = Segment(Application(), Crested(), more_inputs=["levels"])
+
+    label_map = step.process(make_volume(), levels=Levels({"vertebra_l3": 4}))
+
+    assert label_map.landmarks == {"iliac_crest": 2, "vertebra_l3": 4}
+    assert "levels" in step.ports
 
 
 def test_labels_beside_the_volume_are_refused():

@@ -9,9 +9,9 @@ BODY, *TISSUES = TRUNK_SEGMENTS
 
 
 def test_segments_are_numbered_from_1_and_named_once():
-    assert [segment.number for segment in TRUNK_SEGMENTS] == [1, 2, 3, 4, 5]
+    assert [segment.number for segment in TRUNK_SEGMENTS] == [1, 2, 3, 4, 5, 6]
     for attribute in ("name", "label", "colour", "labels"):
-        assert len({getattr(segment, attribute) for segment in TRUNK_SEGMENTS}) == 5
+        assert len({getattr(segment, attribute) for segment in TRUNK_SEGMENTS}) == 6
 
 
 def test_body_takes_in_every_label_of_the_engine():
@@ -31,8 +31,9 @@ def test_segments_mean_the_labels_of_the_engine():
         "subcutaneous_fat": (TrunkTissue.SAT,),
         "visceral_fat": (TrunkTissue.VAT,),
         "skeletal_muscle": (TrunkTissue.MUSCLE,),
+        "intermuscular_fat": (TrunkTissue.IMAT,),
     }
 
 
 def test_no_two_segments_have_the_same_code_and_region():
-    assert len({(s.type.value, s.region and s.region.value) for s in TRUNK_SEGMENTS}) == 5
+    assert len({(s.type.value, s.region and s.region.value) for s in TRUNK_SEGMENTS}) == 6

@@ -7,7 +7,7 @@ from pydicom import dcmread
 
 from operators.core import codes
 from operators.core.contract import Result, Status
-from operators.core.measurements import LARGEST_AREA, DerivedValue, KeySlice, Measurement, Quantity
+from operators.core.measurements import LARGEST_AREA, DerivedValue, KeySlice, Measurement, NotComputed, Quantity
 from operators.core.quality import QualityFinding, QualityReport, Severity
 from operators.measure.measure_key_slices import AREA
 from operators.measure.measure_segments import MEAN_HU
@@ -168,3 +168,15 @@ def test_a_result_that_is_held_leaves_the_verdict_and_the_file_that_withholds_al
     assert {path.name for path in tmp_path.iterdir()} == {"ct_0001.dcm"}
     assert (result.quality.verdict, result.quality.not_checked) == ("hold", ("nothing else",))
     assert [(f.code, f.severity) for f in result.quality.findings] == [("scale", "hold")]
+
+
+def test_level_reason_and_sides_are_recorded(tmp_path):
+    outcome, inputs = example(tmp_path)
+    lost = dataclasses.replace(DERIVED[1], reason_code=NotComputed.NO_LEVEL, level="vertebra_l3")
+    sided = dataclasses.replace(inputs["slice_areas"][0], left_cm2={"fat": 1.0}, right_cm2={"fat": 2.0})
+    ReportOutcome(Application(), outcome).process(**inputs | {"derived": (lost,), "slice_areas": (sided,)})
+
+    (derived,), (row,) = outcome.fields["derived"], outcome.fields["slices"]
+
+    assert (derived.reason_code, derived.level) == ("no_level", "vertebra_l3")
+    assert (row.left_cm2, row.right_cm2) == ({"fat": 1.0}, {"fat": 2.0})

@@ -196,6 +196,51 @@ def test_ratio_points_into_its_first_segment_in_the_middle_of_its_slices():
     assert image_of(point).ReferencedSOPInstanceUID == volume.slices[2].header.SOPInstanceUID
 
 
+def test_ratio_at_a_vertebra_points_into_its_slice_and_names_the_vertebra():
+    _, volume, label_map = make_volumetric(SIMPLE["off centre"])
+    index = next(i for i, plane in enumerate(label_map.array) if (plane == 3).any())
+    label_map = dataclasses.replace(label_map, landmarks={"vertebra_l3": index})
+    quantity = Quantity("a", "ratio", codes.RATIO, codes.RATIO_UNIT)
+    ratio = DerivedValue(quantity, "A", "fat / bone", ("fat", "bone"), 2.0, level="vertebra_l3")
+
+    (group,) = derived_groups(volume, label_map, [ratio], CONTEXT)
+
+    (point,) = items(items(group[0], "NUM")[0], "SCOORD")
+    assert image_of(point).ReferencedSOPInstanceUID == volume.slices[index].header.SOPInstanceUID
+    assert sites_of(group[0]) == ["L3 vertebra"]
+
+
+def test_value_of_one_side_has_the_side_below_its_site():
+    _, volume, label_map = make_volumetric(SIMPLE["off centre"])
+    quantity = Quantity("a", "mL", codes.VOLUME, codes.CUBIC_CENTIMETRE)
+    value = DerivedValue(quantity, "A", "sum", ("fat",), 2.0, side=codes.LEFT)
+
+    (group,) = derived_groups(volume, label_map, [value], CONTEXT)
+
+    (site,) = [item for item in items(group[0], "CODE") if item.ConceptNameCodeSequence[0].CodeValue == "363698007"]
+    (laterality,) = site.ContentSequence
+    assert site.ConceptCodeSequence[0].CodeValue == TISSUES[2].region.value
+    assert laterality.ConceptCodeSequence[0].CodeMeaning == "Left"
+
+
+def test_key_slice_of_a_vertebra_has_it_as_finding_site_and_says_what_its_slice_is():
+    groups, _ = make_groups(SIMPLE["disc"], landmarks={"vertebra_l3": 2, "iliac_crest": 2})
+
+    assert [sites_of(group) for group in groups] == [
+        ["Abdominal cavity structure (body structure)"],
+        ["Abdominal cavity structure (body structure)", "L3 vertebra"],
+        ["Abdominal cavity structure (body structure)"],
+    ]
+    texts = [item.TextValue for item in items(groups[1], "TEXT")]
+    assert any(text.startswith("L3 vertebra: slice through the centre") for text in texts)
+
+
+def sites_of(group):
+    """Meanings of the finding sites (363698007, SCT)."""
+    sites = [item for item in items(group, "CODE") if item.ConceptNameCodeSequence[0].CodeValue == "363698007"]
+    return [item.ConceptCodeSequence[0].CodeMeaning for item in sites]
+
+
 def image_of(place):
     (image,) = place.ContentSequence
     return image.ReferencedSOPSequence[0]
