@@ -18,6 +18,7 @@ from operators.runtime.step import Step
 
 if TYPE_CHECKING:
     from operators.core.reference_set import Distances
+    from operators.runtime.application import RunContext
 
 Features = Mapping[str, float | None]
 NO_SET = "the site has no reference set for this app (mapnode qc reference)"
@@ -37,6 +38,12 @@ class DistributionParameters:
     app: str
     version: str
     reference: Path | None = None
+
+    @classmethod
+    def of(cls, context: RunContext) -> DistributionParameters:
+        """Those of a run."""
+        app = context.manifest.application
+        return cls(app.title, app.version, context.reference_file)
 
 
 class CheckDistribution(Step):
