@@ -13,7 +13,16 @@ from operators.measure import (
     MeasureSliceAreas,
     Ratio,
 )
-from operators.qc import CheckFieldOfView, CheckInput, JudgeQuality
+from operators.qc import (
+    CheckApplicability,
+    CheckDistribution,
+    CheckFieldOfView,
+    CheckInput,
+    CheckPlausibility,
+    DistributionParameters,
+    JudgeQuality,
+    MeasureInput,
+)
 from operators.runtime.application import MapApplication, main
 from operators.segment import LegEngine, PartedLegs, Segment, choose_engine
 from operators.select import SelectSeries
@@ -40,6 +49,7 @@ def ratios_of(side: str) -> tuple[Ratio, ...]:
 
 
 RATIOS = (*ratios_of("left"), *ratios_of("right"))
+CHECKS = (CheckApplicability, CheckPlausibility, CheckDistribution)
 
 
 class CTLegTissue(MapApplication):
@@ -66,7 +76,11 @@ class CTLegTissue(MapApplication):
             MeasureRatios(self, MeasureRatiosParameters(RATIOS)),
             CheckInput(self),
             CheckFieldOfView(self),
-            JudgeQuality(self),
+            MeasureInput(self),
+            CheckApplicability(self, manifest.mapnode.quality),
+            CheckPlausibility(self, manifest.mapnode.quality),
+            CheckDistribution(self, DistributionParameters.of(context)),
+            JudgeQuality(self, more_inputs=[check.output for check in CHECKS]),
             *writers,
             ReportOutcome(self, context.outcome, [step.output for step in writers]),
         )

@@ -25,7 +25,7 @@ from operators.measure import (
     MergeMeasurements,
 )
 from operators.preprocess import CalibrateValues
-from operators.qc import CheckBorderContact, CheckInput, JudgeQuality
+from operators.qc import CheckBorderContact, CheckDistribution, CheckInput, DistributionParameters, JudgeQuality
 from operators.runtime.application import MapApplication, main
 from operators.select import SelectSegmentedSeries
 from operators.write import (
@@ -73,7 +73,8 @@ class MeasureSegmentation(MapApplication):
             MergeMeasurements(self),
             CheckInput(self),
             CheckBorderContact(self),
-            JudgeQuality(self),
+            CheckDistribution(self, DistributionParameters.of(context), without=["input_quantities"]),
+            JudgeQuality(self, more_inputs=[CheckDistribution.output]),
             *writers,
             ReportOutcome(
                 self, context.outcome, [step.output for step in writers],

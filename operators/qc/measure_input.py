@@ -10,6 +10,7 @@ from operators.core.quality_limits import InputQuantity
 from operators.core.volume import Volume
 from operators.qc import header_quantities, pixel_quantities
 from operators.qc.outline import find_outline
+from operators.qc.table_slope import table_slope_deg
 from operators.runtime.step import Step
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ def measure_input(volume: Volume) -> Quantities:
         InputQuantity.SLICE_THICKNESS_MM: header_quantities.slice_thickness_mm(volume),
         InputQuantity.SLICE_STEP: header_quantities.slice_step(volume),
         InputQuantity.UNSEEN_INSTANCES: header_quantities.unseen_instances(volume),
+        InputQuantity.PATIENT_AGE_YEARS: header_quantities.patient_age_years(volume),
         InputQuantity.TOP_HU: pixel_quantities.top_hu(volume),
         InputQuantity.METAL_ML: pixel_quantities.metal_ml(volume),
         InputQuantity.AIR_HU: pixel_quantities.air_hu(outline),
@@ -61,11 +63,14 @@ def measure_input(volume: Volume) -> Quantities:
 def _of_body(volume: Volume, outline: Outline) -> Quantities:
     depth_mm = outline.depth_mm
     size = pixel_quantities.body_size_mm(outline)
+    muscle = pixel_quantities.muscle_hu(outline, depth_mm)
     return {
-        InputQuantity.FAT_HU: pixel_quantities.fat_hu(outline, depth_mm),
+        InputQuantity.FAT_HU: pixel_quantities.fat_hu(outline, depth_mm, muscle),
+        InputQuantity.MUSCLE_HU: muscle,
         InputQuantity.NOISE_HU: pixel_quantities.noise_hu(volume, outline, depth_mm),
         InputQuantity.EDGE_MM: pixel_quantities.edge_mm(volume, outline),
         InputQuantity.BODY_DIAMETER_MM: None if size is None else math.sqrt(size[0] * size[1]),
         InputQuantity.BODY_ASPECT: None if size is None else size[1] / size[0],
+        InputQuantity.TABLE_SLOPE_DEG: table_slope_deg(volume, outline),
         InputQuantity.LIVER_RATIO: pixel_quantities.liver_ratio(outline),
     }
