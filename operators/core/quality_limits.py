@@ -40,8 +40,6 @@ class InputQuantity(StrEnum):
     """Effective diameter of the trunk, or of both legs together: the root of their width times their depth."""
     BODY_ASPECT = "body_aspect"
     """Their width over their depth."""
-    TABLE_SLOPE_DEG = "table_slope_deg"
-    """Angle between the table and the normal of the slices."""
     LIVER_RATIO = "liver_ratio"
     """Largest ball of soft tissue on the patient's right over that on the left."""
 

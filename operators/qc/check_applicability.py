@@ -97,13 +97,6 @@ SENTENCES: dict[InputQuantity, Sentence] = {
         SPACING,
         "no body was found",
     ),
-    InputQuantity.TABLE_SLOPE_DEG: Sentence(
-        "The slope of the table",
-        "degrees",
-        "tables run level through the gantry, so the slices seem to be tilted and their headers do not say so: "
-        "areas are oblique, volumes too large. Check Gantry/Detector Tilt (0018,1120) against the scanner.",
-        "no table lies below the body",
-    ),
     InputQuantity.LIVER_RATIO: Sentence(
         "The largest soft organ on the right over that on the left",
         "",

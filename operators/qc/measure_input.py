@@ -10,7 +10,6 @@ from operators.core.quality_limits import InputQuantity
 from operators.core.volume import Volume
 from operators.qc import header_quantities, pixel_quantities
 from operators.qc.outline import find_outline
-from operators.qc.table_slope import table_slope_deg
 from operators.runtime.step import Step
 
 if TYPE_CHECKING:
@@ -71,6 +70,5 @@ def _of_body(volume: Volume, outline: Outline) -> Quantities:
         InputQuantity.EDGE_MM: pixel_quantities.edge_mm(volume, outline),
         InputQuantity.BODY_DIAMETER_MM: None if size is None else math.sqrt(size[0] * size[1]),
         InputQuantity.BODY_ASPECT: None if size is None else size[1] / size[0],
-        InputQuantity.TABLE_SLOPE_DEG: table_slope_deg(volume, outline),
         InputQuantity.LIVER_RATIO: pixel_quantities.liver_ratio(outline),
     }

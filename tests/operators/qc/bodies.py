@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
-from operators.core.orientation import canonical
 from operators.core.volume import Volume
 from tests.builders import AXIAL, make_affine
 
@@ -84,17 +83,6 @@ def make_legs(
     if noise_hu:
         hu += np.random.default_rng(3).normal(0, noise_hu, hu.shape)
     return Volume(np.rint(hu).astype(np.int16), make_affine(AXIAL, spacing_mm), "1.2", ())
-
-
-def sheared(volume: Volume, degrees: float) -> Volume:
-    """The same in slices that were tilted so far, which headers deny: each lies deeper than the last."""
-    turn = canonical(volume.affine_lps)
-    hu, (slice_mm, row_mm, _) = turn.apply(volume.array).astype(float), turn.apply_spacing(volume.spacing_mm)
-    for index in range(hu.shape[0]):
-        rows = (index - (hu.shape[0] - 1) / 2) * slice_mm * np.tan(np.radians(degrees)) / row_mm
-        hu[index] = ndimage.shift(hu[index], (rows, 0), order=1, mode="nearest")
-    array = np.ascontiguousarray(turn.undo(np.rint(hu).astype(np.int16)))
-    return Volume(array, volume.affine_lps.copy(), "1.2", volume.slices)
 
 
 def stored_as(volume: Volume, flips) -> Volume:
