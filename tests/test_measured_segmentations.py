@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import SimpleITK
-from pydicom import dcmread
+from pydicom import Dataset, dcmread
+from pydicom.uid import PositronEmissionTomographyImageStorage
 from scipy import ndimage
 from scipy.spatial.distance import pdist
 
@@ -16,10 +17,11 @@ from operators.measure.measure_diameters import measure_diameters
 from operators.measure.measure_intensities import measure_intensities
 from operators.measure.measure_shapes import measure_shapes
 from operators.measure.merge_measurements import merge_measurements
+from tests.builders import make_ct_series
 from tests.judges import dciodvfy_errors, read_report
 from tests.operators.measure.test_measure_diameters import borders
 from tests.operators.write.test_write_contoured_segmentation import make_contoured_study
-from tests.segmented import make_seg, make_study, read
+from tests.segmented import MASKS, SHAPE, make_seg, make_study, read
 
 ROOT = Path(__file__).parents[1]
 SAME = 1e-3
@@ -182,4 +184,53 @@ def test_the_command_measures_contours_by_way_of_a_seg(tmp_path):
 
     document = json.loads(done.stdout)
     assert [Path(one["path"]).name for one in document["outputs"]] == ["seg.dcm", "sr.dcm"]
+    assert dciodvfy_errors(tmp_path / "sr.dcm") == []
+
+
+HALF_LIFE_S, DOSE_BQ, WEIGHT_KG = 6000, 1e8, 80
+SUV_OF_BQML = WEIGHT_KG * 1000 / (DOSE_BQ / 2)
+"""One half life after the injection, the dose is half of what it was."""
+
+
+def as_pet(dataset, _index):
+    """100 MBq at 10:00 in 80 kg, scanned one half life later."""
+    dataset.SOPClassUID = dataset.file_meta.MediaStorageSOPClassUID = PositronEmissionTomographyImageStorage
+    dataset.Modality, dataset.Units, dataset.DecayCorrection = "PT", "BQML", "START"
+    dataset.CorrectedImage = ["NORM", "DTIM", "ATTN", "SCAT", "DECY"]
+    for name in ("Series", "Acquisition"):
+        setattr(dataset, f"{name}Date", "20250102")
+        setattr(dataset, f"{name}Time", "114000")
+    dataset.PatientWeight = str(WEIGHT_KG)
+    agent = Dataset()
+    agent.RadionuclideTotalDose, agent.RadionuclideHalfLife = str(DOSE_BQ), str(HALF_LIFE_S)
+    agent.RadiopharmaceuticalStartTime = "100000"
+    dataset.RadiopharmaceuticalInformationSequence = [agent]
+
+
+@pytest.mark.chain
+def test_the_command_measures_the_suv_of_a_pet_as_simpleitk_does(tmp_path):
+    activity = np.random.default_rng(5).integers(500, 7000, SHAPE).astype(np.int16)
+    study = tmp_path / "study"
+    images = make_ct_series(study / "pet", spacing_mm=(3.0, 2.0, 2.0), hu=activity, edit=as_pet)
+    make_seg(study / "seg.dcm", images)
+
+    done = run(study, tmp_path)
+
+    document = json.loads(done.stdout)
+    assert (done.returncode, document["status"]) == (0, "done"), done.stderr
+    values = {(m["segment"], m["name"]): m["value"] for m in document["measurements"]}
+    voxel_ml = 3.0 * 2.0 * 2.0 / 1000
+    statistics = SimpleITK.LabelIntensityStatisticsImageFilter()
+    suv = SimpleITK.GetImageFromArray(activity * SUV_OF_BQML)
+    for name, mask in (("kidney", MASKS["Kidney"]), ("lesion", MASKS["Lesion"])):
+        statistics.Execute(SimpleITK.GetImageFromArray(mask.astype(np.uint8)), suv)
+        tumour = activity[mask & (activity >= 0.41 * activity[mask].max())] * SUV_OF_BQML
+        expected = {
+            "mean_suvbw": statistics.GetMean(1),
+            "max_suvbw": statistics.GetMaximum(1),
+            "mtv_ml": tumour.size * voxel_ml,
+            "tlg_g": tumour.sum() * voxel_ml,
+        }
+        found = {key: values[name, key] for key in expected}
+        assert found == pytest.approx(expected, rel=SAME), name
     assert dciodvfy_errors(tmp_path / "sr.dcm") == []

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 
-from operators.core.contract import ObjectKind
 from operators.core.levels import L3, VERTEBRAE
 from operators.load import (
     LoadLevels,
@@ -39,22 +38,7 @@ from operators.qc import (
 from operators.runtime.application import MapApplication, main
 from operators.segment import Segment, TrunkEngine, choose_engine
 from operators.select import SelectSeries
-from operators.write import (
-    DeriveIdentity,
-    DeriveIdentityParameters,
-    ReportOutcome,
-    ReportParameters,
-    ReportPdfParameters,
-    SegmentationType,
-    WriteKeyImage,
-    WriteMeasurementReport,
-    WriteParameters,
-    WritePresentationState,
-    WriteReportPdf,
-    WriteRTStructureSet,
-    WriteSecondaryCapture,
-    WriteSegmentation,
-)
+from operators.write import DeriveIdentity, DeriveIdentityParameters, ReportOutcome, choose_writers
 
 VAT_SAT = "Ratio of visceral to subcutaneous fat"
 LEVEL_ABSENT = "no Segmentation that came with the images shows the whole vertebra"
@@ -85,30 +69,15 @@ class CTBodyComposition(MapApplication):
         context, manifest = self.run_context, self.run_context.manifest
         compared = {name for ratio in RATIOS for name in ratio.segment_names}
         engine = choose_engine(context, TrunkEngine(version=manifest.application.version), needs=compared)
-        identity = DeriveIdentityParameters(
-            app=manifest.application.title,
-            version=manifest.application.version,
-            model_digest=engine.algorithm.digest,
-            parameters=context.identity_parameters,
-            job=context.job,
-        )
-        folder, objects = context.output_folder, context.objects
-        output = WriteParameters(folder, SegmentationType(objects.get(ObjectKind.SEG) or SegmentationType.BINARY))
-        writers = self.writers({
-            ObjectKind.SEG: lambda: WriteSegmentation(self, output),
-            ObjectKind.SR: lambda: WriteMeasurementReport(self, ReportParameters(folder, context.job.predecessor)),
-            ObjectKind.KEY_IMAGE: lambda: WriteKeyImage(self, output),
-            ObjectKind.SECONDARY_CAPTURE: lambda: WriteSecondaryCapture(self, output),
-            ObjectKind.REPORT_PDF: lambda: WriteReportPdf(self, ReportPdfParameters(folder)),
-            ObjectKind.PRESENTATION_STATE: lambda: WritePresentationState(self, output),
-            ObjectKind.RT_STRUCTURE_SET: lambda: WriteRTStructureSet(self, output),
-        })
+        writers = choose_writers(self)
         self.connect(
             LoadSeries(self, LoadSeriesParameters(context.input_folder)),
             SelectSeries(self, manifest.mapnode.input),
             LoadVolume(self, LoadVolumeParameters(context.staged_folder)),
             LoadLevels(self, LoadSegmentationParameters(engine.algorithm)),
-            DeriveIdentity(self, identity, more_inputs=[LoadLevels.output]),
+            DeriveIdentity(
+                self, DeriveIdentityParameters.of(context, engine.algorithm.digest), more_inputs=[LoadLevels.output]
+            ),
             Segment(self, engine, more_inputs=[LoadLevels.output]),
             MeasureSegments(self),
             MeasureSliceAreas(self, SIDES),
@@ -126,7 +95,7 @@ class CTBodyComposition(MapApplication):
             MeasureInput(self),
             CheckApplicability(self, manifest.mapnode.quality),
             CheckPlausibility(self, manifest.mapnode.quality),
-            CheckDistribution(self, DistributionParameters(identity.app, identity.version, context.reference_file)),
+            CheckDistribution(self, DistributionParameters.of(context)),
             JudgeQuality(self, more_inputs=[check.output for check in CHECKS]),
             *writers,
             ReportOutcome(self, context.outcome, [step.output for step in writers]),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 
-from operators.core.contract import ObjectKind
 from operators.load import LoadSeries, LoadSeriesParameters, LoadVolume, LoadVolumeParameters
 from operators.measure import (
     MeasureKeySlices,
@@ -14,26 +13,20 @@ from operators.measure import (
     MeasureSliceAreas,
     Ratio,
 )
-from operators.qc import CheckFieldOfView, CheckInput, JudgeQuality
+from operators.qc import (
+    CheckApplicability,
+    CheckDistribution,
+    CheckFieldOfView,
+    CheckInput,
+    CheckPlausibility,
+    DistributionParameters,
+    JudgeQuality,
+    MeasureInput,
+)
 from operators.runtime.application import MapApplication, main
 from operators.segment import LegEngine, PartedLegs, Segment, choose_engine
 from operators.select import SelectSeries
-from operators.write import (
-    DeriveIdentity,
-    DeriveIdentityParameters,
-    ReportOutcome,
-    ReportParameters,
-    ReportPdfParameters,
-    SegmentationType,
-    WriteKeyImage,
-    WriteMeasurementReport,
-    WriteParameters,
-    WritePresentationState,
-    WriteReportPdf,
-    WriteRTStructureSet,
-    WriteSecondaryCapture,
-    WriteSegmentation,
-)
+from operators.write import DeriveIdentity, DeriveIdentityParameters, ReportOutcome, choose_writers
 
 FEMUR_ABSENT = "the femur is not complete in the scan, or its ends were not recognised"
 
@@ -56,6 +49,7 @@ def ratios_of(side: str) -> tuple[Ratio, ...]:
 
 
 RATIOS = (*ratios_of("left"), *ratios_of("right"))
+CHECKS = (CheckApplicability, CheckPlausibility, CheckDistribution)
 
 
 class CTLegTissue(MapApplication):
@@ -69,29 +63,12 @@ class CTLegTissue(MapApplication):
         if engine is not classical:
             # A network of LegSegNet's layout knows tissues, not sides.
             engine = PartedLegs(engine)
-        identity = DeriveIdentityParameters(
-            app=manifest.application.title,
-            version=manifest.application.version,
-            model_digest=engine.algorithm.digest,
-            parameters=context.identity_parameters,
-            job=context.job,
-        )
-        folder, objects = context.output_folder, context.objects
-        output = WriteParameters(folder, SegmentationType(objects.get(ObjectKind.SEG) or SegmentationType.BINARY))
-        writers = self.writers({
-            ObjectKind.SEG: lambda: WriteSegmentation(self, output),
-            ObjectKind.SR: lambda: WriteMeasurementReport(self, ReportParameters(folder, context.job.predecessor)),
-            ObjectKind.KEY_IMAGE: lambda: WriteKeyImage(self, output),
-            ObjectKind.SECONDARY_CAPTURE: lambda: WriteSecondaryCapture(self, output),
-            ObjectKind.REPORT_PDF: lambda: WriteReportPdf(self, ReportPdfParameters(folder)),
-            ObjectKind.PRESENTATION_STATE: lambda: WritePresentationState(self, output),
-            ObjectKind.RT_STRUCTURE_SET: lambda: WriteRTStructureSet(self, output),
-        })
+        writers = choose_writers(self)
         self.connect(
             LoadSeries(self, LoadSeriesParameters(context.input_folder)),
             SelectSeries(self, manifest.mapnode.input),
             LoadVolume(self, LoadVolumeParameters(context.staged_folder)),
-            DeriveIdentity(self, identity),
+            DeriveIdentity(self, DeriveIdentityParameters.of(context, engine.algorithm.digest)),
             Segment(self, engine),
             MeasureSegments(self),
             MeasureSliceAreas(self),
@@ -99,7 +76,11 @@ class CTLegTissue(MapApplication):
             MeasureRatios(self, MeasureRatiosParameters(RATIOS)),
             CheckInput(self),
             CheckFieldOfView(self),
-            JudgeQuality(self),
+            MeasureInput(self),
+            CheckApplicability(self, manifest.mapnode.quality),
+            CheckPlausibility(self, manifest.mapnode.quality),
+            CheckDistribution(self, DistributionParameters.of(context)),
+            JudgeQuality(self, more_inputs=[check.output for check in CHECKS]),
             *writers,
             ReportOutcome(self, context.outcome, [step.output for step in writers]),
         )

@@ -25,7 +25,7 @@ from operators.measure import (
     MergeMeasurements,
 )
 from operators.preprocess import CalibrateValues
-from operators.qc import CheckBorderContact, CheckInput, JudgeQuality
+from operators.qc import CheckBorderContact, CheckDistribution, CheckInput, DistributionParameters, JudgeQuality
 from operators.runtime.application import MapApplication, main
 from operators.select import SelectSegmentedSeries
 from operators.write import (
@@ -35,8 +35,15 @@ from operators.write import (
     ReportParameters,
     WriteContouredSegmentation,
     WriteParameters,
+    Writers,
     WriteSegmentReport,
+    choose_writers,
 )
+
+WRITERS: Writers = {
+    ObjectKind.SEG: (WriteContouredSegmentation, WriteParameters),
+    ObjectKind.SR: (WriteSegmentReport, ReportParameters),
+}
 
 
 class MeasureSegmentation(MapApplication):
@@ -48,18 +55,8 @@ class MeasureSegmentation(MapApplication):
         wanted = context.parameters
         digest = digest_of({"version": application.version, **wanted})
         algorithm = Algorithm(application.title, application.version, digest, codes.NEIGHBORHOOD_ANALYSIS)
-        identity = DeriveIdentityParameters(
-            app=application.title,
-            version=application.version,
-            model_digest=digest,
-            parameters=context.identity_parameters,
-            job=context.job,
-        )
-        folder = context.output_folder
-        writers = self.writers({
-            ObjectKind.SEG: lambda: WriteContouredSegmentation(self, WriteParameters(folder)),
-            ObjectKind.SR: lambda: WriteSegmentReport(self, ReportParameters(folder, context.job.predecessor)),
-        })
+        identity = DeriveIdentityParameters.of(context, digest)
+        writers = choose_writers(self, WRITERS)
         self.connect(
             LoadSeries(self, LoadSeriesParameters(context.input_folder)),
             SelectSegmentedSeries(self, context.manifest.mapnode.input),
@@ -76,7 +73,8 @@ class MeasureSegmentation(MapApplication):
             MergeMeasurements(self),
             CheckInput(self),
             CheckBorderContact(self),
-            JudgeQuality(self),
+            CheckDistribution(self, DistributionParameters.of(context), without=["input_quantities"]),
+            JudgeQuality(self, more_inputs=[CheckDistribution.output]),
             *writers,
             ReportOutcome(
                 self, context.outcome, [step.output for step in writers],

@@ -47,6 +47,10 @@ INPUT_KEYWORDS = (
     "PixelPaddingValue",
     "PixelPaddingRangeLimit",
     "ModalityLUTSequence",
+    # Findings depend on these.
+    "InstanceNumber",
+    "PatientAge",
+    "SliceThickness",
 )
 """What results depend on besides pixels: a corrected header is another input, and gets UIDs of its own."""
 PET_KEYWORDS = (

@@ -141,6 +141,11 @@ class LabelMap:
         """`(slices, rows, columns)`, true inside the segment."""
         return segment.mask_of(self.array)
 
+    @property
+    def inside(self) -> NDArray[np.bool_]:
+        """`(slices, rows, columns)`, true where anything is labelled."""
+        return np.asarray(self.array > 0)
+
     def segment(self, name: str) -> Segment:
         """The segment of that name.
 

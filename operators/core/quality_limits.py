@@ -20,10 +20,14 @@ class InputQuantity(StrEnum):
     """Distance of the slices' positions over Slice Thickness: above 1 there is tissue between slices."""
     UNSEEN_INSTANCES = "unseen_instances"
     """Instance Numbers (0020,0013) from 1 to the highest that are not there."""
+    PATIENT_AGE_YEARS = "patient_age_years"
+    """Patient's Age (0010,1010)."""
     AIR_HU = "air_hu"
     """Median around the body."""
     FAT_HU = "fat_hu"
     """Darkest peak of the histogram of the layer under the skin."""
+    MUSCLE_HU = "muscle_hu"
+    """Highest peak of the histogram of all soft tissue that is brighter than fat."""
     TOP_HU = "top_hu"
     """Highest value."""
     METAL_ML = "metal_ml"
@@ -33,9 +37,9 @@ class InputQuantity(StrEnum):
     EDGE_MM = "edge_mm"
     """Full width at half maximum of the blur, in the slice, at the sharpest side of the skin."""
     BODY_DIAMETER_MM = "body_diameter_mm"
-    """Effective diameter of the body: the root of its width times its depth."""
+    """Effective diameter of the trunk, or of both legs together: the root of their width times their depth."""
     BODY_ASPECT = "body_aspect"
-    """Width of the body over its depth."""
+    """Their width over their depth."""
     LIVER_RATIO = "liver_ratio"
     """Largest ball of soft tissue on the patient's right over that on the left."""
 
@@ -93,6 +97,10 @@ class SegmentLimits(BaseModel):
     """Volume right of the body's middle over that left of it."""
     inscribed_mm: Range | None = None
     """Radius of the largest disc in it, in the slice, near the body's middle: of the bone, the vertebral body."""
+    narrowest_mm: Range | None = None
+    """Radius of the largest disc in it, in the slice, where that is smallest: of a leg's bone, the shaft."""
+    outline_aspect: Range | None = None
+    """Width over depth of its outline in the slice: of a leg's subcutaneous fat, the leg's."""
     border_slices: Range | None = None
     """Number of slices in which it meets the border of the image."""
     exploratory: str | None = None

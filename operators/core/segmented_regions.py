@@ -209,6 +209,15 @@ class SegmentedRegions:
         return self.source_grid.affine_lps
 
     @property
+    def inside(self) -> NDArray[np.bool_]:
+        """`(slices, rows, columns)` of the images' grid, true where any region is."""
+        found = np.zeros(self.shape, dtype=bool)
+        for region in self.regions:
+            box = region.on(self.source_grid)
+            found[box.slices] |= box.mask
+        return found
+
+    @property
     def contoured(self) -> SegmentedRegions:
         """Those that came as contours: they lie on the images' grid, and no SEG has them yet."""
         return replace(self, objects=tuple(one for one in self.objects if one.kind == CONTOURS))

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 SCALE = "HU are shifted, scaled or cut off, and every value in HU and every window of HU is wrong by as much. "
 RESCALE = "Check Rescale Slope and Intercept (0028,1053, 0028,1052) and what changed the pixels after the scan."
 SPACING = (
-    "no adult's trunk is like that in every slice; if Pixel Spacing (0028,0030) is wrong, so are areas and volumes. "
+    "no adult is like that in every slice; if Pixel Spacing (0028,0030) is wrong, so are areas and volumes. "
     "Check it against the scanner, or the body region against the app."
 )
 SENTENCES: dict[InputQuantity, Sentence] = {
@@ -41,6 +41,12 @@ SENTENCES: dict[InputQuantity, Sentence] = {
         "Look for images that did not arrive.",
         "the images are not numbered one by one",
     ),
+    InputQuantity.PATIENT_AGE_YEARS: Sentence(
+        "The patient's age",
+        "years",
+        "the method is made for adults and was not tested on others.",
+        "no image states Patient's Age (0010,1010)",
+    ),
     InputQuantity.AIR_HU: Sentence(
         "The air around the body",
         "HU",
@@ -52,6 +58,12 @@ SENTENCES: dict[InputQuantity, Sentence] = {
         "HU",
         SCALE + RESCALE,
         "no tissue was found under a skin",
+    ),
+    InputQuantity.MUSCLE_HU: Sentence(
+        "The muscle",
+        "HU",
+        SCALE + RESCALE,
+        "no soft tissue was found inside a skin",
     ),
     InputQuantity.TOP_HU: Sentence(
         "The highest value",
@@ -94,7 +106,7 @@ SENTENCES: dict[InputQuantity, Sentence] = {
     ),
 }
 UNKNOWN = {InputQuantity.FAT_HU: Severity.HOLD, InputQuantity.AIR_HU: Severity.CAUTION}
-"""What a scale of HU is known by. A large patient can fill the image, with no air around; fat is always there."""
+"""What a scale of HU is known by. A large patient can fill the image, with no air around; a trunk always has fat."""
 
 
 class CheckApplicability(Step):
@@ -128,8 +140,9 @@ def check_applicability(quantities: Quantities, limits: Mapping[InputQuantity, R
         limits: Ranges of the manifest.
 
     Returns:
-        One finding for each value outside of its range. Without fat the scale of HU is not known, which is a hold;
-        without air it is known by fat alone, a caution. Any other quantity that could not be measured is not checked.
+        One finding for each value outside of its range. Without fat the scale of HU is not known, which is a hold,
+        unless it is known by air and muscle; without air it is known by fat alone, a caution. Any other quantity that
+        could not be measured is not checked.
     """
     findings, unchecked = [], []
     for quantity, limit in limits.items():
@@ -137,9 +150,15 @@ def check_applicability(quantities: Quantities, limits: Mapping[InputQuantity, R
         if value is not None:
             finding = judge(quantity, value, limit, sentence)
             findings += [finding] if finding else []
-        elif quantity in UNKNOWN:
+        elif quantity in UNKNOWN and not _is_known_by_air_and_muscle(quantities, limits):
             message = f"{sentence.what} could not be measured: {sentence.unmeasured}. {sentence.meaning}"
             findings.append(QualityFinding(f"{quantity}_not_found", message, UNKNOWN[quantity]))
         else:
             unchecked.append(f"Not checked: {sentence.what[0].lower()}{sentence.what[1:]}; {sentence.unmeasured}.")
     return QualityReport(tuple(findings), tuple(unchecked))
+
+
+def _is_known_by_air_and_muscle(quantities: Quantities, limits: Mapping[InputQuantity, Range]) -> bool:
+    """Whether both were measured, and are judged."""
+    both = (InputQuantity.AIR_HU, InputQuantity.MUSCLE_HU)
+    return all(quantity in limits and quantities.get(quantity) is not None for quantity in both)

@@ -11,6 +11,7 @@ from operators.core.label_map import LabelMap
 from operators.core.measurements import SegmentMeasurements
 from operators.core.quality import QualityFinding, QualityReport
 from operators.core.reference_set import ReferenceSet, ReferenceSetError, read_reference_set
+from operators.core.segmented_regions import SegmentedRegions
 from operators.core.volume import Volume
 from operators.qc.features import features_of
 from operators.qc.measure_input import Quantities
@@ -18,6 +19,7 @@ from operators.runtime.step import Step
 
 if TYPE_CHECKING:
     from operators.core.reference_set import Distances
+    from operators.runtime.application import RunContext
 
 Features = Mapping[str, float | None]
 NO_SET = "the site has no reference set for this app (mapnode qc reference)"
@@ -38,6 +40,12 @@ class DistributionParameters:
     version: str
     reference: Path | None = None
 
+    @classmethod
+    def of(cls, context: RunContext) -> DistributionParameters:
+        """Those of a run."""
+        app = context.manifest.application
+        return cls(app.title, app.version, context.reference_file)
+
 
 class CheckDistribution(Step):
     """Hold a scan and its segmentation against the site's reference set.
@@ -47,7 +55,7 @@ class CheckDistribution(Step):
 
     Named Input:
         volume: Volume.
-        label_map: LabelMap.
+        label_map: LabelMap or SegmentedRegions.
         measurements: tuple of SegmentMeasurements of it.
         input_quantities: Quantities of the volume; an app may have none.
 
@@ -61,7 +69,7 @@ class CheckDistribution(Step):
     def process(
         self,
         volume: Volume,
-        label_map: LabelMap,
+        label_map: LabelMap | SegmentedRegions,
         measurements: tuple[SegmentMeasurements, ...],
         input_quantities: Quantities = {},  # noqa: B006 - a Mapping: nobody changes it
     ) -> QualityReport:
@@ -78,14 +86,17 @@ def check_distribution(features: Features, parameters: DistributionParameters) -
         parameters: Which set.
 
     Returns:
-        The features, and a finding where a distance exceeds its threshold.
+        The features, and a finding where a distance exceeds its threshold. What no reference scan shows, such as a
+        segment of another name, is in neither distance, and said.
     """
     try:
         reference = _reference(parameters)
     except ReferenceSetError as error:
         unchecked = f"Not checked: whether the scan is like others of this site; {error}."
         return QualityReport((), (unchecked,), features)
-    return QualityReport(_findings(features, reference), (), features)
+    unknown = [name for name, value in features.items() if value is not None and name not in reference.features]
+    not_shown = [f"Not checked: {', '.join(unknown)}; no reference scan of this site shows them."] if unknown else []
+    return QualityReport(_findings(features, reference), tuple(not_shown), features)
 
 
 def _reference(parameters: DistributionParameters) -> ReferenceSet:

@@ -9,7 +9,15 @@ from operators.core.measurements import SegmentMeasurements
 from operators.core.quality import QualityFinding, QualityReport
 from operators.core.quality_limits import QualityLimits, SegmentLimits
 from operators.qc.judging import Sentence, judge
-from operators.qc.segment_quantities import border_slices, components, inscribed_mm, right_left, sample
+from operators.qc.segment_quantities import (
+    border_slices,
+    components,
+    inscribed_mm,
+    narrowest_mm,
+    outline_aspect,
+    right_left,
+    sample,
+)
 from operators.runtime.step import Step
 
 if TYPE_CHECKING:
@@ -24,11 +32,13 @@ LOOK = "Look at the mask before you use the numbers."
 SPACING = "if the spacing in the headers is wrong, so are all areas and volumes. Check it against the scanner."
 SENTENCES: dict[str, Sentence] = {
     "volume_ml": Sentence("The volume", "mL", f"it may be cut off, leak, or be another structure. {LOOK}"),
-    "share": Sentence("The share of the volume", "", f"it may leak, or be another structure. {LOOK}"),
+    "share": Sentence("The volume over that of {share_of}", "", f"it may leak, or be another structure. {LOOK}"),
     "mean_hu": Sentence("The mean", "HU", f"the mask may hold another tissue, or HU are not calibrated. {LOOK}"),
     "components": Sentence("The number of separate pieces", "", f"parts may be missing or foreign. {LOOK}"),
     "right_left": Sentence("The volume on the right over that on the left", "", f"one side may have failed. {LOOK}"),
     "inscribed_mm": Sentence("The radius of the largest disc near the middle", "mm", SPACING),
+    "narrowest_mm": Sentence("The radius where it is thinnest", "mm", SPACING),
+    "outline_aspect": Sentence("The width of its outline over its depth", "", SPACING),
     "border_slices": Sentence(
         "The number of slices that meet the border of the image",
         "",
@@ -36,6 +46,7 @@ SENTENCES: dict[str, Sentence] = {
     ),
 }
 """By name of the limit in SegmentLimits."""
+UNKNOWN = "Not checked: whether {} looks as it should; the model does not segment it."
 
 
 class CheckPlausibility(Step):
@@ -64,6 +75,7 @@ def check_plausibility(
     """Judge segments by limits; one that was not found is judged by its volume alone.
 
     What makes a segment exploratory is said of every result, as something that was not checked.
+    A model folder may know fewer segments than the app's own method: those are not checked.
 
     Args:
         label_map: The segments.
@@ -73,25 +85,31 @@ def check_plausibility(
     Returns:
         One finding for each value outside of its range.
     """
+    known = {segment.name for segment in label_map.segments}
+    unchecked = tuple(UNKNOWN.format(name) for name in limits if name not in known)
+    limits = {name: of_segment for name, of_segment in limits.items() if name in known}
     if not limits:
-        return QualityReport(())
+        return QualityReport((), unchecked)
     numbers = {m.segment_name: {v.quantity.name: v.value for v in m.values} for m in measurements}
     samples = sample(label_map)
     findings = []
     for name, of_segment in limits.items():
         segment = label_map.segment(name)
         values = _stated(numbers, name, of_segment) | _looked_at(label_map, samples, segment, of_segment)
-        findings += [_judged(segment, limit, value, of_segment) for limit, value in values.items()]
+        findings += [_judged(label_map, segment, limit, value, of_segment) for limit, value in values.items()]
     exploratory = tuple(of_segment.exploratory for of_segment in limits.values() if of_segment.exploratory)
-    return QualityReport(tuple(finding for finding in findings if finding is not None), exploratory)
+    return QualityReport(tuple(finding for finding in findings if finding is not None), (*unchecked, *exploratory))
 
 
-def _judged(segment: Segment, limit: str, value: float | None, limits: SegmentLimits) -> QualityFinding | None:
+def _judged(
+    label_map: LabelMap, segment: Segment, limit: str, value: float | None, limits: SegmentLimits
+) -> QualityFinding | None:
     allowed: Range | None = getattr(limits, limit)
     if value is None or allowed is None:
         return None
     sentence = SENTENCES[limit]
-    what = f"{segment.label}: {sentence.what[0].lower()}{sentence.what[1:]}"
+    told = sentence.what.format(share_of=limits.share_of and label_map.segment(limits.share_of).label)
+    what = f"{segment.label}: {told[0].lower()}{told[1:]}"
     return judge(f"{segment.name}_{limit}", value, allowed, Sentence(what, sentence.unit, sentence.meaning))
 
 
@@ -108,5 +126,7 @@ def _looked_at(label_map: LabelMap, samples: Samples, segment: Segment, limits: 
         "components": components(samples, segment) if limits.components else None,
         "right_left": right_left(samples, segment) if limits.right_left else None,
         "inscribed_mm": inscribed_mm(samples, segment) if limits.inscribed_mm else None,
+        "narrowest_mm": narrowest_mm(samples, segment) if limits.narrowest_mm else None,
+        "outline_aspect": outline_aspect(samples, segment) if limits.outline_aspect else None,
         "border_slices": border_slices(label_map, segment) if limits.border_slices else None,
     }

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from operators.core.label_map import LabelMap
     from operators.core.measurements import SegmentMeasurements
     from operators.core.quality_limits import InputQuantity
+    from operators.core.segmented_regions import SegmentedRegions
     from operators.core.volume import Volume
 
 FEATURE_QUANTITIES = (
@@ -29,7 +30,7 @@ LAGS_MM = (4.0, 8.0)
 
 def features_of(
     volume: Volume,
-    label_map: LabelMap,
+    label_map: LabelMap | SegmentedRegions,
     measurements: tuple[SegmentMeasurements, ...],
     quantities: Mapping[InputQuantity, float | None],
 ) -> dict[str, float | None]:
@@ -37,7 +38,7 @@ def features_of(
 
     Args:
         volume: The scan.
-        label_map: Its segments.
+        label_map: Its segments, or the regions that somebody else segmented.
         measurements: Their volumes, means and standard deviations.
         quantities: What was measured on the scan itself.
 
@@ -53,12 +54,12 @@ def features_of(
     }
 
 
-def _intensities(volume: Volume, label_map: LabelMap) -> dict[str, float | None]:
+def _intensities(volume: Volume, label_map: LabelMap | SegmentedRegions) -> dict[str, float | None]:
     steps = [
         max(1, round(mm / step)) for mm, step in zip((SLICE_MM, SAMPLE_MM, SAMPLE_MM), volume.spacing_mm, strict=True)
     ]
     take = tuple(slice(step // 2, None, step) for step in steps)
-    values, inside = volume.array[take].astype(np.float32), label_map.array[take] > 0
+    values, inside = volume.array[take].astype(np.float32), label_map.inside[take]
     found: dict[str, float | None] = {
         f"hu_p{percentile}": float(np.percentile(values[inside], percentile)) if inside.any() else None
         for percentile in PERCENTILES

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from operators.core.header import read_numbers
+from operators.core.header import read_numbers, read_text
 
 if TYPE_CHECKING:
     from operators.core.volume import Volume
+
+YEARS_OF_UNIT = {"D": 1 / 365.25, "W": 7 / 365.25, "M": 1 / 12, "Y": 1.0}
+"""Units of an Age String."""
 
 
 def slice_thickness_mm(volume: Volume) -> float | None:
@@ -31,6 +35,13 @@ def unseen_instances(volume: Volume) -> float | None:
     """
     known = {float(number) for number in _only_numbers(volume, "InstanceNumber")}
     return max(known) - len(known) if known and len(known) == len(volume.slices) else None
+
+
+def patient_age_years(volume: Volume) -> float | None:
+    """Patient's Age (0010,1010) in years, from an Age String (PS3.5 6.2); None where no image states one."""
+    stated = (re.fullmatch(r"(\d{3})([DWMY])", read_text(source.header, "PatientAge")) for source in volume.slices)
+    ages = [int(age[1]) * YEARS_OF_UNIT[age[2]] for age in stated if age is not None]
+    return float(np.median(ages)) if ages else None
 
 
 def _only_numbers(volume: Volume, keyword: str) -> list[np.float64]:

@@ -51,6 +51,7 @@ def measure_input(volume: Volume) -> Quantities:
         InputQuantity.SLICE_THICKNESS_MM: header_quantities.slice_thickness_mm(volume),
         InputQuantity.SLICE_STEP: header_quantities.slice_step(volume),
         InputQuantity.UNSEEN_INSTANCES: header_quantities.unseen_instances(volume),
+        InputQuantity.PATIENT_AGE_YEARS: header_quantities.patient_age_years(volume),
         InputQuantity.TOP_HU: pixel_quantities.top_hu(volume),
         InputQuantity.METAL_ML: pixel_quantities.metal_ml(volume),
         InputQuantity.AIR_HU: pixel_quantities.air_hu(outline),
@@ -61,8 +62,10 @@ def measure_input(volume: Volume) -> Quantities:
 def _of_body(volume: Volume, outline: Outline) -> Quantities:
     depth_mm = outline.depth_mm
     size = pixel_quantities.body_size_mm(outline)
+    muscle = pixel_quantities.muscle_hu(outline, depth_mm)
     return {
-        InputQuantity.FAT_HU: pixel_quantities.fat_hu(outline, depth_mm),
+        InputQuantity.FAT_HU: pixel_quantities.fat_hu(outline, depth_mm, muscle),
+        InputQuantity.MUSCLE_HU: muscle,
         InputQuantity.NOISE_HU: pixel_quantities.noise_hu(volume, outline, depth_mm),
         InputQuantity.EDGE_MM: pixel_quantities.edge_mm(volume, outline),
         InputQuantity.BODY_DIAMETER_MM: None if size is None else math.sqrt(size[0] * size[1]),

@@ -22,6 +22,8 @@ MOST_SLICES = 32
 """A trunk of 35 cm is looked at every 11 mm: less than half the height of a vertebra."""
 TISSUE_HU = -500.0
 """Halfway between air and water, where a voxel at the skin is half filled."""
+PEER_SHARE = 0.5
+"""Of the largest piece: the other leg has more, an arm beside a trunk and a table have less."""
 FAR_MM = 1e4
 """Between slices, so that distances stay in their slice."""
 IN_SLICE = np.array([[[0, 1, 0], [1, 1, 1], [0, 1, 0]]], dtype=bool)
@@ -33,7 +35,7 @@ class Outline:
 
     Attributes:
         hu: `(slices, rows, columns)` towards head, back, left: samples of the volume, not averages.
-        body: The same shape, true in the largest piece of tissue with what it encloses.
+        body: The same shape, true in the trunk or in both legs, with what they enclose.
         outside: True in the air that reaches the border of the image.
         spacing_mm: Distance between the samples.
         indices: Slices of the volume turned to head, back, left that were taken.
@@ -78,7 +80,7 @@ def find_outline(volume: Volume) -> Outline:
     empty = np.pad((hu <= TISSUE_HU) | missing, ((0, 0), (1, 1), (1, 1)), constant_values=True)
     around = _reached_from_border(empty)[:, 1:-1, 1:-1]
     coarse_mm = (spacing_mm[0] * step, spacing_mm[1] * steps[0], spacing_mm[2] * steps[1])
-    return Outline(hu, _body(~around), around & ~missing, coarse_mm, indices, steps, turn)
+    return Outline(hu, _body(~around, hu), around & ~missing, coarse_mm, indices, steps, turn)
 
 
 def _reached_from_border(empty: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -88,12 +90,14 @@ def _reached_from_border(empty: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return np.asarray(np.isin(labels, labels[:, 0, 0]), dtype=np.bool_)
 
 
-def _body(filled: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """The largest piece of tissue; an opening by a sample takes the table off, whose shell is thinner."""
+def _body(filled: NDArray[np.bool_], hu: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """The piece with most tissue, and pieces that have nearly as much: two legs lie apart.
+
+    An opening by a sample takes the table off, whose shell is thinner; the foam in a shell that closes is no tissue.
+    """
     opened = ndimage.binary_opening(filled, IN_SLICE)
     labels, count = ndimage.label(opened)
-    if count == 0:
-        return np.zeros(filled.shape, dtype=bool)
-    sizes = np.bincount(labels.ravel())
-    sizes[0] = 0
-    return np.asarray(labels == sizes.argmax(), dtype=np.bool_)
+    tissue = np.bincount(labels[hu > TISSUE_HU], minlength=count + 1)
+    tissue[0] = 0
+    body = tissue >= max(1.0, PEER_SHARE * tissue.max())
+    return np.asarray(body[labels], dtype=np.bool_)

@@ -63,15 +63,37 @@ def air_hu(outline: Outline) -> float | None:
     return float(constant) if constant >= LOWEST_AIR_HU else None
 
 
-def fat_hu(outline: Outline, depth_mm: NDArray[np.float32]) -> float | None:
-    """HU of subcutaneous fat: the darkest peak of the layer under the skin, as the median around it."""
+def fat_hu(outline: Outline, depth_mm: NDArray[np.float32], muscle: float | None) -> float | None:
+    """HU of subcutaneous fat: the darkest peak of the layer under the skin, as the median around it.
+
+    None where that peak is the muscle's: fat of lean shanks is thinner than skin and samples are.
+    """
     values = outline.hu[(depth_mm > SKIN_MM) & (depth_mm < LAYER_MM)]
+    peaks = _peaks(values)
+    if not peaks or (muscle is not None and abs(min(peaks) - muscle) <= PEAK_HALF_WIDTH_HU):
+        return None
+    return _median_around(values, min(peaks))
+
+
+def muscle_hu(outline: Outline, depth_mm: NDArray[np.float32]) -> float | None:
+    """HU of muscle and organs: the highest peak inside the skin that is no fat, as the median around it."""
+    values = outline.hu[depth_mm > SKIN_MM]
+    peaks = _peaks(values)
+    brighter = [peak for peak in peaks if peak > min(peaks) + 2 * PEAK_HALF_WIDTH_HU] or (
+        peaks if len(peaks) == 1 else []
+    )
+    return _median_around(values, max(brighter, key=lambda peak: peaks[peak])) if brighter else None
+
+
+def _peaks(values: NDArray[np.float32]) -> dict[float, float]:
+    """Peaks of the histogram of soft tissue, HU, with their heights."""
     counts, edges = np.histogram(values, bins=np.arange(-300.0, 405.0, 5.0))
     smooth = np.pad(ndimage.gaussian_filter1d(counts.astype(float), 2.0), 1)
     peaks = (smooth[1:-1] >= smooth[:-2]) & (smooth[1:-1] > smooth[2:]) & (smooth[1:-1] > PEAK_SHARE * smooth.max())
-    if not peaks.any():
-        return None
-    centre = float(edges[np.flatnonzero(peaks)[0]]) + 2.5
+    return {float(edges[index]) + 2.5: float(smooth[index + 1]) for index in np.flatnonzero(peaks)}
+
+
+def _median_around(values: NDArray[np.float32], centre: float) -> float:
     return float(np.median(values[np.abs(values - centre) <= PEAK_HALF_WIDTH_HU]))
 
 

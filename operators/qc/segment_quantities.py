@@ -25,6 +25,8 @@ MIDLINE_MM = 40.0
 """A spine lies within so much of the body's middle."""
 SHOWN_SLICES = 0.75
 """Of slices with a vertebra at least a quarter cut a vertebral body at its full size, the others discs or its ends."""
+SHAFT_SLICES = 0.1
+"""Of the slices with a long bone at least a tenth show its shaft, unless the scan shows a joint alone."""
 LARGEST_MM = 40.0
 """Discs are told apart up to this radius."""
 FAR_MM = 1e4
@@ -85,10 +87,38 @@ def inscribed_mm(samples: Samples, segment: Segment) -> float | None:
     mask = segment.mask_of(samples.labels[:, :, near])
     if not mask.any() or mask.all():
         return None
-    radius = ndimage.distance_transform_edt(mask, sampling=(FAR_MM, *samples.spacing_mm[1:]))
-    largest = radius[:, :, away_mm[near] < MIDLINE_MM].max(axis=(1, 2))
-    shown = largest[largest > 0]
+    shown = _largest_discs_mm(mask, samples.spacing_mm, away_mm[near] < MIDLINE_MM)
     return float(np.quantile(shown, SHOWN_SLICES)) if shown.size else None
+
+
+def narrowest_mm(samples: Samples, segment: Segment) -> float | None:
+    """Radius in mm of the largest disc in the segment where that is smallest; of a leg's bone, that of the shaft.
+
+    The 10th percentile over the slices that have the segment. None of an empty segment.
+    """
+    mask = segment.mask_of(samples.labels)
+    if not mask.any() or mask.all():
+        return None
+    return float(np.quantile(_largest_discs_mm(mask, samples.spacing_mm), SHAFT_SLICES))
+
+
+def outline_aspect(samples: Samples, segment: Segment) -> float | None:
+    """Width over depth of what the segment spans in the slice, as the median over its slices; None of an empty one."""
+    mask = segment.mask_of(samples.labels)
+    spans = [[np.ptp(np.flatnonzero(plane.any(axis=axis))) + 1 for axis in (0, 1)] for plane in mask if plane.any()]
+    if not spans:
+        return None
+    width, depth = np.transpose(spans)
+    return float(np.median(width / depth)) * samples.spacing_mm[2] / samples.spacing_mm[1]
+
+
+def _largest_discs_mm(
+    mask: NDArray[np.bool_], spacing_mm: Spacing, columns: NDArray[np.bool_] | slice = slice(None)
+) -> NDArray[np.float64]:
+    """Radius of the largest disc whose centre lies in some columns, of each slice that has one."""
+    radius = ndimage.distance_transform_edt(mask, sampling=(FAR_MM, *spacing_mm[1:]))
+    largest = radius[:, :, columns].max(axis=(1, 2))
+    return np.asarray(largest[largest > 0])
 
 
 def border_slices(label_map: LabelMap, segment: Segment) -> float:

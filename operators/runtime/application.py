@@ -35,7 +35,7 @@ from operators.runtime.outcome import Outcome
 from operators.runtime.sdk import Application, app_context
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from typing import TextIO
 
     from operators.core.contract import ObjectKind
@@ -110,10 +110,6 @@ class MapApplication(Application):  # type: ignore[misc]
         self.run_context = run_context
         self.monitor = monitor
         super().__init__()
-
-    def writers(self, makers: Mapping[ObjectKind, Callable[[], Any]]) -> list[Any]:
-        """The writers of the objects that are wanted, in the order given; nothing else is built."""
-        return [make() for kind, make in makers.items() if kind in self.run_context.objects]
 
     def connect(self, *steps: Any) -> None:  # noqa: ANN401 - Steps; typed as Any to keep the SDK's classes untyped
         """Wire steps by the names of their ports: each output port to every step with an input port of that name.

@@ -61,10 +61,14 @@ def load_application(app_file: Path) -> type[MapApplication]:
 
 
 def prepare_steps(model: Path | None) -> None:
-    """Let every step that the loaded app.py names do what it does once for all runs."""
-    for value in list(vars(sys.modules[APP_MODULE]).values()):
-        if isinstance(value, type) and issubclass(value, Step):
-            value.prepare(model)
+    """Let every step that the app has imported do what it does once for all runs."""
+    for step in _kinds_of(Step):
+        step.prepare(model)
+
+
+def _kinds_of(step: type[Step]) -> list[type[Step]]:
+    """A step's class and all classes below it."""
+    return [step, *(kind for below in step.__subclasses__() for kind in _kinds_of(below))]
 
 
 def serve(app_folder: Path, model: Path | None) -> None:

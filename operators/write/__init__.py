@@ -1,5 +1,6 @@
 """From values to DICOM objects, pictures and the record of the run."""
 
+from operators.write.choose_writers import LABEL_MAP_WRITERS, Writers, choose_writers
 from operators.write.derive_identity import DeriveIdentity, DeriveIdentityParameters
 from operators.write.report_outcome import ReportOutcome
 from operators.write.write_contoured_segmentation import WriteContouredSegmentation
@@ -14,6 +15,7 @@ from operators.write.write_segment_report import WriteSegmentReport
 from operators.write.write_segmentation import SegmentationType, WriteParameters, WriteSegmentation
 
 __all__ = [
+    "LABEL_MAP_WRITERS",
     "DeriveIdentity",
     "DeriveIdentityParameters",
     "ParametricMapParameters",
@@ -32,4 +34,6 @@ __all__ = [
     "WriteSecondaryCapture",
     "WriteSegmentReport",
     "WriteSegmentation",
+    "Writers",
+    "choose_writers",
 ]

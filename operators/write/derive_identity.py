@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from operators.core.contract import Job
 from operators.core.identity import ResultIdentity, identity_sha256, source_clock
 from operators.core.segmented_regions import SegmentedRegions
 from operators.core.volume import Volume
 from operators.runtime.step import Step
+
+if TYPE_CHECKING:
+    from operators.runtime.application import RunContext
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,12 @@ class DeriveIdentityParameters:
     model_digest: str
     parameters: Mapping[str, Any] = field(default_factory=dict)
     job: Job = field(default_factory=Job)
+
+    @classmethod
+    def of(cls, context: RunContext, model_digest: str) -> DeriveIdentityParameters:
+        """Those of a run with a model."""
+        app = context.manifest.application
+        return cls(app.title, app.version, model_digest, context.identity_parameters, context.job)
 
 
 class DeriveIdentity(Step):

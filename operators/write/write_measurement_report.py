@@ -34,6 +34,7 @@ from operators.write.written import WrittenFile
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from operators.runtime.application import RunContext
     from operators.write.sr_groups import Group
 
 FILE_NAME = "sr.dcm"
@@ -50,6 +51,11 @@ class ReportParameters:
 
     folder: Path
     predecessor: str | None = None
+
+    @classmethod
+    def of(cls, context: RunContext) -> ReportParameters:
+        """Those of a run."""
+        return cls(context.output_folder, context.job.predecessor)
 
 
 @dataclass(frozen=True)

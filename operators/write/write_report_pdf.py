@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from pydicom import Dataset
 
     from operators.core.measurements import Quantity
+    from operators.runtime.application import RunContext
     from operators.write.shown_slices import ShownSlice
 
 FILE_NAME = "report_pdf.dcm"
@@ -61,6 +62,11 @@ class ReportPdfParameters:
 
     folder: Path
     fonts: tuple[Path, ...] = ()
+
+    @classmethod
+    def of(cls, context: RunContext) -> ReportPdfParameters:
+        """Those of a run."""
+        return cls(context.output_folder)
 
 
 class WriteReportPdf(Step):

@@ -20,6 +20,7 @@ from pydicom import dcmread
 from pydicom.uid import ExplicitVRLittleEndian, RLELossless
 
 from operators.core import defaults
+from operators.core.contract import ObjectKind
 from operators.core.errors import SegmentationError
 from operators.core.identity import ResultIdentity
 from operators.core.label_map import LabelMap, require_grid_of_headers, require_same_grid
@@ -56,6 +57,7 @@ if TYPE_CHECKING:
     from pydicom.sr.coding import Code
 
     from operators.core.label_map import Algorithm, Segment, SegmentOrigin
+    from operators.runtime.application import RunContext
     from operators.write.seg_frames import Frame, Frames
 
 FILE_NAME = "seg.dcm"
@@ -87,6 +89,13 @@ class WriteParameters:
 
     folder: Path
     segmentation_type: SegmentationType = SegmentationType.BINARY
+
+    @classmethod
+    def of(cls, context: RunContext) -> WriteParameters:
+        """Those of a run: BINARY where the manifest names no form."""
+        return cls(
+            context.output_folder, SegmentationType(context.objects.get(ObjectKind.SEG) or cls.segmentation_type)
+        )
 
 
 class WriteSegmentation(Step):

@@ -1,5 +1,7 @@
 """Cases: scans that an app must not measure in silence, each made of one that fits by a single defect.
 
+What of them legs can have, too, and what they alone have, is `UNFIT_LEGS`.
+
 Every function takes a generator and a scan that fits, and gives the defective one. Limits of the checks come from
 physics, anatomy and literature (app.yaml); none was changed to catch one of these.
 """
@@ -42,13 +44,13 @@ def spacing_x05(rng: Generator, scan: Scan) -> Scan:
     return scaled_spacing(scan, (0.5, 0.5, 0.5) if rng.integers(2) else (1, 0.5, 0.5))
 
 
-def anisotropy_swapped(rng: Generator, _scan: Scan) -> Scan:
+def anisotropy_swapped(rng: Generator, scan: Scan) -> Scan:
     """Pixels longer than wide said to be wider than long, or slices and columns exchanged."""
     if rng.integers(2):
         ratio = rng.uniform(1.25, 2)
-        made = scans.phantom(rng, (3.0, 1.2 * ratio, 1.2))
+        made = scan.another(rng, (3.0, 1.2 * ratio, 1.2))
         return scaled_spacing(made, (1, 1 / ratio, ratio))
-    made = scans.phantom(rng, (4.0, 1.2, 1.2))
+    made = scan.another(rng, (4.0, 1.2, 1.2))
     return scaled_spacing(made, (1.2 / 4, 1, 4 / 1.2))
 
 
@@ -75,8 +77,11 @@ def intercept_lost(_rng: Generator, scan: Scan) -> Scan:
 
 
 def metal(rng: Generator, scan: Scan) -> Scan:
-    """A rod of 40 to 120 mm with streaks, somewhere in the middle of the body."""
-    middle = (scan.affine_lps @ [*(np.array(scan.hu.shape) / 2), 1])[:3]
+    """A rod of 40 to 120 mm with streaks, somewhere in the middle of the body, or of the leg that is nearest."""
+    slices, rows, columns = np.array(scan.hu.shape) // 2
+    tissue = np.flatnonzero(scan.hu[slices, rows - 10 : rows + 10].mean(axis=0) > -500)
+    columns = tissue[np.abs(tissue - columns).argmin()]
+    middle = (scan.affine_lps @ [slices, rows, columns, 1])[:3]
     start = middle + rng.uniform(-40, 40, 3)
     direction = rng.normal(size=3)
     end = start + direction / np.linalg.norm(direction) * rng.uniform(40, 120)
@@ -141,10 +146,9 @@ def mr_as_ct(rng: Generator, scan: Scan) -> Scan:
     return scan.but(hu=np.hypot(signal * shading + real, imaginary))
 
 
-def head(rng: Generator, _scan: Scan) -> Scan:
-    """A head: scalp with fat, skull, brain with ventricles, airways, in a series that says abdomen."""
+def head(rng: Generator, scan: Scan) -> Scan:
+    """A head: scalp with fat, skull, brain with ventricles, airways, in a series that says what the fit one says."""
     spacing = float(rng.uniform(0.8, 1.5))
-    affine = np.diag([spacing, spacing, 3.0, 1.0])[[0, 1, 2, 3]]
     affine = np.array([[0, 0, spacing, -125.0], [0, spacing, 0, -125.0], [3.0, 0, 0, -60.0], [0, 0, 0, 1]])
     z, y, x = np.meshgrid(
         -60 + 3.0 * np.arange(40), np.arange(-125, 125, spacing), np.arange(-125, 125, spacing), indexing="ij"
@@ -161,7 +165,19 @@ def head(rng: Generator, _scan: Scan) -> Scan:
     hu[(z**2 + (y + 10) ** 2 + (np.abs(x) - 15) ** 2 < 18**2) & inside(15)] = 8
     hu[((y + 70) ** 2 + x**2 + (z + 50) ** 2 < 20**2) & inside(8)] = AIR_HU
     noisy = degrade.add_noise(degrade.blur(hu.astype(np.int16), (3, spacing, spacing), 1.2), 8, int(rng.integers(99)))
-    return scans.Scan(noisy, affine, "head phantom")
+    return scan.but(hu=noisy, affine_lps=affine, source="head phantom")
+
+
+def trunk(rng: Generator, scan: Scan) -> Scan:
+    """A trunk in a series that says leg."""
+    return scans.phantom(rng).but(attributes=scan.attributes)
+
+
+def child(rng: Generator, scan: Scan) -> Scan:
+    """Legs of a child of about six years: 0.55 to 0.65 of an adult's in every direction."""
+    affine = scan.affine_lps.copy()
+    affine[:3] *= rng.uniform(0.55, 0.65)
+    return scan.but(affine_lps=affine)
 
 
 def saturated(rng: Generator, scan: Scan) -> Scan:
@@ -179,16 +195,16 @@ def blur_6(_rng: Generator, scan: Scan) -> Scan:
     return scan.but(hu=degrade.blur(scan.hu, scan.spacing_mm, 6))
 
 
-def thickness_10(rng: Generator, _scan: Scan) -> Scan:
+def thickness_10(rng: Generator, scan: Scan) -> Scan:
     """Slices of 10 mm, as their headers say."""
-    made = scans.phantom(rng, (2.5, 1.3, 1.3))
+    made = scan.another(rng, (2.5, 1.3, 1.3))
     hu, affine = degrade.thicken(made.hu, made.affine_lps, 4)
     return made.but(hu=hu, affine_lps=affine)
 
 
-def table_only(rng: Generator, _scan: Scan) -> Scan:
-    """A table and foam, nobody on them."""
-    made = scans.phantom(rng)
+def table_only(rng: Generator, scan: Scan) -> Scan:
+    """A table, nobody on it."""
+    made = scan.another(rng, (4.0, 1.8, 1.8))
     y = (made.affine_lps[1, 3] + made.affine_lps[1, 1] * np.arange(made.hu.shape[1]))[None, :, None]
     x = (made.affine_lps[0, 3] + made.affine_lps[0, 2] * np.arange(made.hu.shape[2]))[None, None, :]
     below = y - (150 - x**2 / 700)
@@ -227,3 +243,10 @@ UNFIT: dict[str, Case] = {
     "table without a patient": table_only,
     "air only": air_only,
 }
+
+UNFIT_LEGS: dict[str, Case] = {
+    **{kind: case for kind, case in UNFIT.items() if case is not mirrored},
+    "another body region (trunk)": trunk,
+    "a child": child,
+}
+"""Two legs mirrored are two legs: nothing in them tells left from right."""

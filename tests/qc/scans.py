@@ -1,4 +1,4 @@
-"""Scans: bases that fit the app, drawn by seed: the digital trunk of several sizes, and stacks of one real patient."""
+"""Scans: bases that fit an app, drawn by seed: digital trunks and legs, and stacks of one real patient's trunk."""
 
 from __future__ import annotations
 
@@ -11,11 +11,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mapnode.phantom import TrunkPhantomParameters, build_trunk_phantom, degrade, write_ct_series
+from mapnode.phantom.legs import build_leg_phantom, random_leg_parameters
 from operators.core.geometry import examine
 from operators.core.pixels import read_volume
 from operators.core.reading import read_folder
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.random import Generator
     from numpy.typing import NDArray
 
@@ -34,6 +37,7 @@ class Scan:
         hu: `(slices, rows, columns)`.
         affine_lps: What the headers will say of the grid, whatever the truth is.
         source: Where it is from.
+        another: Draws a phantom of the same body region with another spacing.
         keep: Indices of the slices that are written; all where None.
         attributes: What the headers say besides.
     """
@@ -41,6 +45,7 @@ class Scan:
     hu: NDArray[Any]
     affine_lps: NDArray[np.float64]
     source: str
+    another: Callable[[Generator, tuple[float, float, float]], Scan]
     keep: NDArray[np.intp] | None = None
     attributes: dict[str, Any] = field(default_factory=dict)
 
@@ -85,7 +90,33 @@ def phantom(rng: Generator, spacing_mm: tuple[float, float, float] | None = None
     affine[:3] *= size
     sharp = degrade.blur(built.hu, spacing_mm, float(rng.uniform(0.8, 2.0)))
     noisy = degrade.add_noise(sharp, float(rng.uniform(5, 30)), int(rng.integers(1 << 31)))
-    return Scan(noisy, affine, f"phantom x{size:.2f}")
+    return Scan(noisy, affine, f"phantom x{size:.2f}", phantom)
+
+
+LEG = {"BodyPartExamined": "LEG"}
+
+
+def legs(rng: Generator, spacing_mm: tuple[float, float, float] | None = None) -> Scan:
+    """150 to 300 mm of both legs of an adult, from above the ankles to the groins, as a usual scan shows them."""
+    pixel = rng.uniform(1.5, 2.1)
+    spacing_mm = spacing_mm or (float(rng.uniform(3.5, 5.0)), pixel, pixel)
+    whole = random_leg_parameters(rng, spacing_mm[0])
+    low, high = -whole.left.tibia_length_mm + 20, whole.left.femur_z_mm[1] - 40
+    length = float(rng.uniform(150, 300))
+    built = build_leg_phantom(
+        dataclasses.replace(
+            whole,
+            spacing_mm=spacing_mm,
+            slices=int(length / spacing_mm[0]),
+            centre_z_mm=float(rng.uniform(low + length / 2, high - length / 2)),
+            table=bool(rng.integers(2)),
+        )
+    )
+    sharp = degrade.blur(built.hu, spacing_mm, float(rng.uniform(0.8, 2.0)))
+    noisy = degrade.add_noise(sharp, float(rng.uniform(5, 30)), int(rng.integers(1 << 31)))
+    return Scan(
+        noisy, built.affine_lps, f"legs around {built.affine_lps[2, 3] + length / 2:.0f} mm", legs, attributes=LEG
+    )
 
 
 @lru_cache(maxsize=1)
@@ -100,12 +131,17 @@ def real(rng: Generator) -> Scan:
     first = int(rng.integers(FIRST_WHOLE_SLICE, len(volume.slices) - slices + 1))
     affine = volume.affine_lps.copy()
     affine[:3, 3] += affine[:3, 0] * first
-    return Scan(volume.array[first : first + slices].copy(), affine, f"real {first}-{first + slices - 1}")
+    return Scan(volume.array[first : first + slices].copy(), affine, f"real {first}-{first + slices - 1}", phantom)
 
 
-def draw(rng: Generator, *, is_real: bool) -> Scan:
-    """One of both kinds."""
-    return real(rng) if is_real and REAL_SERIES.is_dir() else phantom(rng)
+def draw_trunk(rng: Generator, draw: int, period: int) -> Scan:
+    """A phantom, the last one of each period the real patient."""
+    return real(rng) if draw % period == period - 1 and REAL_SERIES.is_dir() else phantom(rng)
+
+
+def draw_legs(rng: Generator, _draw: int, _period: int) -> Scan:
+    """A phantom: there is no real CT of legs here."""
+    return legs(rng)
 
 
 def turned(scan: Scan, rng: Generator) -> Scan:

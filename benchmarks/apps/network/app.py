@@ -4,22 +4,13 @@ from __future__ import annotations
 
 import sys
 
-from operators.core.contract import ObjectKind
 from operators.load import LoadSeries, LoadSeriesParameters, LoadVolume, LoadVolumeParameters
 from operators.measure import MeasureSegments
 from operators.qc import CheckInput, JudgeQuality
 from operators.runtime.application import MapApplication, main
 from operators.segment import Segment, choose_engine
 from operators.select import SelectSeries
-from operators.write import (
-    DeriveIdentity,
-    DeriveIdentityParameters,
-    ReportOutcome,
-    ReportParameters,
-    WriteMeasurementReport,
-    WriteParameters,
-    WriteSegmentation,
-)
+from operators.write import DeriveIdentity, DeriveIdentityParameters, ReportOutcome, choose_writers
 
 
 class NetworkApp(MapApplication):
@@ -29,25 +20,13 @@ class NetworkApp(MapApplication):
         """Wire the operators."""
         context, manifest = self.run_context, self.run_context.manifest
         engine = choose_engine(context)
-        identity = DeriveIdentityParameters(
-            app=manifest.application.title,
-            version=manifest.application.version,
-            model_digest=engine.algorithm.digest,
-            parameters=context.identity_parameters,
-            job=context.job,
-        )
-        folder = context.output_folder
-        report = ReportParameters(folder, context.job.predecessor)
         unmeasured = ("derived", "key_slices", "slice_areas")
-        writers = self.writers({
-            ObjectKind.SEG: lambda: WriteSegmentation(self, WriteParameters(folder)),
-            ObjectKind.SR: lambda: WriteMeasurementReport(self, report, without=unmeasured),
-        })
+        writers = choose_writers(self, without=unmeasured)
         self.connect(
             LoadSeries(self, LoadSeriesParameters(context.input_folder)),
             SelectSeries(self, manifest.mapnode.input),
             LoadVolume(self, LoadVolumeParameters(context.staged_folder)),
-            DeriveIdentity(self, identity),
+            DeriveIdentity(self, DeriveIdentityParameters.of(context, engine.algorithm.digest)),
             Segment(self, engine),
             MeasureSegments(self),
             CheckInput(self),

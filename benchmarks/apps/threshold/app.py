@@ -9,7 +9,6 @@ from typing import ClassVar
 import numpy as np
 
 from operators.core import catalogue, codes
-from operators.core.contract import ObjectKind
 from operators.core.identity import digest_of
 from operators.core.label_map import Algorithm, LabelMap
 from operators.core.volume import Volume
@@ -19,15 +18,7 @@ from operators.qc import CheckInput, JudgeQuality
 from operators.runtime.application import MapApplication, main
 from operators.runtime.step import Step
 from operators.select import SelectSeries
-from operators.write import (
-    DeriveIdentity,
-    DeriveIdentityParameters,
-    ReportOutcome,
-    ReportParameters,
-    WriteMeasurementReport,
-    WriteParameters,
-    WriteSegmentation,
-)
+from operators.write import DeriveIdentity, DeriveIdentityParameters, ReportOutcome, choose_writers
 
 SEGMENTS = (catalogue.segment("bone", 1, (1,)),)
 
@@ -71,25 +62,13 @@ class ThresholdApp(MapApplication):
         """Wire the operators."""
         context, manifest = self.run_context, self.run_context.manifest
         engine = ThresholdParameters(manifest.application.version)
-        identity = DeriveIdentityParameters(
-            app=manifest.application.title,
-            version=manifest.application.version,
-            model_digest=engine.algorithm.digest,
-            parameters=context.identity_parameters,
-            job=context.job,
-        )
-        folder = context.output_folder
-        report = ReportParameters(folder, context.job.predecessor)
         unmeasured = ("derived", "key_slices", "slice_areas")
-        writers = self.writers({
-            ObjectKind.SEG: lambda: WriteSegmentation(self, WriteParameters(folder)),
-            ObjectKind.SR: lambda: WriteMeasurementReport(self, report, without=unmeasured),
-        })
+        writers = choose_writers(self, without=unmeasured)
         self.connect(
             LoadSeries(self, LoadSeriesParameters(context.input_folder)),
             SelectSeries(self, manifest.mapnode.input),
             LoadVolume(self, LoadVolumeParameters(context.staged_folder)),
-            DeriveIdentity(self, identity),
+            DeriveIdentity(self, DeriveIdentityParameters.of(context, engine.algorithm.digest)),
             Threshold(self, engine),
             MeasureSegments(self),
             CheckInput(self),

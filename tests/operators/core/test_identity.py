@@ -52,6 +52,14 @@ def test_pixels_that_change_places_are_another_input():
     assert sha256_of(slices=[source(0, a), source(1, b)]) != sha256_of(slices=[source(0, b), source(1, a)])
 
 
+@pytest.mark.parametrize("keyword", ["RescaleSlope", "PixelSpacing", "InstanceNumber", "PatientAge", "SliceThickness"])
+def test_a_header_that_a_number_or_a_finding_depends_on_is_another_input_once_it_is_corrected(keyword):
+    corrected = source(1)
+    setattr(corrected.header, keyword, "012Y" if keyword == "PatientAge" else "7")
+
+    assert sha256_of(slices=[source(0), corrected]) != sha256_of()
+
+
 @given(st.text())
 def test_derived_uid_is_valid_and_repeats_itself(name):
     uid = derived_uid(name)

@@ -108,3 +108,14 @@ def test_an_unknown_name_says_which_there_are():
     assert regions.segment("bone") is TISSUES[1]
     with pytest.raises(KeyError, match="bone"):
         regions.segment("liver")
+
+
+def test_what_is_inside_is_the_union_of_all_regions_on_the_grid_of_the_images():
+    affine, shape = make_affine(), (6, 8, 9)
+    first, second = np.zeros(shape, bool), np.zeros(shape, bool)
+    first[1:3, 2:5, 3:6] = second[2:5, 4:7, 1:4] = True
+    objects = (SegmentedObject(None, "BINARY", (region_of(first, affine), region_of(second, affine))),)
+
+    found = SegmentedRegions(objects, Grid(shape, affine.copy()), ALGORITHM)
+
+    assert np.array_equal(found.inside, first | second)

@@ -55,6 +55,36 @@ def make_body(
     return Volume(array, make_affine(AXIAL, spacing_mm), "1.2", (), corners)
 
 
+def make_legs(
+    half_mm=75.0,
+    gap_mm=30.0,
+    spacing_mm=(5.0, 2.0, 2.0),
+    slices=12,
+    *,
+    fat_mm=15.0,
+    table=False,
+    blur_mm=0.0,
+    noise_hu=0.0,
+) -> Volume:
+    """Two round legs beside each other: fat around muscle around a shaft of 13 mm; `gap_mm` of air lie between them."""
+    reach = 2 * half_mm + gap_mm / 2
+    rows, columns = int(2 * (half_mm + 50) / spacing_mm[1]), int(2 * (reach + 50) / spacing_mm[2])
+    y = (np.arange(rows) - (rows - 1) / 2)[:, None] * spacing_mm[1]
+    x = (np.arange(columns) - (columns - 1) / 2)[None, :] * spacing_mm[2]
+    away = np.hypot(y, np.abs(x) - half_mm - gap_mm / 2)
+    plane = np.full((rows, columns), float(AIR))
+    for radius, value in ((half_mm, SKIN_FAT), (half_mm - fat_mm, SOFT), (13.0, BONE)):
+        plane[away <= radius] = value
+    if table:
+        plane[(np.abs(x) < reach) & (np.abs(y - half_mm - 15) < 3)] = 40
+    hu = np.repeat(plane[None], slices, axis=0)
+    if blur_mm:
+        hu = ndimage.gaussian_filter(hu, [0, blur_mm / spacing_mm[1], blur_mm / spacing_mm[2]], mode="nearest")
+    if noise_hu:
+        hu += np.random.default_rng(3).normal(0, noise_hu, hu.shape)
+    return Volume(np.rint(hu).astype(np.int16), make_affine(AXIAL, spacing_mm), "1.2", ())
+
+
 def stored_as(volume: Volume, flips) -> Volume:
     """The same body with some axes backwards in storage."""
     affine = volume.affine_lps.copy()

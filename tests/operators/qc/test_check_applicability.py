@@ -8,7 +8,7 @@ from operators.core.quality import Severity, Verdict
 from operators.core.quality_limits import InputQuantity, QualityLimits, Range
 from operators.qc.check_applicability import SENTENCES, check_applicability
 from operators.qc.measure_input import measure_input
-from tests.operators.qc.bodies import make_body
+from tests.operators.qc.bodies import make_body, make_legs
 
 LIMITS = {
     InputQuantity.AIR_HU: Range(usual=(-1030, -950), possible=(-1060, -930)),
@@ -45,6 +45,24 @@ def test_a_scale_of_hu_that_fat_does_not_show_holds_the_numbers_back_and_one_wit
 
     assert report.verdict is verdict
     assert report.findings[0].code == f"{quantity}_not_found"
+
+
+def test_fat_that_lean_legs_do_not_show_is_not_checked_where_air_and_muscle_tell_the_scale():
+    limits = LIMITS | {InputQuantity.MUSCLE_HU: Range(usual=(15, 90), possible=(-10, 120))}
+
+    lean = check_applicability(USUAL | {InputQuantity.FAT_HU: None, InputQuantity.MUSCLE_HU: 55.0}, limits)
+    unknown = check_applicability(USUAL | {InputQuantity.FAT_HU: None, InputQuantity.MUSCLE_HU: None}, limits)
+
+    assert (lean.verdict, unknown.verdict) == (Verdict.PASS, Verdict.HOLD)
+    assert lean.not_checked[0].startswith("Not checked: the fat under the skin")
+
+
+def test_legs_within_the_limits_of_the_leg_app_pass_them():
+    limits = read_manifest(shared_folder("apps") / "ct_leg_tissue" / "app.yaml").mapnode.quality.input
+
+    report = check_applicability(measure_input(make_legs(noise_hu=15, table=True)), limits)
+
+    assert [finding.message for finding in report.findings] == []
 
 
 def test_what_else_cannot_be_measured_is_named_as_not_checked():

@@ -1,15 +1,20 @@
 """CheckDistribution: unlike the site's scans is a caution, and no reference set is said."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
 from operators.core.quality import Severity, Verdict
 from operators.core.reference_set import build_reference_set
+from operators.measure.measure_intensities import measure_intensities
 from operators.measure.measure_segments import measure_segments
-from operators.qc.check_distribution import DistributionParameters, check_distribution
+from operators.qc.check_distribution import CheckDistribution, DistributionParameters, check_distribution
 from operators.qc.measure_input import measure_input
+from operators.runtime.sdk import Application
 from tests.operators.qc.bodies import make_body
 from tests.operators.qc.test_features import labelled
+from tests.segmented import make_study, read
 
 USUAL = {"noise_hu": 15.0, "fat_share": 0.3, "texture_4mm": None}
 
@@ -64,6 +69,28 @@ def test_a_set_of_another_app_or_version_is_not_used(reference, app, version):
 
     assert report.findings == ()
     assert "the reference set is of app 1.0.0" in report.not_checked[0]
+
+
+def test_what_no_reference_scan_shows_is_said_and_in_no_distance(reference):
+    report = check_distribution(
+        USUAL | {"liver_share": 0.9, "spleen_share": None}, DistributionParameters("app", "1.0.0", reference)
+    )
+
+    assert report.findings == ()
+    assert report.not_checked == ("Not checked: liver_share; no reference scan of this site shows them.",)
+
+
+def test_regions_that_somebody_else_segmented_are_compared_too(tmp_path):
+    volume, regions = read(make_study(tmp_path / "study"))
+    volume = dataclasses.replace(volume, array=np.where(regions.inside, 70, -500).astype(np.int16))
+    check = CheckDistribution(Application(), DistributionParameters("app", "1.0.0"), without=["input_quantities"])
+
+    report = check.process(volume, regions, measure_intensities(volume, regions))
+
+    assert check.ports == ("volume", "label_map", "measurements")
+    assert {report.features[f"hu_p{percentile}"] for percentile in (5, 50, 95)} == {70}
+    assert report.features["kidney_mean_hu"] == 70
+    assert report.features["noise_hu"] is None
 
 
 def test_a_damaged_set_is_said(tmp_path):

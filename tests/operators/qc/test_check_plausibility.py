@@ -1,5 +1,7 @@
 """CheckPlausibility: a segment that does not look like what it is called is a finding."""
 
+import re
+
 import pytest
 
 from operators.core.quality import Severity, Verdict
@@ -8,6 +10,7 @@ from operators.qc.check_plausibility import SENTENCES, check_plausibility
 from tests.builders import make_label_map, make_measurements, make_volume
 
 WIDE = Range(usual=(None, 1e6))
+NUMBER = r"[0-9.]+( mm)?"
 
 
 def example(_tmp_path):
@@ -36,6 +39,8 @@ def test_what_lies_within_its_limits_passes():
         ({"share_of": "body", "share": Range(usual=(0, 1))}, "bone_share", "1.8"),
         ({"components": Range(usual=(2, 2))}, "bone_components", "1"),
         ({"border_slices": Range(usual=(3, None))}, "bone_border_slices", "0"),
+        ({"narrowest_mm": Range(usual=(50, None))}, "bone_narrowest_mm", NUMBER),
+        ({"outline_aspect": Range(usual=(9, None))}, "bone_outline_aspect", NUMBER),
     ],
 )
 def test_what_lies_outside_is_a_finding_with_segment_and_value(limits, code, value):
@@ -43,7 +48,7 @@ def test_what_lies_outside_is_a_finding_with_segment_and_value(limits, code, val
 
     assert (finding.code, finding.severity) == (code, Severity.CAUTION)
     assert finding.message.startswith("Bone: the ")
-    assert f" is {value}, usual is " in finding.message
+    assert re.search(f" is {value}, usual is ", finding.message)
 
 
 def test_what_is_not_possible_holds_the_numbers_back():
@@ -69,3 +74,19 @@ def test_what_makes_a_segment_exploratory_is_said_of_every_result_and_is_no_caut
     report = checked(exploratory="Bone is exploratory: nobody looked.")
 
     assert (report.verdict, report.not_checked) == (Verdict.PASS, ("Bone is exploratory: nobody looked.",))
+
+
+def test_a_share_names_what_it_is_a_share_of():
+    (finding,) = checked(share_of="body", share=Range(usual=(0, 1))).findings
+
+    assert "Bone: the volume over that of Body is 1.8" in finding.message
+
+
+def test_a_segment_that_the_model_does_not_know_is_named_as_not_checked():
+    label_map = make_label_map(make_volume())
+    limits = {"liver": SegmentLimits(volume_ml=Range(usual=(1000, None)))}
+
+    report = check_plausibility(label_map, make_measurements(label_map), limits)
+
+    assert report.verdict is Verdict.PASS
+    assert report.not_checked == ("Not checked: whether liver looks as it should; the model does not segment it.",)

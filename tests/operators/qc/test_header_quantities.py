@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from operators.qc.header_quantities import slice_step, slice_thickness_mm, unseen_instances
+from operators.qc.header_quantities import patient_age_years, slice_step, slice_thickness_mm, unseen_instances
 from tests.builders import make_affine, make_volume
 
 
@@ -48,3 +48,14 @@ def test_images_that_are_not_numbered_one_by_one_are_not_counted():
     assert unseen_instances(make_volume(edit=number_from(7, 0))) is None
     assert unseen_instances(make_volume(edit=number_from(-40))) is None
     assert unseen_instances(make_volume(np.zeros((3, 6, 5), np.int16), edit=number_from(1))) == 0
+
+
+@pytest.mark.parametrize(
+    ("stated", "years"),
+    [("045Y", 45), ("018M", 1.5), ("026W", 0.5), ("", None), (None, None)],
+)
+def test_age_is_in_years_whatever_its_unit(stated, years):
+    def edit(header, _):
+        header.PatientAge = stated
+
+    assert patient_age_years(make_volume(edit=edit)) == (None if years is None else pytest.approx(years, abs=0.01))

@@ -12,12 +12,13 @@ from operators.core.quality_limits import InputQuantity
 from operators.core.volume import Volume
 from operators.qc.measure_input import measure_input
 from operators.qc.outline import find_outline
-from operators.qc.pixel_quantities import edge_mm, fat_hu, liver_ratio, metal_ml, noise_hu
-from tests.operators.qc.bodies import BONE, SKIN_FAT, make_body, stored_as
+from operators.qc.pixel_quantities import edge_mm, liver_ratio, metal_ml, noise_hu
+from tests.operators.qc.bodies import BONE, SKIN_FAT, SOFT, make_body, make_legs, stored_as
 
 PIXELS = (
     InputQuantity.AIR_HU,
     InputQuantity.FAT_HU,
+    InputQuantity.MUSCLE_HU,
     InputQuantity.TOP_HU,
     InputQuantity.METAL_ML,
     InputQuantity.NOISE_HU,
@@ -61,10 +62,56 @@ def test_a_constant_alone_is_air_unless_no_scanner_measures_it(fill, expected):
 
 
 def test_fat_is_found_under_the_skin_of_the_lean():
-    volume = make_body(fat_mm=9)
-    outline = find_outline(volume)
+    found = measure_input(make_body(fat_mm=9))
 
-    assert fat_hu(outline, outline.depth_mm) == pytest.approx(SKIN_FAT, abs=3)
+    assert found[InputQuantity.FAT_HU] == pytest.approx(SKIN_FAT, abs=3)
+
+
+@settings(max_examples=15, deadline=None)
+@given(shift=st.integers(-90, 150), scale=st.floats(0.8, 1.25))
+def test_muscle_follows_every_shift_and_scale_of_hu(shift, scale):
+    volume = with_values(make_legs(noise_hu=12), lambda hu: np.rint(hu * scale + shift))
+
+    assert measure_input(volume)[InputQuantity.MUSCLE_HU] == pytest.approx(SOFT * scale + shift, abs=4)
+
+
+@pytest.mark.parametrize("make", [lambda: make_legs(fat_mm=2), lambda: make_legs(half_mm=55, fat_mm=2)])
+def test_muscle_of_lean_legs_is_not_taken_for_fat(make):
+    found = measure_input(make())
+
+    assert found[InputQuantity.FAT_HU] is None
+    assert found[InputQuantity.MUSCLE_HU] == pytest.approx(SOFT, abs=3)
+
+
+@pytest.mark.parametrize("fat_mm", [25, 45])
+def test_fat_that_fills_the_layer_under_the_skin_is_fat(fat_mm):
+    """As in the obese: no muscle is within the layer."""
+    found = measure_input(make_body(fat_mm=fat_mm))
+
+    assert found[InputQuantity.FAT_HU] == pytest.approx(SKIN_FAT, abs=3)
+
+
+@pytest.mark.parametrize("gap_mm", [-6, 30])
+@pytest.mark.parametrize("fwhm_mm", [3, 5, 8])
+def test_the_skin_of_legs_is_as_wide_as_the_blur_whether_they_touch_or_not(gap_mm, fwhm_mm):
+    blur_mm = fwhm_mm / (2 * math.sqrt(2 * math.log(2)))
+    volume = make_legs(gap_mm=gap_mm, spacing_mm=(5, 1.2, 1.2), slices=3, blur_mm=blur_mm)
+
+    assert edge_mm(volume, find_outline(volume)) == pytest.approx(fwhm_mm, rel=0.12)
+
+
+@pytest.mark.parametrize("gap_mm", [-6, 30])
+def test_two_legs_are_as_wide_as_both_and_as_deep_as_one(gap_mm):
+    found = measure_input(make_legs(half_mm=70, gap_mm=gap_mm))
+
+    width, depth = 280 + gap_mm, 140
+    assert found[InputQuantity.BODY_ASPECT] == pytest.approx(width / depth, rel=0.05)
+    assert found[InputQuantity.BODY_DIAMETER_MM] == pytest.approx(math.sqrt(width * depth), rel=0.05)
+
+
+@pytest.mark.parametrize("sd_hu", [10, 25, 60])
+def test_noise_in_legs_is_its_standard_deviation(sd_hu):
+    assert measure_input(make_legs(noise_hu=sd_hu))[InputQuantity.NOISE_HU] == pytest.approx(sd_hu, rel=0.15)
 
 
 @pytest.mark.parametrize("sd_hu", [10, 25, 60])

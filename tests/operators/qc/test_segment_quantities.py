@@ -6,7 +6,15 @@ import numpy as np
 import pytest
 
 from operators.core.label_map import LabelMap
-from operators.qc.segment_quantities import border_slices, components, inscribed_mm, right_left, sample
+from operators.qc.segment_quantities import (
+    border_slices,
+    components,
+    inscribed_mm,
+    narrowest_mm,
+    outline_aspect,
+    right_left,
+    sample,
+)
 from tests.builders import ALGORITHM, AXIAL, TISSUES, make_affine
 
 BODY, BONE, FAT, _ = TISSUES
@@ -41,6 +49,33 @@ def test_a_disc_away_from_the_middle_is_no_vertebra():
         disc(35, centre=(100, 160))(labels)
 
     assert inscribed_mm(sample(make_map(draw)), BONE) == pytest.approx(10, abs=2.1)
+
+
+def test_a_long_bone_is_as_thin_as_its_shaft_wherever_it_lies():
+    def draw(labels):
+        y, x = np.ogrid[: labels.shape[1], : labels.shape[2]]
+        for index, radius_mm in enumerate([32, 30, 24, 13, 12, 12, 13, 20, 28, 30]):
+            labels[index, np.hypot(y - 70, x - 50) * 1.5 < radius_mm] = 2
+
+    assert narrowest_mm(sample(make_map(draw)), BONE) == pytest.approx(12, abs=2.1)
+
+
+@pytest.mark.parametrize("spacing_mm", [(4.0, 1.5, 1.5), (4.0, 3.0, 1.5), (4.0, 1.0, 3.0)])
+def test_the_aspect_of_an_outline_is_its_width_over_its_depth_in_mm(spacing_mm):
+    def draw(labels):
+        labels[:, 30:90, 40:160] = 3
+        labels[:, 36:84, 46:154] = 1
+
+    label_map = make_map(draw, spacing_mm)
+
+    assert outline_aspect(sample(label_map), FAT) == pytest.approx(120 * spacing_mm[2] / 60 / spacing_mm[1], rel=0.05)
+
+
+def test_an_empty_segment_has_neither_shaft_nor_outline():
+    samples = sample(make_map(lambda labels: None))
+
+    assert narrowest_mm(samples, BONE) is None
+    assert outline_aspect(samples, FAT) is None
 
 
 def test_pieces_are_counted_without_crumbs():
