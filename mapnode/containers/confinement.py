@@ -91,7 +91,7 @@ def container_config(image: MapImage, folders: Folders, labels: Mapping[str, str
     }
     return {
         "image": image.image_id,
-        "user": user_of(image.user, os.getuid(), os.getgid()),
+        "user": _user(image),
         "environment": variables,
         "labels": dict(labels),
         "network_disabled": True,
@@ -115,6 +115,7 @@ def host_config(image: MapImage, folders: Folders) -> dict[str, Any]:
     if folders.reference is not None:
         mounts.append(_bind(folders.reference, REFERENCE, read_only=True))
     writable = {"/tmp", posixpath.normpath(image.environment.get(LOGS_VARIABLE) or layout.LOGS)}  # noqa: S108
+    owner = _user(image).split(":")[0]
     limits = {"stack": STACK_BYTES, "nofile": FILES, "core": 0, "fsize": image.output_bytes}
     return {
         "network_mode": "none",
@@ -130,11 +131,16 @@ def host_config(image: MapImage, folders: Folders) -> dict[str, Any]:
         "shm_size": parse_memory(resources.shared_memory.removesuffix("B")),
         "ulimits": [{"name": name, "soft": most, "hard": most} for name, most in limits.items()],
         "mounts": mounts,
-        "tmpfs": dict.fromkeys(sorted(writable), f"rw,noexec,nosuid,nodev,mode=1777,size={TEMPORARY_BYTES}"),
+        # Engines give it the mode of the image's folder, which may be closed to all but its owner.
+        "tmpfs": dict.fromkeys(sorted(writable), f"rw,noexec,nosuid,nodev,uid={owner},size={TEMPORARY_BYTES}"),
         # What it says is read as it comes and kept, up to a limit, with the job: a flood must not fill the disk.
         "log_config": {"type": "none", "config": {}},
         **_gpus(resources.gpu_limit or resources.gpu),
     }
+
+
+def _user(image: MapImage) -> str:
+    return user_of(image.user, os.getuid(), os.getgid())
 
 
 def _bind(source: Path, target: str, *, read_only: bool) -> dict[str, Any]:

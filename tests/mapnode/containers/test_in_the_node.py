@@ -3,11 +3,15 @@
 import highdicom as hd
 import numpy as np
 import pytest
+import yaml
 from pydicom import dcmread
 
 from mapnode.containers.engine import Engine
 from mapnode.containers.runner import NODE_LABEL
+from mapnode.errors import WrongUse
+from mapnode.node import Node
 from mapnode.phantom import TrunkPhantomParameters, build_trunk_phantom, write_ct_series
+from mapnode.settings import ImageSettings, Settings
 from tests.node_under_test import NodeUnderTest, wait_for
 
 pytestmark = [pytest.mark.docker, pytest.mark.orthanc]
@@ -95,13 +99,12 @@ def test_a_foreign_maps_result_comes_back_into_the_study_and_another_patients_do
     assert list(node.var.glob("containers/*/*")) == []
 
 
-@pytest.mark.parametrize(("end", "still_there"), [("kill", 1), ("stop", 0)])
-def test_a_node_that_ends_while_a_container_runs_leaves_none_and_does_its_job_once(start_node, study, end, still_there):
-    node = start_node(slow=("time.sleep(4)\n" + COPY, picture(dcmread(study[0]), "3")))
+def test_a_node_that_is_killed_while_a_container_runs_leaves_none_and_does_its_job_once(start_node, study):
+    node = start_node(slow=("time.sleep(3)\n" + COPY, picture(dcmread(study[0]), "3")))
     node.send(study)
-    wait_for(lambda: containers_of(node), 60, "a container")
-    getattr(node, end)()
-    assert len(containers_of(node)) == still_there
+    (before,) = wait_for(lambda: containers_of(node), 60, "a container")
+    node.kill()
+    assert containers_of(node) == [before]
     node.start()
     (job,) = node.ended_jobs(1)
 
@@ -114,10 +117,8 @@ def test_a_node_that_ends_while_a_container_runs_leaves_none_and_does_its_job_on
 def test_a_node_does_not_start_with_an_image_that_is_not_the_pinned_one(toys, tmp_path):
     toys.make("node-changed", "")
     image = "mapnode-toy-node-changed:1"
-    node = NodeUnderTest(
-        tmp_path / "node",
-        rules={"rules": [rule_of("changed", image)]},
-        images={image: {"digest": "sha256:" + "a" * 64}},
-    )
-    with pytest.raises(AssertionError, match=r"rule changed: the image .* mapnode.yaml pins it to sha256:aaaa"):
-        node.start()
+    (tmp_path / "rules.yaml").write_text(yaml.safe_dump({"rules": [rule_of("changed", image)]}))
+    settings = Settings(rules=tmp_path / "rules.yaml", images={image: ImageSettings(digest="sha256:" + "a" * 64)})
+
+    with pytest.raises(WrongUse, match=r"rule changed: the image .* mapnode.yaml pins it to sha256:aaaa"):
+        Node(settings)

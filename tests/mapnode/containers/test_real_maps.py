@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import typeguard
 from pydicom import dcmread
 
 from mapnode.containers.images import Images
@@ -31,9 +32,11 @@ FROM {OURS}
 COPY etc/ /etc/holoscan/
 COPY app.yaml /var/holoscan/app.yaml
 COPY benchmarks/ /opt/holoscan/app/benchmarks/
+COPY typeguard/ /opt/holoscan/app/typeguard/
 ENTRYPOINT ["/bin/sh", "-c", "python3 -m benchmarks.stock_app $HOLOSCAN_INPUT_PATH $HOLOSCAN_OUTPUT_PATH; exit 0"]
 """
-"""The packages are those of our image; operators, manifests and an entry point that ends with 0 in any case are not."""
+"""Packages are those of our image, and one that the SDK's writer of Segmentations needs; operators, manifests and an
+entry point that ends with 0 in any case are not."""
 
 
 def run(*command, **options) -> str:
@@ -66,6 +69,7 @@ def foreign(ours, tmp_path_factory):
     (folder / "benchmarks").mkdir()
     for name in ("stock_app.py", "stock_operators.py"):
         shutil.copy(import_root() / "benchmarks" / name, folder / "benchmarks")
+    shutil.copytree(Path(typeguard.__file__).parent, folder / "typeguard")
     run("docker", "build", "--quiet", "--network", "none", "--tag", FOREIGN, folder)
     yield run("docker", "image", "inspect", "--format", "{{.Id}}", FOREIGN).strip()
     run("docker", "rmi", "--force", FOREIGN)

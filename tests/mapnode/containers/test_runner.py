@@ -5,6 +5,7 @@ import socket
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from pydicom import dcmread
@@ -12,9 +13,11 @@ from pydicom.uid import SecondaryCaptureImageStorage
 
 from mapnode.containers.images import ANY_RESULT
 from mapnode.results.check import check_files, identity_of
+from mapnode.runners.warm import NodeStopping
 from mapnode.runners.worker import RunCancelled, WorkerLost
-from operators.core.contract import Status
+from operators.core.contract import Job, Status
 from tests.mapnode.containers.toy_map import found
+from tests.node_under_test import wait_for
 
 pytestmark = pytest.mark.docker
 
@@ -135,6 +138,23 @@ def test_a_cancelled_run_ends(site):
         site.run("time.sleep(600)", cancelled=lambda: True)
 
 
+def test_a_node_that_stops_ends_what_runs_and_starts_nothing(site):
+    (site.study / "code.py").write_text("print('here'); time.sleep(600)")
+    images, image = found("obeys", site.obeys)
+    folder = site.var / "jobs" / "one"
+    (folder / "output").mkdir(parents=True)
+    containers = site.containers(images)
+    runner = containers.of(image, "one", folder)
+    with ThreadPoolExecutor() as pool:
+        run = pool.submit(runner.run, site.study, folder / "output", Job(), timeout_s=600)
+        wait_for(lambda: (folder / "log.txt").exists() and words(folder / "output") == "here", 60, "its first word")
+        containers.stop()
+        with pytest.raises(NodeStopping):
+            run.result(timeout=30)
+    with pytest.raises(NodeStopping):
+        runner.run(site.study, folder / "output", Job(), timeout_s=600)
+
+
 @pytest.mark.parametrize(
     "code",
     [
@@ -220,11 +240,7 @@ runner.run(Path("{site.study}"), folder / "output", Job(), timeout_s=600)
 """
     log = site.var / "jobs" / "orphan" / "log.txt"
     process = subprocess.Popen([sys.executable, "-c", code])
-    deadline = time.monotonic() + 30
-    while not (log.exists() and b"here" in log.read_bytes()):
-        assert process.poll() is None
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    wait_for(lambda: log.exists() and b"here" in log.read_bytes(), 60, "its first word")
     process.kill()
     process.wait()
     stranger = subprocess.run(
