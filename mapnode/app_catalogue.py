@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 from mapnode.errors import WrongUse
 from mapnode.share import app_folders, references_folder
@@ -15,6 +15,49 @@ from operators.core.model_folder import ModelFolder, find_model
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
+
+    from operators.core.contract import ObjectKind
+    from operators.core.manifest import OutputPart, Resources
+
+
+class Runnable(Protocol):
+    """What a rule can have run: an app of the catalogue, or a container image (`mapnode.containers.images`)."""
+
+    @property
+    def name(self) -> str:
+        """What rules, jobs and switches call it."""
+
+    @property
+    def version(self) -> str:
+        """Of the application."""
+
+    @property
+    def needs(self) -> Resources:
+        """What a run needs at most."""
+
+    @property
+    def outputs(self) -> tuple[OutputPart, ...]:
+        """What it may give."""
+
+    @property
+    def choices(self) -> frozenset[ObjectKind]:
+        """Of these, what a job can ask for or not."""
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """Parameters that a rule may set, with their defaults."""
+
+    @property
+    def model_digest(self) -> str:
+        """SHA-256 of its weights; empty where the node gives it none."""
+
+    @property
+    def reference_file(self) -> Path | None:
+        """The site's reference set for it, if there is one."""
+
+    @property
+    def reference_digest(self) -> str | None:
+        """SHA-256 of that file."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +78,36 @@ class App:
     def name(self) -> str:
         """Its title, which is the folder's name."""
         return self.manifest.application.title
+
+    @property
+    def version(self) -> str:
+        """Of the application."""
+        return self.manifest.application.version
+
+    @property
+    def needs(self) -> Resources:
+        """What a run needs at most."""
+        return self.manifest.resources
+
+    @property
+    def outputs(self) -> tuple[OutputPart, ...]:
+        """What it may give."""
+        return self.manifest.mapnode.outputs
+
+    @property
+    def choices(self) -> frozenset[ObjectKind]:
+        """Of these, what a job can ask for or not."""
+        return frozenset(part.kind for part in self.outputs)
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """Parameters that a rule may set, with their defaults."""
+        return self.manifest.mapnode.parameters
+
+    @property
+    def model_digest(self) -> str:
+        """SHA-256 of its weights; empty where the node gives it none."""
+        return "" if self.model is None else self.model.digest
 
     @property
     def disabled(self) -> str | None:

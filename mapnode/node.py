@@ -19,9 +19,11 @@ from typing import TYPE_CHECKING, Any
 import uvicorn
 from fastapi import FastAPI
 
-from mapnode.app_catalogue import list_apps
+from mapnode.app_catalogue import App, list_apps
+from mapnode.containers.images import Images
+from mapnode.containers.runner import Containers
 from mapnode.coordinator import Coordinator
-from mapnode.errors import WrongUse
+from mapnode.errors import NodeError, WrongUse
 from mapnode.housekeeping import Housekeeping, free_mb
 from mapnode.intake import Corroboration, Intake
 from mapnode.intake.corroborator import Corroborator
@@ -61,6 +63,8 @@ if TYPE_CHECKING:
     from mapnode.settings import Settings
 
 WATCH_S = 1.0
+SWEEP_S = 10.0
+"""How often it is looked for containers of processes that are gone."""
 YOUNG_OBJECTS = 20_000
 """Python looks for circular garbage after so many new objects; at its default of 700 that takes 7 % of the node's
 time while a study arrives."""
@@ -82,10 +86,12 @@ class Node:
         """
         self.settings = settings
         self.folder = settings.var.resolve()
-        self._rules = _load_rules(settings.rules, settings.models)
+        self._images = Images(settings.images, settings.container_socket)
+        self._rules = _load_rules(settings.rules, settings.models, self._images)
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
         self._started = time.time()
+        self._next_sweep = 0.0
 
     def run(self, on_ready: Callable[[dict[str, Any]], None]) -> None:
         """Run until SIGINT or SIGTERM.
@@ -108,6 +114,7 @@ class Node:
                 self._watch_change_log()
                 self._watch_gate()
                 self._watch_replacements()
+                self._sweep_containers()
             _log.info("stopping")
 
     def status(self) -> dict[str, Any]:
@@ -173,6 +180,8 @@ class Node:
         stack.callback(reader.stop)
         presence = Presence(records.engine, NODE, [QUEUE])
         self._roll = presence.roll
+        self._containers = Containers(self._images, self.folder, presence.executor_id)
+        stack.callback(self._containers.stop)
         self._runner = JobRunner(self._workplace(reader, records), self.settings.place, presence)
         self._coordinator = self._coordinate(reader, records, stack)
         feed = Feed(client, self._coordinator.tell)
@@ -198,6 +207,7 @@ class Node:
             self.settings.job_timeout_s,
             self.settings.timeouts_s,
             self.settings.models,
+            self._containers,
             require_lease=require_lease,
             stage_of=self._stager.folder,
             on_end=lambda: self._coordinator.wake(),
@@ -220,7 +230,15 @@ class Node:
         intake = Intake(
             reader,
             records,
-            Decider(reader, records, self._rules, settings.objects, settings.max_chain_depth, settings.models),
+            Decider(
+                reader,
+                records,
+                self._rules,
+                settings.objects,
+                settings.max_chain_depth,
+                settings.models,
+                self._images,
+            ),
             patience,
             on_outlook=prepare,
             ask=corroborator.ask,
@@ -228,7 +246,9 @@ class Node:
             stager=self._stager,
         )
         self._stager.sweep(intake.series)
-        scheduler = Scheduler(records, self._capacity, self._runner.compute, settings.research_hours)
+        scheduler = Scheduler(
+            records, self._capacity, self._runner.compute, settings.research_hours, self._images.known
+        )
         publisher = Publisher(records, intake.series, patience, self._study_quiet_s, self._runner.publish)
         keep = Housekeeping(
             self.folder,
@@ -329,7 +349,7 @@ class Node:
     def _warm_up(self, _: threading.Event) -> None:
         """Start the workers of the apps that rules name, so that the first study does not wait for them."""
         apps = {app.name: app for app in list_apps(self.settings.models)}
-        for name in sorted({rule.app for rule in self._rules.rules}):
+        for name in sorted({rule.app for rule in self._rules.rules if rule.app is not None}):
             try:
                 self._workers.of(apps[name]).warm_up()
             except WorkerLost as error:
@@ -369,6 +389,12 @@ class Node:
         except PacsError as error:
             _log.warning("an instance that came again cannot be put in place, trying again: %s", error)
 
+    def _sweep_containers(self) -> None:
+        """Remove the containers that processes of this node left which are gone."""
+        if time.monotonic() >= self._next_sweep:
+            self._containers.tidy(self._roll.living)
+            self._next_sweep = time.monotonic() + SWEEP_S
+
     def _watch_change_log(self) -> None:
         """Read a change log that is not the one we followed from its beginning: what is known does not run twice."""
         if self._follower.state is FollowState.BEHIND:
@@ -376,21 +402,27 @@ class Node:
             self._follower.reconcile()
 
 
-def _load_rules(path: Path, models: Mapping[str, Path]) -> RuleSet:
-    """The rules, held against the manifests of the apps that they name, and the weights that those need.
+def _load_rules(path: Path, models: Mapping[str, Path], images: Images) -> RuleSet:
+    """The rules, held against the manifests of the apps and images that they name, and the weights that apps need.
 
     Raises:
-        WrongUse: If they are wrong.
+        WrongUse: If they are wrong, or an image must not be run.
     """
     apps = {app.name: app for app in list_apps(models)}
     if not path.is_file():
         raise WrongUse(f"the rules {path} do not exist; docs/rules.md has an example")
     rules = load_rules(path, apps)
     for rule in rules.rules:
-        unknown = sorted(set(rule.parameters) - set(apps[rule.app].manifest.mapnode.parameters))
+        if rule.image is not None and rule.mode == "off":
+            continue
+        try:
+            known = apps[str(rule.app)] if rule.image is None else images.find(rule.image)
+        except NodeError as error:
+            raise WrongUse(f"{path}: rule {rule.name}: {error}, or set the rule's mode to off") from error
+        unknown = sorted(set(rule.parameters) - set(known.parameters))
         if unknown:
-            raise WrongUse(f"{path}: rule {rule.name}: {rule.app} has no parameter {', '.join(unknown)}")
-        if rule.mode != "off" and (reason := apps[rule.app].disabled):
+            raise WrongUse(f"{path}: rule {rule.name}: {rule.runs} has no parameter {', '.join(unknown)}")
+        if rule.mode != "off" and isinstance(known, App) and (reason := known.disabled):
             raise WrongUse(
                 f"{path}: rule {rule.name}: {reason} (models in mapnode.yaml), or set the rule's mode to off"
             )

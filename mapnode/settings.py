@@ -68,6 +68,17 @@ class OrthancPart(_Part):
         return f"http://{LOOPBACK if self.elsewhere is None else self.elsewhere.host}:{self.http_port}"
 
 
+class ImageSettings(_Part):
+    """A container image that rules may have run."""
+
+    digest: str = Field(pattern="^sha256:[0-9a-f]{64}$")
+    """What it is: its ID (`docker image inspect`), or the digest under which a registry has it."""
+    memory: str | None = Field(default=None, pattern=r"^\d+(\.\d+)?(k|Ki|M|Mi|G|Gi)?$")
+    """Its memory limit, where its pkg.json asks for too little, or too much."""
+    output_mb: float = Field(default=8000.0, gt=0)
+    """A run that writes more is stopped."""
+
+
 class Settings(_Part):
     """All settings of a node."""
 
@@ -107,6 +118,10 @@ class Settings(_Part):
     """The same for single apps."""
     models: dict[str, Path] = Field(default_factory=dict)
     """Folder of the weights of each app that has some: `ct_leg_tissue: models/legs`; its form decides the engine."""
+    images: dict[str, ImageSettings] = Field(default_factory=dict)
+    """The container images that rules may name with `image:`, by the name that the engine has for them."""
+    container_socket: str | None = None
+    """Where Docker or Podman listens; DOCKER_HOST where absent, else unix:///var/run/docker.sock."""
     min_free_mb: float = Field(default=2000.0, ge=0)
     """With less room on the disk no study is taken and no job started, until there is room again; a quarter of it is
     kept for results."""

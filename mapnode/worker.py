@@ -13,6 +13,8 @@ import signal
 import threading
 from typing import TYPE_CHECKING
 
+from mapnode.containers.images import Images
+from mapnode.containers.runner import Containers
 from mapnode.errors import WrongUse
 from mapnode.intake.source import SourceReader
 from mapnode.jobs.lease import require_lease
@@ -78,6 +80,10 @@ class Worker:
             limit_mb = self._settings.memory_mb
             workers = WarmWorkers(memory_bytes=None if limit_mb is None else int(limit_mb * 1e6))
             stack.callback(workers.stop)
+            presence = Presence(records.engine, WORKER, self._queues)
+            images = Images(self._settings.images, self._settings.container_socket)
+            containers = Containers(images, folder, presence.executor_id)
+            stack.callback(containers.stop)
             place = Workplace(
                 SourceReader(client, folder / "orthanc" / "storage", records.rejections.among),
                 records,
@@ -86,12 +92,13 @@ class Worker:
                 self._settings.job_timeout_s,
                 self._settings.timeouts_s,
                 self._settings.models,
+                containers,
                 require_lease=require_lease,
             )
-            presence = Presence(records.engine, WORKER, self._queues)
             runner = JobRunner(place, self._settings.place, presence)
             runner.launch(self._settings.workers, self._queues)
             stack.callback(runner.stop, patience_s=PATIENCE_S)
+            containers.tidy(presence.roll.living)
             on_ready(presence.executor_id)
             self._stop.wait()
             _log.info("stopping; jobs under way may end within %d s", PATIENCE_S)

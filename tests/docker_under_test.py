@@ -12,7 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from mapnode.share import shared_folder
+
 START_S = 30.0
+BUILD = Path("build/map").resolve()
+"""The base image is made once for each checkout."""
 
 
 def _answers() -> bool:
@@ -50,3 +54,14 @@ def _comes_up(daemon: subprocess.Popen[bytes]) -> bool:
             return True
         time.sleep(0.2)
     return False
+
+
+def debian_base() -> Path:
+    """A root file system of Debian packages, from the machine's mirror; skips where it can be neither had nor made."""
+    path = BUILD / "base-debian.tar"
+    if not path.exists():
+        if shutil.which("debootstrap") is None or os.geteuid() != 0:
+            pytest.skip("base-debian needs root and debootstrap: apt-get install debootstrap")
+        BUILD.mkdir(parents=True, exist_ok=True)
+        subprocess.run([shared_folder("map-build") / "base-debian", path], check=True, capture_output=True)
+    return path

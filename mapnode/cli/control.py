@@ -9,6 +9,7 @@ import typer
 
 from mapnode.cli.ledger import open_ledger
 from mapnode.cli.printing import print_json, print_line
+from mapnode.cli.up import settings_of
 
 if TYPE_CHECKING:
     from mapnode.jobs.ledger import Ledger
@@ -30,7 +31,7 @@ def pause(
     """
     from mapnode.records.switches import JOBS, app_switch
 
-    _known(app)
+    _known(app, config)
     with open_ledger(config) as ledger:
         ledger.records.switches.off(JOBS if app is None else app_switch(app), reason)
         _print(ledger, as_json=as_json)
@@ -55,7 +56,7 @@ def resume(*, app: App = None, config: Config = None, as_json: AsJson = False) -
     """
     from mapnode.records.switches import INTAKE, JOBS, app_switch
 
-    _known(app)
+    _known(app, config)
     with open_ledger(config) as ledger:
         for name in (JOBS, INTAKE) if app is None else (app_switch(app),):
             ledger.records.switches.on(name)
@@ -82,15 +83,15 @@ def rerun(
     print_line("the node decides again; `mapnode jobs list` shows what follows")
 
 
-def _known(app: str | None) -> None:
-    """An app of that name is there.
+def _known(app: str | None, config: Path | None) -> None:
+    """An app of that name is there, or an image that may run.
 
     Raises:
         WrongUse: If there is none.
     """
     from mapnode.app_catalogue import find_app
 
-    if app is not None:
+    if app is not None and app not in settings_of(config).images:
         find_app(app)
 
 

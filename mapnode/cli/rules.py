@@ -46,7 +46,7 @@ def check(
         return
     print_line(f"{file}: {len(rule_set.rules)} rules, no problem")
     for rule in rule_set.rules:
-        print_line(f"  {rule.name} -> {rule.app} ({rule.priority}), {len(rule.clauses)} clauses")
+        print_line(f"  {rule.name} -> {rule.runs} ({rule.priority}), {len(rule.clauses)} clauses")
 
 
 @rules_app.command("explain")
@@ -114,7 +114,7 @@ def _described(rule_set: RuleSet) -> list[dict[str, Any]]:
     return [
         {
             "name": rule.name,
-            "app": rule.app,
+            "app": rule.runs,
             "priority": rule.priority,
             "mode": rule.mode,
             "own_results": rule.own_results,

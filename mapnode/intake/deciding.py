@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from mapnode.app_catalogue import find_app
+from mapnode.containers.images import Images
 from mapnode.intake.references import referenced_series
 from mapnode.jobs.spec import JobSpec, identity_of
 from mapnode.records import DecisionRecord, JobState
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from pydicom import Dataset
 
+    from mapnode.app_catalogue import Runnable
     from mapnode.intake.source import SourceReader, SourceSeries
     from mapnode.records import JobRecord, Records
     from mapnode.rules import Rule, RuleSet, SeriesFacts
@@ -78,6 +80,7 @@ class Decider:
         objects: Mapping[ObjectKind, bool | str],
         max_chain_depth: int,
         models: Mapping[str, Path] | None = None,
+        images: Images | None = None,
     ) -> None:
         """Bind it to a node.
 
@@ -88,6 +91,7 @@ class Decider:
             objects: Which objects apps make, those that make them.
             max_chain_depth: How many rules may lead from one to the next.
             models: Folders of weights by the apps' names.
+            images: The container images that may run.
         """
         self._reader = reader
         self._records = records
@@ -95,6 +99,7 @@ class Decider:
         self._objects = objects
         self._max_depth = max_chain_depth
         self._models = models or {}
+        self._images = images or Images({}, None)
 
     def know(self, source: SourceSeries, calling_aet: str, called_aet: str) -> Known:
         """Read what the rules may know of a series."""
@@ -139,19 +144,20 @@ class Decider:
         return decision, self._spec(decision, subject, inputs, (*chain, decision.rule))
 
     def _spec(self, decision: Decision, subject: str, inputs: Sequence[Known], chain: tuple[str, ...]) -> JobSpec:
-        rule, app = self._rule(decision.rule), find_app(decision.app, self._models)
-        manifest = app.manifest
+        rule = self._rule(decision.rule)
+        image = None if rule.image is None else self._images.find(rule.image)
+        app: Runnable = image or find_app(decision.app, self._models)
         series = [known.source for known in inputs]
         if rule.with_sources:
             series += referenced_series(self._reader, inputs)
-        made = {part.kind for part in manifest.mapnode.outputs}
         spec = JobSpec(
             rule=rule.name,
-            app=rule.app,
-            app_version=manifest.application.version,
-            model_digest="" if app.model is None else app.model.digest,
+            app=app.name,
+            app_version=app.version,
+            model_digest=app.model_digest,
+            image="" if image is None else image.digest,
             parameters=decision.parameters,
-            objects={kind: choice for kind, choice in self._objects.items() if kind in made},
+            objects={kind: choice for kind, choice in self._objects.items() if kind in app.choices},
             reference=app.reference_digest,
             mode=rule.mode,
             subject=subject,

@@ -155,6 +155,10 @@ class Roll:
         query = select(EXECUTORS).order_by(EXECUTORS.c.started_at, EXECUTORS.c.id)
         return patiently(self._engine, lambda c: [Executor(**row._mapping) for row in c.execute(query)])
 
+    def living(self) -> set[str]:
+        """Names of those that have not ended, as far as anybody noticed."""
+        return {one.id for one in self.all() if one.is_living}
+
     def serving(self, queue: str) -> list[Executor]:
         """The processes that take jobs of a queue."""
         return [one for one in self.all() if one.state == RUNNING and queue in one.queues.split(",")]

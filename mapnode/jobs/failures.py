@@ -6,6 +6,7 @@ import errno
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from mapnode.containers.errors import EngineUnreachable
 from mapnode.errors import NodeError
 from mapnode.jobs.inputs import SourceChanged
 from mapnode.jobs.lease import LeaseLost
@@ -23,6 +24,7 @@ BACKOFF_S = 30.0
 """Before the second try; four times as long before each further one."""
 ORTHANC_PAUSE_S = 300.0
 DISK_PAUSE_S = 60.0
+ENGINE_PAUSE_S = 60.0
 
 
 class Defect(NodeError):
@@ -62,13 +64,13 @@ def ending_of(error: BaseException, state: JobState, tries: int) -> Ending | Non
     cause = last_cause(error)
     if isinstance(cause, Recalled | RunCancelled | LeaseLost):
         return None
-    if isinstance(cause, SourceChanged):
-        return Ending(JobState.RECALLED, str(cause))
-    if isinstance(cause, AppChanged):
+    if isinstance(cause, SourceChanged | AppChanged):
         return Ending(JobState.RECALLED, str(cause))
     again = JobState.QUEUED if state is JobState.RUNNING else JobState.WAITING
     if isinstance(cause, OrthancUnreachable):
         return Ending(again, f"{cause}; tried again later", ORTHANC_PAUSE_S)
+    if isinstance(cause, EngineUnreachable):
+        return Ending(again, f"{cause}; tried again later", ENGINE_PAUSE_S)
     if isinstance(cause, IntakeClosed):
         return Ending(again, f"{cause}; tried again later", DISK_PAUSE_S)
     if _is_full(cause):

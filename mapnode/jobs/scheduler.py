@@ -20,7 +20,7 @@ from mapnode.runners.memory import parse_memory
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from mapnode.app_catalogue import App
+    from mapnode.app_catalogue import Runnable
     from mapnode.jobs.hours import Hours
     from mapnode.records import JobRecord, Records
 
@@ -47,11 +47,11 @@ class Capacity:
     gpus: int
     memory_bytes: int
 
-    def minus(self, app: App | None) -> Capacity:
+    def minus(self, app: Runnable | None) -> Capacity:
         """What is left when an app runs."""
         if app is None:
             return Capacity(self.slots - 1, self.gpus, self.memory_bytes)
-        needs = app.manifest.resources
+        needs = app.needs
         return Capacity(self.slots - 1, self.gpus - (needs.gpu > 0), self.memory_bytes - parse_memory(needs.memory))
 
     @property
@@ -69,6 +69,7 @@ class Scheduler:
         capacity: Callable[[], Capacity],
         start: Callable[[JobRecord], None],
         research_hours: Hours | None,
+        images: Callable[[], Mapping[str, Runnable]] = dict,
     ) -> None:
         """Bind it to a node.
 
@@ -77,11 +78,13 @@ class Scheduler:
             capacity: What all processes together may run.
             start: Begins a job.
             research_hours: When jobs of the lowest priority may start; None: always.
+            images: The container images that jobs may run, by name.
         """
         self._records = records
         self._capacity = capacity
         self._start = start
         self._hours = research_hours
+        self._images = images
         self._starts = itertools.count(1)
         self._last_start: dict[str, int] = {}
         self._told: set[str] = set()
@@ -102,7 +105,7 @@ class Scheduler:
             return 0
         started = 0
         switches = self._records.switches.all()
-        apps = {app.name: app for app in list_apps()}
+        apps: dict[str, Runnable] = {**{app.name: app for app in list_apps()}, **self._images()}
         while JOBS not in switches and (job := self._next(apps, switches)) is not None:
             tries = job.tries + 1
             moved = self._records.jobs.move(
@@ -117,7 +120,7 @@ class Scheduler:
         self._next_look = 0.0 if started else time.monotonic() + IDLE_LOOK_S
         return started
 
-    def _next(self, apps: Mapping[str, App], switches: Mapping[str, str]) -> JobRecord | None:
+    def _next(self, apps: Mapping[str, Runnable], switches: Mapping[str, str]) -> JobRecord | None:
         """The next job that fits; None if nothing may start."""
         left = self._left(apps)
         if left.slots <= 0:
@@ -128,7 +131,7 @@ class Scheduler:
         waiting = self._records.jobs.next_of_each_source(time.time(), closed)
         return self._choose([job for job in waiting if self._in_hours(job)], apps, left, whole)
 
-    def _without_gpu(self, apps: Mapping[str, App], whole: Capacity) -> set[str]:
+    def _without_gpu(self, apps: Mapping[str, Runnable], whole: Capacity) -> set[str]:
         """Apps that can never start here; waiting for them would keep everybody else waiting."""
         found = {name for name, app in apps.items() if whole.minus(app).gpus < 0}
         for name in found - self._told:
@@ -136,14 +139,14 @@ class Scheduler:
         self._told = found
         return found
 
-    def _left(self, apps: Mapping[str, App]) -> Capacity:
+    def _left(self, apps: Mapping[str, Runnable]) -> Capacity:
         left = self._capacity()
         for job in self._records.jobs.in_states({JobState.RUNNING}):
             left = left.minus(apps.get(job.spec.app))
         return left
 
     def _choose(
-        self, waiting: Sequence[JobRecord], apps: Mapping[str, App], left: Capacity, whole: Capacity
+        self, waiting: Sequence[JobRecord], apps: Mapping[str, Runnable], left: Capacity, whole: Capacity
     ) -> JobRecord | None:
         """By priority, then the source that had to wait longest for its turn, then age.
 

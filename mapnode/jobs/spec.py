@@ -26,6 +26,8 @@ class JobSpec(BaseModel):
     app_version: str
     model_digest: str = ""
     """SHA-256 of the app's weights; empty where it has none."""
+    image: str = ""
+    """What the container image is pinned to; empty of an app that is none."""
     parameters: dict[str, Any] = Field(default_factory=dict)
     objects: dict[ObjectKind, bool | str] = Field(default_factory=dict)
     reference: str | None = None
@@ -65,6 +67,7 @@ def identity_of(spec: JobSpec, instances: Iterable[tuple[str, str]]) -> str:
         instances,
         attempt=spec.attempt,
         model_digest=spec.model_digest,
+        image=spec.image,
         reference=spec.reference,
     )
 
@@ -77,6 +80,7 @@ def input_identity(
     instances: Iterable[tuple[str, str]],
     attempt: int = 0,
     model_digest: str = "",
+    image: str = "",
     reference: str | None = None,
 ) -> str:
     """SHA-256 over all that a job's result depends on: the same input, app and parameters give the same job.
@@ -89,6 +93,7 @@ def input_identity(
         instances: SOP Instance UID and digest of the file of each instance, in any order.
         attempt: How often the same was run before.
         model_digest: SHA-256 of the app's weights; empty where it has none.
+        image: What the container image is pinned to, where it is one.
         reference: SHA-256 of the site's reference set for the app, where there is one.
     """
     return digest_of({
@@ -99,5 +104,6 @@ def input_identity(
         **({"objects": objects} if objects else {}),
         **({"attempt": attempt} if attempt else {}),
         **({"model": model_digest} if model_digest else {}),
+        **({"image": image} if image else {}),
         **({"reference": reference} if reference else {}),
     })

@@ -79,7 +79,7 @@ class Presence:
     @property
     def is_alone(self) -> bool:
         """Whether no other process takes jobs."""
-        return {one.id for one in self.roll.all() if one.is_living} <= {self._me.id}
+        return self.roll.living() <= {self._me.id}
 
     def enter(self) -> None:
         """Be there, before the first job is taken."""
@@ -133,7 +133,7 @@ class Presence:
             _log.warning("gone: %s; what they had begun is taken over", ", ".join(one.id for one in lost))
         # In this order: who has a job was on the roll before it.
         busy = _executors_with_jobs()
-        orphaned = sorted(busy - {one.id for one in self.roll.all() if one.is_living})
+        orphaned = sorted(busy - self.roll.living())
         if orphaned:
             for handle in DBOS._recover_pending_workflows(orphaned):
                 _log.warning("job %s is taken over from a process that is gone", handle.get_workflow_id())

@@ -14,8 +14,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mapnode.app_catalogue import find_app
-from mapnode.errors import NodeError
+from mapnode.app_catalogue import App, find_app
+from mapnode.containers.images import MapImage
+from mapnode.errors import NodeError, WrongUse
 from mapnode.jobs.inputs import current_input, place_input
 from mapnode.jobs.rejecting import Title, build_note
 from mapnode.pacs.resources import StoreStatus
@@ -26,10 +27,13 @@ from operators.core.contract import Job, Result
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+    from mapnode.app_catalogue import Runnable
+    from mapnode.containers.runner import ContainerRunner, Containers
     from mapnode.intake.source import SourceReader
+    from mapnode.jobs.spec import JobSpec
     from mapnode.pacs.orthanc_client import OrthancClient
     from mapnode.records import JobRecord, Records
-    from mapnode.runners.warm import WarmWorkers
+    from mapnode.runners.warm import AppWorkers, WarmWorkers
     from operators.core.contract import Output, Progress
 
 PROGRESS_S = 0.5
@@ -50,6 +54,7 @@ class Workplace:
         timeout_s: Longest time of a run.
         timeouts_s: The same for single apps.
         models: Folders of weights by the apps' names.
+        containers: Runs container images, where the node may run some.
         require_lease: Raises where this process was given up and another one does its jobs.
         stage_of: Folder with slices of a series that were decoded beforehand, where there is one.
         on_end: Called when a workflow ended: somebody may wait for that.
@@ -62,6 +67,7 @@ class Workplace:
     timeout_s: float
     timeouts_s: Mapping[str, float] = field(default_factory=dict)
     models: Mapping[str, Path] = field(default_factory=dict)
+    containers: Containers | None = None
     require_lease: Callable[[], None] = lambda: None
     stage_of: Callable[[str], Path | None] = lambda _: None
     on_end: Callable[[], None] = lambda: None
@@ -74,6 +80,18 @@ class Workplace:
     def job_folder(self, job: str) -> Path:
         """Where a job's input and output lie."""
         return self.folder / "jobs" / job
+
+    def runnable(self, spec: JobSpec) -> Runnable:
+        """What a job runs.
+
+        Raises:
+            WrongUse: If it is not there, or must not be run.
+        """
+        if not spec.image:
+            return find_app(spec.app, self.models)
+        if self.containers is None:
+            raise WrongUse(f"no container image may run here, and the job is one of {spec.app}")
+        return self.containers.images.find(spec.app)
 
     def record(self, job: str) -> JobRecord:
         """A job.
@@ -116,7 +134,7 @@ def stage(place: Workplace, job: str) -> dict[str, int]:
 
 
 def run(place: Workplace, job: str) -> dict[str, Any]:
-    """Run the app on the staged instances in its warm worker.
+    """Run the app on the staged instances in its warm worker, or its container.
 
     Returns:
         What its result.json says.
@@ -129,15 +147,10 @@ def run(place: Workplace, job: str) -> dict[str, Any]:
     _require_running(place, job)
     record = place.record(job)
     spec = record.spec
-    app = find_app(spec.app, place.models)
-    if app.manifest.application.version != spec.app_version:
-        raise AppChanged(
-            f"{spec.app} is {app.manifest.application.version} now, the job was made for {spec.app_version}"
-        )
-    if (app.model.digest if app.model else "") != spec.model_digest:
-        raise AppChanged(f"{spec.app} has another model now than the job was made for")
-    if app.reference_digest != spec.reference:
-        raise AppChanged(f"the site's reference set for {spec.app} is not the one that the job was made for")
+    app = place.runnable(spec)
+    _require_unchanged(app, spec)
+    if (kept := _kept_result(place, app, record)) is not None:
+        return kept
     stage_folder = place.stage_of(spec.series_ids[0]) if len(spec.series_ids) == 1 else None
     order = Job(
         identity=spec.identity,
@@ -150,7 +163,7 @@ def run(place: Workplace, job: str) -> dict[str, Any]:
         reference=None if app.reference_file is None else str(app.reference_file.resolve()),
     )
     with _renewed(place, job, "output") as output:
-        result = place.workers.of(app).run(
+        result = _runner(place, app, job).run(
             place.job_folder(job) / "input",
             output,
             order,
@@ -160,6 +173,50 @@ def run(place: Workplace, job: str) -> dict[str, Any]:
         )
     dumped: dict[str, Any] = result.model_dump(mode="json", by_alias=True)
     return dumped
+
+
+def _require_unchanged(app: Runnable, spec: JobSpec) -> None:
+    """What would run is what the job was made for.
+
+    Raises:
+        AppChanged: If it is not.
+    """
+    if app.version != spec.app_version:
+        raise AppChanged(f"{spec.app} is {app.version} now, the job was made for {spec.app_version}")
+    if isinstance(app, MapImage) and app.digest != spec.image:
+        raise AppChanged(f"{spec.app} is pinned to another image now than the job was made for")
+    if app.model_digest != spec.model_digest:
+        raise AppChanged(f"{spec.app} has another model now than the job was made for")
+    if app.reference_digest != spec.reference:
+        raise AppChanged(f"the site's reference set for {spec.app} is not the one that the job was made for")
+
+
+def _runner(place: Workplace, app: Runnable, job: str) -> AppWorkers | ContainerRunner:
+    """Who runs it."""
+    if isinstance(app, App):
+        return place.workers.of(app)
+    assert place.containers is not None
+    assert isinstance(app, MapImage)
+    return place.containers.of(app, job, place.job_folder(job))
+
+
+def _kept_result(place: Workplace, app: Runnable, record: JobRecord) -> dict[str, Any] | None:
+    """The results of a foreign MAP of which something may be in the PACS: it would give them other UIDs the next time.
+
+    Raises:
+        NodeError: If their files are gone.
+    """
+    if not isinstance(app, MapImage) or app.own is not None or not record.stored:
+        return None
+    try:
+        text = (place.job_folder(record.id) / "output" / "result.json").read_text(encoding="utf-8")
+    except OSError as error:
+        raise NodeError(
+            f"{app.name} would give its results other UIDs than those that were stored, whose files are gone: "
+            "`mapnode rerun` makes new ones and has the earlier ones rejected"
+        ) from error
+    kept: dict[str, Any] = Result.model_validate_json(text).model_dump(mode="json", by_alias=True)
+    return kept
 
 
 @contextlib.contextmanager
@@ -216,7 +273,7 @@ def check(place: Workplace, job: str, result: Result) -> list[str]:
         What speaks against storing them; empty if nothing does.
     """
     headers = place.reader.headers_in(place.job_folder(job) / "input")
-    made = find_app(place.record(job).spec.app).manifest.mapnode.outputs
+    made = place.runnable(place.record(job).spec).outputs
     dicom = [output for output in result.outputs if output.sop_instance_uid is not None]
     return check_files(place.job_folder(job) / "output", dicom, made, identity_of(headers))
 

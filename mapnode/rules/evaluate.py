@@ -45,7 +45,7 @@ class Decision:
 
     Attributes:
         rule: Name of the rule.
-        app: App that it names.
+        app: App or image that it names.
         matched: Whether all clauses held.
         priority: Of the job.
         parameters: For the app.
@@ -67,7 +67,7 @@ class Decision:
         matched = clauses[-1].held
         return cls(
             rule=rule.name,
-            app=rule.app,
+            app=rule.runs,
             matched=matched,
             priority=rule.priority,
             parameters=copy.deepcopy(rule.parameters),

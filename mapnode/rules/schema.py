@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import (
@@ -204,7 +205,9 @@ class Rule(_Part):
     """Which app runs on series for which all clauses hold, or on studies that have all series that it needs."""
 
     name: StrictStr = Field(pattern="^[a-z][a-z0-9_]*$")
-    app: StrictStr
+    app: StrictStr | None = None
+    image: StrictStr | None = None
+    """Instead of an app: a container image that mapnode.yaml allows, by its name, its digest, or NAME@DIGEST."""
     priority: Priority = "routine"
     mode: Mode = "live"
     """live; shadow: results are kept by the node until somebody releases them; off: the rule is not asked."""
@@ -228,6 +231,22 @@ class Rule(_Part):
             raise ValueError("has to have `when:` (one series) or `study:` (several series), and not both")
         return self
 
+    @model_validator(mode="after")
+    def _app_or_image(self) -> Rule:
+        """Check that the rule says what runs.
+
+        Raises:
+            ValueError: If it names neither app nor image, or both.
+        """
+        if (self.app is None) == (self.image is None):
+            raise ValueError("has to have `app:` or `image:` (a container image), and not both")
+        return self
+
+    @property
+    def runs(self) -> str:
+        """The app or image, as the rule calls it."""
+        return self.app or str(self.image)
+
     @property
     def clauses(self) -> tuple[Clause, ...]:
         """All clauses, wherever they stand."""
@@ -236,15 +255,27 @@ class Rule(_Part):
 
     @field_validator("app", mode="after")
     @classmethod
-    def _known_app(cls, value: str, info: ValidationInfo) -> str:
+    def _known_app(cls, value: str | None, info: ValidationInfo) -> str | None:
         """Check that there is such an app, where the context says which there are.
 
         Raises:
             ValueError: If there is none, naming those that there are.
         """
         apps = (info.context or {}).get("apps")
-        if apps is not None and value not in apps:
+        if apps is not None and value is not None and value not in apps:
             raise ValueError(f"there is no app {value!r}; there are: {', '.join(sorted(apps)) or 'none'}")
+        return value
+
+    @field_validator("image", mode="after")
+    @classmethod
+    def _names_an_image(cls, value: str | None) -> str | None:
+        """Check that it can be an image's name or digest.
+
+        Raises:
+            ValueError: If it cannot.
+        """
+        if value is not None and re.fullmatch(r"[\w.:/@-]+", value) is None:
+            raise ValueError(f"{value!r} is no image; write NAME:TAG, sha256:..., or NAME:TAG@sha256:...")
         return value
 
     @field_validator("parameters", mode="after")

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
-    from mapnode.app_catalogue import App
-
 WITH_STACK = ("/bin/sh", "-c", 'ulimit -s 32768 2>/dev/null; exec "$@"', "mapnode")
 """Holoscan warns below a stack of 32 MB; a shell sets it, since a node with threads must not run code after a fork."""
 WITH_THE_NODE = ("setpriv", "--pdeathsig", "KILL") if shutil.which("setpriv") else ()
@@ -147,24 +145,24 @@ def forward(line: str, on_progress: Callable[[Progress], None] | None) -> None:
         on_progress(Progress.model_validate_json(line))
 
 
-def read_result(app: App, folder: Path, code: int, log: list[str]) -> Result:
+def read_result(app: str, version: str, folder: Path, code: int, log: list[str]) -> Result:
     """result.json of a run; a failed result in its place where there is none or it contradicts the exit code."""
     try:
         result = Result.model_validate_json((folder / RESULT_NAME).read_text(encoding="utf-8"))
     except (OSError, ValidationError):
         how = f"was ended by signal {-code}" if code < 0 else f"ended with exit code {code}"
-        return failed(app, f"{app.name} {how} and left no valid {RESULT_NAME}", log)
+        return failed(app, version, f"{app} {how} and left no valid {RESULT_NAME}", log)
     if result.exit_code != code:
-        return failed(app, f"{app.name} ended with {code}, but says {result.status}", log)
+        return failed(app, version, f"{app} ended with {code}, but says {result.status}", log)
     return result
 
 
-def failed(app: App, message: str, log: list[str]) -> Result:
+def failed(app: str, version: str, message: str, log: list[str]) -> Result:
     """The result of a run that has none of its own."""
     tail = f"; last words: {without_values(log[-1])}" if log else ""
     return Result(
-        app=app.name,
-        version=app.manifest.application.version,
+        app=app,
+        version=version,
         status=Status.FAILED,
         reasons=(Reason(code="process_failed", message=message + tail),),
     )

@@ -60,7 +60,7 @@ def run_app(
         code, log = _run_child(_command(app, source, staging, model), job, on_progress)
         if code == ExitCode.WRONG_USE:
             raise WrongUse(log[-1].removeprefix("wrong use: ") if log else f"{app.name} refused the call silently")
-        result = read_result(app, staging, code, log)
+        result = read_result(app.name, app.version, staging, code, log)
         try:
             _publish(staging, target, result)
         except OSError as error:

@@ -154,7 +154,7 @@ class WarmWorker:
                 if self._child is not None:
                     self.runs += 1
                     self.state = WorkerState.IDLE
-            return read_result(self.app, target, code, child.log)
+            return read_result(self.app.name, self.app.version, target, code, child.log)
 
     def read_ahead(self, files: Iterable[Path]) -> None:
         """Have the process read the headers of files of which a run follows soon; nothing where it has other work.

@@ -189,6 +189,4 @@ def add_job(records, number: int = 0, *, state=None, priority=2, source="CT1", *
 
 def make_app(name: str = APP, *, gpu: int = 0, memory: str = "1Gi") -> SimpleNamespace:
     """As much of an app as the scheduler looks at."""
-    return SimpleNamespace(
-        name=name, manifest=SimpleNamespace(resources=SimpleNamespace(gpu=gpu, memory=memory))
-    )  # fmt: skip
+    return SimpleNamespace(name=name, needs=SimpleNamespace(gpu=gpu, memory=memory))

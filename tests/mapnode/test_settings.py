@@ -6,7 +6,7 @@ import pytest
 
 from mapnode.app_catalogue import App
 from mapnode.errors import WrongUse
-from mapnode.settings import Settings, load_settings
+from mapnode.settings import ImageSettings, Settings, load_settings
 from mapnode.share import shared_folder
 from operators.core.manifest import OutputPart, read_manifest
 
@@ -209,3 +209,16 @@ def test_models_that_are_not_there_or_for_no_app_are_refused(load, tmp_path, tex
 
     with pytest.raises(WrongUse, match=f"models: .*{word}"):
         load(f"models: {text}")
+
+
+def test_images_are_pinned_by_digest_under_the_name_that_the_engine_has_for_them(load):
+    digest = "sha256:" + "a" * 64
+    settings = load(f"images:\n  ct:1:\n    digest: {digest}\n    memory: 8Gi\n")
+
+    assert settings.images == {"ct:1": ImageSettings(digest=digest, memory="8Gi")}
+
+
+@pytest.mark.parametrize("text", ["images: {ct:1: {}}", "images: {ct:1: {digest: latest}}", "images: [ct:1]"])
+def test_an_image_without_a_digest_is_refused(load, text):
+    with pytest.raises(WrongUse, match="images"):
+        load(text)

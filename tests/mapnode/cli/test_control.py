@@ -57,6 +57,13 @@ def test_the_kill_switch_of_an_app_is_its_own(config, records):
     assert (records.switches.all(), done.stdout) == ({}, "everything is on\n")
 
 
+def test_an_image_that_may_run_has_a_kill_switch_too(config, records):
+    config.write_text(f"var: var\nimages: {{'ct:1': {{digest: 'sha256:{'a' * 64}'}}}}\n")
+    mapnode(config, "pause", "--app", "ct:1", "--reason", "wrong numbers")
+
+    assert records.switches.all() == {"app:ct:1": "wrong numbers"}
+
+
 def test_a_kill_switch_of_an_app_that_there_is_not_is_wrong_use(config, records):
     assert isinstance(mapnode(config, "pause", "--app", "nothing").exception, WrongUse)
     assert records.switches.all() == {}

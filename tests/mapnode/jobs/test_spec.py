@@ -34,6 +34,7 @@ def test_the_order_of_instances_changes_nothing(instances):
         {"attempt": 1},
         {"model_digest": "ab" * 32},
         {"reference": "ab" * 32},
+        {"image": "sha256:" + "ab" * 32},
     ],
 )
 def test_whatever_changes_a_result_changes_the_identity(changed):

@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -12,17 +11,15 @@ from pathlib import Path
 import pytest
 
 from mapnode.phantom import TrunkPhantomParameters, build_trunk_phantom, write_ct_series
-from mapnode.share import import_root, shared_folder
+from mapnode.share import import_root
 from operators.core.contract import JOB_VARIABLE
-from tests.docker_under_test import docker_daemon
+from tests.docker_under_test import debian_base, docker_daemon
 
 pytestmark = pytest.mark.docker
 
 TAG = "mapnode-test-ct-body-composition:1"
 CONTEXT_TAG = "mapnode-test-context:1"
 BASE_TAG = "mapnode-test-base:1"
-BUILD = Path("build/map").resolve()
-"""The base image is made once for each checkout."""
 LOCKED_DOWN = (
     *("--rm", "--network", "none", "--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges"),
     *("--pids-limit", "64", "--memory", "1g"),
@@ -70,13 +67,7 @@ def docker():
 @pytest.fixture(scope="module")
 def base(docker):
     """A root file system of Debian packages, from the machine's mirror."""
-    path = BUILD / "base-debian.tar"
-    if not path.exists():
-        if shutil.which("debootstrap") is None or os.geteuid() != 0:
-            pytest.skip("base-debian needs root and debootstrap: apt-get install debootstrap")
-        BUILD.mkdir(parents=True, exist_ok=True)
-        run(shared_folder("map-build") / "base-debian", path)
-    return path
+    return debian_base()
 
 
 @pytest.fixture(scope="module")

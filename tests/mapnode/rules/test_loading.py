@@ -171,7 +171,7 @@ def test_a_wrong_clause_is_refused_with_its_line_key_and_fix(load, clause, key, 
         ("name: abdominal", "name: Abdominal CT", 2, "name", "lower case"),
         ("name: abdominal", "name: 5", 2, "name", "has to be text"),
         ("app: ct_body_composition", "app: ct_body", 3, "app", "there are: ct_body_composition, lung"),
-        ("    app: ct_body_composition\n", "", 2, "app", "is missing; add it"),
+        ("name: abdominal", "nam: abdominal", 2, "name", "is missing; add it"),
         ("    when:", "    priority: urgent\n    when:", 4, "priority", "'stat', 'routine' or 'research'"),
         ("    when:", "    own_results: 'no'\n    when:", 4, "own_results", "true or false"),
         ("    when:", "    parameters: [a]\n    when:", 4, "parameters", "mapping"),
@@ -190,6 +190,13 @@ def test_a_line_is_that_of_the_key_also_in_block_style(load):
     text = with_clause("attribute: SliceThickness\n        range:\n          min: 1\n          max: thick")
     ((line, key, _),) = refusal(load, text)
     assert (line, key) == (9, "rules.0.when.1.range.max")
+
+
+def test_a_rule_that_says_not_what_runs_is_refused(load):
+    ((line, key, message),) = refusal(load, RULE.replace("    app: ct_body_composition\n", ""))
+
+    assert (line, key) == (2, "rules.0")
+    assert "`app:` or `image:`" in message
 
 
 def test_all_problems_are_named_at_once_in_the_order_of_lines(load):

@@ -60,3 +60,27 @@ def test_rules_cannot_be_changed_after_loading():
     one = clause(attribute="Modality", equals="CT")
     with pytest.raises(ValidationError, match="frozen"):
         one.equals = "MR"
+
+
+WHEN = [{"attribute": "Modality", "equals": "CT"}]
+
+
+@pytest.mark.parametrize(
+    "image", ["ct:1", "registry.local:5000/a/ct:1.2", "sha256:" + "a" * 64, "ct@sha256:" + "a" * 64]
+)
+def test_a_rule_names_an_image_instead_of_an_app(image):
+    rule = Rule.model_validate({"name": "a", "image": image, "when": WHEN})
+
+    assert (rule.app, rule.image, rule.runs) == (None, image, image)
+
+
+@pytest.mark.parametrize("what", [{}, {"app": "a", "image": "b"}, {"app": None}])
+def test_a_rule_names_either_an_app_or_an_image(what):
+    with pytest.raises(ValidationError, match="`app:` or `image:`"):
+        Rule.model_validate({"name": "a", "when": WHEN, **what})
+
+
+@pytest.mark.parametrize("image", ["", "ct 1", "ct;rm", "--privileged=x y"])
+def test_what_can_be_no_image_is_refused(image):
+    with pytest.raises(ValidationError, match="is no image"):
+        Rule.model_validate({"name": "a", "image": image, "when": WHEN})

@@ -1,0 +1,90 @@
+"""Output: what lies in a folder is counted and judged without anything being followed or opened."""
+
+import os
+
+import pytest
+
+from mapnode.containers.output import MOST_ENTRIES, remove_folder, survey, take_over
+
+
+def test_files_are_found_in_any_folder_with_their_size(tmp_path):
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "c").write_bytes(b"12345")
+    (tmp_path / "a").write_bytes(b"123")
+    found = survey(tmp_path)
+
+    assert [str(path) for path in found.files] == ["a", "b/c"]
+    assert (found.size, found.entries) == (8, 3)
+    assert found.irregular() is None
+
+
+def test_the_limit_itself_is_too_much_since_no_file_can_grow_beyond_it(tmp_path):
+    (tmp_path / "a").write_bytes(b"123")
+
+    assert survey(tmp_path).overflow(4) is None
+    assert "output_mb" in survey(tmp_path).overflow(3)
+
+
+def test_a_hole_counts_as_what_a_copy_of_it_would_take(tmp_path):
+    with (tmp_path / "a").open("wb") as file:
+        file.truncate(10 * 2**30)
+
+    assert survey(tmp_path).size == 10 * 2**30
+
+
+def test_links_are_counted_and_not_followed(tmp_path):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "file").symlink_to("/etc/passwd")
+    (tmp_path / "in" / "folder").symlink_to("/etc")
+    (tmp_path / "in" / "loop").symlink_to("..")
+    found = survey(tmp_path)
+
+    assert (found.files, found.links, found.entries) == ([], 3, 4)
+    assert found.irregular() == "its output holds 3 symbolic links; links are never followed"
+
+
+def test_pipes_are_not_opened(tmp_path):
+    os.mkfifo(tmp_path / "a.dcm")
+
+    assert "1 devices, pipes or sockets" in survey(tmp_path).irregular()
+
+
+def test_looking_ends_where_there_are_too_many_files(tmp_path):
+    for number in range(MOST_ENTRIES + 10):
+        (tmp_path / str(number)).touch()
+    found = survey(tmp_path)
+
+    assert found.entries == MOST_ENTRIES
+    assert found.overflow(10**9) is not None
+
+
+@pytest.mark.parametrize(("levels", "is_too_much"), [(10, False), (100, True)])
+def test_folders_in_each_other_are_bounded(tmp_path, levels, is_too_much):
+    tmp_path.joinpath(*"d" * levels).mkdir(parents=True)
+
+    assert (survey(tmp_path).overflow(10**9) is not None) is is_too_much
+
+
+def test_a_folder_deeper_than_a_path_can_say_is_removed(tmp_path):
+    folder = tmp_path / "deep"
+    folder.mkdir()
+    place = os.open(folder, os.O_RDONLY)
+    for _ in range(3000):
+        os.mkdir("d", dir_fd=place)
+        below = os.open("d", os.O_RDONLY, dir_fd=place)
+        os.close(place)
+        place = below
+    os.close(place)
+    remove_folder(folder)
+
+    assert not folder.exists()
+
+
+def test_what_is_taken_over_is_no_longer_anybodys_to_change(tmp_path):
+    (tmp_path / "a").write_bytes(b"123")
+    (tmp_path / "a").chmod(0o4777)
+    take_over(tmp_path / "a", tmp_path / "b")
+
+    state = (tmp_path / "b").stat()
+    assert (state.st_mode & 0o7777, state.st_uid) == (0o644, os.getuid())
+    assert not (tmp_path / "a").exists()
