@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from operators.core import catalogue, codes
-from operators.core.contract import ObjectKind
 from operators.core.errors import SegmentationError
 from operators.core.identity import digest_of
 from operators.core.label_map import Algorithm, LabelMap, Segment
@@ -23,15 +22,7 @@ from operators.runtime.application import MapApplication, main
 from operators.segment import Segment as SegmentStep
 from operators.segment.engine import Report
 from operators.select import SelectSeries
-from operators.write import (
-    DeriveIdentity,
-    DeriveIdentityParameters,
-    ReportOutcome,
-    ReportParameters,
-    WriteMeasurementReport,
-    WriteParameters,
-    WriteSegmentation,
-)
+from operators.write import DeriveIdentity, DeriveIdentityParameters, ReportOutcome, choose_writers
 
 # 1. What is found: a name of operators/core/catalogue.yaml gives codes and colour; 1 is its label.
 SEGMENTS = (catalogue.segment("bone", 1, (1,)),)
@@ -108,25 +99,13 @@ class MyApp(MapApplication):
         # 3. What is measured and checked: add operators here (docs/architecture.md lists them).
         context, manifest = self.run_context, self.run_context.manifest
         engine = MyAppEngine(manifest.application.version)
-        identity = DeriveIdentityParameters(
-            app=manifest.application.title,
-            version=manifest.application.version,
-            model_digest=engine.algorithm.digest,
-            parameters=context.identity_parameters,
-            job=context.job,
-        )
-        folder = context.output_folder
-        report = ReportParameters(folder, context.job.predecessor)
         unmeasured = ("derived", "key_slices", "slice_areas")
-        writers = self.writers({
-            ObjectKind.SEG: lambda: WriteSegmentation(self, WriteParameters(folder)),
-            ObjectKind.SR: lambda: WriteMeasurementReport(self, report, without=unmeasured),
-        })
+        writers = choose_writers(self, without=unmeasured)
         self.connect(
             LoadSeries(self, LoadSeriesParameters(context.input_folder)),
             SelectSeries(self, manifest.mapnode.input),
             LoadVolume(self, LoadVolumeParameters(context.staged_folder)),
-            DeriveIdentity(self, identity),
+            DeriveIdentity(self, DeriveIdentityParameters.of(context, engine.algorithm.digest)),
             SegmentStep(self, engine),
             MeasureSegments(self),
             CheckInput(self),
