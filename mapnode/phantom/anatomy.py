@@ -216,6 +216,16 @@ class _Painter:
         return cut
 
 
+def _height_mm(plane: Plane) -> FloatArray:
+    """Height of each row along the spine, as if no vertebra were tilted."""
+    return plane.z_mm + _VERTEBRA_TILT * (plane.y_mm - _VERTEBRAL_BODY.centre_mm[1])
+
+
+def vertebra_numbers(plane: Plane) -> NDArray[np.int64]:
+    """Say for each row of a plane which vertebra is nearest: 0 at z = 0, growing towards the head, `(rows,)`."""
+    return np.floor(_height_mm(plane) / _VERTEBRA_PERIOD_MM + 0.5).astype(np.int64)
+
+
 class _VertebralLevels:
     """Height of a plane's rows above the middle of the nearest vertebra; vertebrae tilt, their backs are lower."""
 
@@ -234,16 +244,6 @@ class _VertebralLevels:
             The cut, empty where the plane passes above or below the part.
         """
         return cut.only(np.abs(self._from_middle_mm[cut.rows, None] - above_mm) < half_height_mm)
-
-
-def _height_mm(plane: Plane) -> FloatArray:
-    """Height of each row along the spine, as if no vertebra were tilted."""
-    return plane.z_mm + _VERTEBRA_TILT * (plane.y_mm - _VERTEBRAL_BODY.centre_mm[1])
-
-
-def vertebra_numbers(plane: Plane) -> NDArray[np.int64]:
-    """Say for each row of a plane which vertebra is nearest: 0 at z = 0, growing towards the head, `(rows,)`."""
-    return np.floor(_height_mm(plane) / _VERTEBRA_PERIOD_MM + 0.5).astype(np.int64)
 
 
 def material_plane(plane: Plane, *, table: bool, body: TrunkBody = REFERENCE) -> NDArray[np.uint8]:
