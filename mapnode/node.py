@@ -13,17 +13,15 @@ import socket
 import threading
 import time
 from importlib.metadata import version
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import uvicorn
 from fastapi import FastAPI
 
-from mapnode.app_catalogue import App, list_apps
+from mapnode.app_catalogue import list_apps
 from mapnode.containers.images import Images
 from mapnode.containers.runner import Containers
 from mapnode.coordinator import Coordinator
-from mapnode.errors import NodeError, WrongUse
 from mapnode.housekeeping import Housekeeping, free_mb
 from mapnode.intake import Corroboration, Intake
 from mapnode.intake.corroborator import Corroborator
@@ -36,6 +34,7 @@ from mapnode.jobs.scheduler import Capacity, Scheduler
 from mapnode.jobs.takeover import NODE, Presence
 from mapnode.jobs.work import Workplace
 from mapnode.jobs.workflow import QUEUE, JobRunner
+from mapnode.known_rules import load_known_rules
 from mapnode.node_folder import STATE_NAME, event_channel, only_node
 from mapnode.pacs.change_follower import ChangeFollower, FilePositionStore, FollowState
 from mapnode.pacs.errors import PacsError
@@ -49,17 +48,15 @@ from mapnode.pacs.replacements import Replacements
 from mapnode.records import JobState, Records
 from mapnode.records.job_states import ACTIVE
 from mapnode.records.switches import INTAKE, JOBS
-from mapnode.rules import load_rules
 from mapnode.runners.warm import WarmWorkers, WorkerLost
 from mapnode.staging import Stager
 from operators.core.header import keep_values_out_of_warnings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from mapnode.intake.deciding import Outlook
     from mapnode.pacs.events import EventBatch
-    from mapnode.rules import RuleSet
     from mapnode.settings import Settings
 
 WATCH_S = 1.0
@@ -87,7 +84,7 @@ class Node:
         self.settings = settings
         self.folder = settings.var.resolve()
         self._images = Images(settings.images, settings.container_socket)
-        self._rules = _load_rules(settings.rules, settings.models, self._images)
+        self._rules = load_known_rules(settings.rules, settings.models, self._images)
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
         self._started = time.time()
@@ -400,30 +397,3 @@ class Node:
         if self._follower.state is FollowState.BEHIND:
             _log.warning("reading Orthanc's change log from its beginning; studies that were done are known")
             self._follower.reconcile()
-
-
-def _load_rules(path: Path, models: Mapping[str, Path], images: Images) -> RuleSet:
-    """The rules, held against the manifests of the apps and images that they name, and the weights that apps need.
-
-    Raises:
-        WrongUse: If they are wrong, or an image must not be run.
-    """
-    apps = {app.name: app for app in list_apps(models)}
-    if not path.is_file():
-        raise WrongUse(f"the rules {path} do not exist; docs/rules.md has an example")
-    rules = load_rules(path, apps)
-    for rule in rules.rules:
-        if rule.image is not None and rule.mode == "off":
-            continue
-        try:
-            known = apps[str(rule.app)] if rule.image is None else images.find(rule.image)
-        except NodeError as error:
-            raise WrongUse(f"{path}: rule {rule.name}: {error}, or set the rule's mode to off") from error
-        unknown = sorted(set(rule.parameters) - set(known.parameters))
-        if unknown:
-            raise WrongUse(f"{path}: rule {rule.name}: {rule.runs} has no parameter {', '.join(unknown)}")
-        if rule.mode != "off" and isinstance(known, App) and (reason := known.disabled):
-            raise WrongUse(
-                f"{path}: rule {rule.name}: {reason} (models in mapnode.yaml), or set the rule's mode to off"
-            )
-    return rules

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 from mapnode.containers.errors import EngineUnreachable
 from mapnode.errors import NodeError
+from mapnode.jobs.current_app import AppChanged
 from mapnode.jobs.inputs import SourceChanged
 from mapnode.jobs.lease import LeaseLost
-from mapnode.jobs.work import AppChanged, Recalled, ResultConflict
+from mapnode.jobs.work import Recalled, ResultConflict
 from mapnode.pacs.errors import IntakeClosed, OrthancUnreachable
 from mapnode.records import JobState
 from mapnode.runners.worker import RunCancelled, WorkerLost, WorkerNotStarted

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from mapnode.app_catalogue import App, find_app
 from mapnode.containers.images import MapImage
 from mapnode.errors import NodeError, WrongUse
+from mapnode.jobs.current_app import kept_result, require_unchanged
 from mapnode.jobs.inputs import current_input, place_input
 from mapnode.jobs.rejecting import Title, build_note
 from mapnode.pacs.resources import StoreStatus
@@ -109,10 +110,6 @@ class Recalled(NodeError):
     """The job was called back or cancelled: nothing more is to be done."""
 
 
-class AppChanged(NodeError):
-    """App or reference set changed since the job was made: the result would be stored under another one's identity."""
-
-
 def stage(place: Workplace, job: str) -> dict[str, int]:
     """Put the instances into the job's folder.
 
@@ -148,8 +145,8 @@ def run(place: Workplace, job: str) -> dict[str, Any]:
     record = place.record(job)
     spec = record.spec
     app = place.runnable(spec)
-    _require_unchanged(app, spec)
-    if (kept := _kept_result(place, app, record)) is not None:
+    require_unchanged(app, spec)
+    if (kept := kept_result(place, app, record)) is not None:
         return kept
     stage_folder = place.stage_of(spec.series_ids[0]) if len(spec.series_ids) == 1 else None
     order = Job(
@@ -175,22 +172,6 @@ def run(place: Workplace, job: str) -> dict[str, Any]:
     return dumped
 
 
-def _require_unchanged(app: Runnable, spec: JobSpec) -> None:
-    """What would run is what the job was made for.
-
-    Raises:
-        AppChanged: If it is not.
-    """
-    if app.version != spec.app_version:
-        raise AppChanged(f"{spec.app} is {app.version} now, the job was made for {spec.app_version}")
-    if isinstance(app, MapImage) and app.digest != spec.image:
-        raise AppChanged(f"{spec.app} is pinned to another image now than the job was made for")
-    if app.model_digest != spec.model_digest:
-        raise AppChanged(f"{spec.app} has another model now than the job was made for")
-    if app.reference_digest != spec.reference:
-        raise AppChanged(f"the site's reference set for {spec.app} is not the one that the job was made for")
-
-
 def _runner(place: Workplace, app: Runnable, job: str) -> AppWorkers | ContainerRunner:
     """Who runs it."""
     if isinstance(app, App):
@@ -198,25 +179,6 @@ def _runner(place: Workplace, app: Runnable, job: str) -> AppWorkers | Container
     assert place.containers is not None
     assert isinstance(app, MapImage)
     return place.containers.of(app, job, place.job_folder(job))
-
-
-def _kept_result(place: Workplace, app: Runnable, record: JobRecord) -> dict[str, Any] | None:
-    """The results of a foreign MAP of which something may be in the PACS: it would give them other UIDs the next time.
-
-    Raises:
-        NodeError: If their files are gone.
-    """
-    if not isinstance(app, MapImage) or app.own is not None or not record.stored:
-        return None
-    try:
-        text = (place.job_folder(record.id) / "output" / "result.json").read_text(encoding="utf-8")
-    except OSError as error:
-        raise NodeError(
-            f"{app.name} would give its results other UIDs than those that were stored, whose files are gone: "
-            "`mapnode rerun` makes new ones and has the earlier ones rejected"
-        ) from error
-    kept: dict[str, Any] = Result.model_validate_json(text).model_dump(mode="json", by_alias=True)
-    return kept
 
 
 @contextlib.contextmanager

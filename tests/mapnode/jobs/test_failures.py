@@ -6,10 +6,11 @@ import pytest
 from pydantic import ValidationError
 
 from mapnode.containers.errors import EngineUnreachable
+from mapnode.jobs.current_app import AppChanged
 from mapnode.jobs.failures import MAX_TRIES, Ending, ending_of, last_cause
 from mapnode.jobs.inputs import SourceChanged
 from mapnode.jobs.lease import LeaseLost
-from mapnode.jobs.work import AppChanged, Recalled, ResultConflict
+from mapnode.jobs.work import Recalled, ResultConflict
 from mapnode.pacs.errors import IntakeClosed, OrthancUnreachable
 from mapnode.records import JobState
 from mapnode.records.jobs import LONGEST_PAUSE_S

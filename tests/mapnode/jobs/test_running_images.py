@@ -8,7 +8,8 @@ import pytest
 from mapnode.containers.runner import Containers
 from mapnode.errors import NodeError, WrongUse
 from mapnode.jobs import work
-from mapnode.jobs.work import AppChanged, Workplace
+from mapnode.jobs.current_app import AppChanged
+from mapnode.jobs.work import Workplace
 from mapnode.records import JobState
 from mapnode.share import import_root
 from operators.core.contract import Output, Result, Status
