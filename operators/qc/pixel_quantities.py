@@ -28,6 +28,8 @@ PEAK_SHARE = 0.15
 """A peak of fat is at least so high as a share of the highest one: lean people have muscle close to the skin."""
 PEAK_HALF_WIDTH_HU = 50.0
 """Fat and muscle lie 150 HU apart: this is less than halfway."""
+BETWEEN_HU = -25.0
+"""Halfway between fat (-100) and muscle (50)."""
 NOISE_LAG_MM = 3.0
 """Noise of a CT is correlated over about 2 mm; values further apart are independent of each other."""
 NOISE_SPAN_HU = 300.0
@@ -76,12 +78,14 @@ def fat_hu(outline: Outline, depth_mm: NDArray[np.float32], muscle: float | None
 
 
 def muscle_hu(outline: Outline, depth_mm: NDArray[np.float32]) -> float | None:
-    """HU of muscle and organs: the highest peak inside the skin that is no fat, as the median around it."""
+    """HU of muscle and organs: the highest peak inside the skin that is no fat, as the median around it.
+
+    A peak that is alone is fat, in the very obese, or muscle, in the lean: whichever lies nearer.
+    """
     values = outline.hu[depth_mm > SKIN_MM]
     peaks = _peaks(values)
-    brighter = [peak for peak in peaks if peak > min(peaks) + 2 * PEAK_HALF_WIDTH_HU] or (
-        peaks if len(peaks) == 1 else []
-    )
+    least = min(peaks) + 2 * PEAK_HALF_WIDTH_HU if len(peaks) > 1 else BETWEEN_HU
+    brighter = [peak for peak in peaks if peak > least]
     return _median_around(values, max(brighter, key=lambda peak: peaks[peak])) if brighter else None
 
 

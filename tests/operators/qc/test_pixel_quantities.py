@@ -83,10 +83,10 @@ def test_muscle_of_lean_legs_is_not_taken_for_fat(make):
     assert found[InputQuantity.MUSCLE_HU] == pytest.approx(SOFT, abs=3)
 
 
-@pytest.mark.parametrize("fat_mm", [25, 45])
+@pytest.mark.parametrize("fat_mm", [25, 45, 95])
 def test_fat_that_fills_the_layer_under_the_skin_is_fat(fat_mm):
-    """As in the obese: no muscle is within the layer."""
-    found = measure_input(make_body(fat_mm=fat_mm))
+    """As in the obese: no muscle is within the layer, and hardly any deeper."""
+    found = measure_input(make_body(fat_mm=fat_mm, liver_x_mm=None))
 
     assert found[InputQuantity.FAT_HU] == pytest.approx(SKIN_FAT, abs=3)
 
