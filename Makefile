@@ -32,7 +32,8 @@ test: $(VENV)/dev.stamp ## every test that this machine can run, and the checks
 	$(MAKE) --no-print-directory check
 	$(BIN)/python -m pytest --numprocesses auto --dist loadfile -rs
 	$(BIN)/python -m pytest --numprocesses auto --dist loadfile -m chain -rs
-	$(BIN)/python -m pytest -m "(orthanc or postgres or slow or docker) and not browser" -rs --durations 20
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile -m "(orthanc or postgres) and not (slow or docker or browser)" -rs
+	$(BIN)/python -m pytest -m "(slow or docker) and not browser" -rs --durations 20
 
 test-networks: $(VENV)/dev.stamp ## networks of every format, trained for minutes, find the tissues of a phantom
 	$(BIN)/python -m pytest -m training -rs
