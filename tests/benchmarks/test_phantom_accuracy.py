@@ -25,7 +25,7 @@ def test_page_has_every_kind_of_phantom_in_its_order_and_fifty_of_each_clean_one
     assert [text.splitlines()[0] for text in sections] == [each.text.splitlines()[0] for each in ALL.values()]
     for text in sections:
         counts = [int(row.split("|")[2]) for row in text.splitlines() if re.match(r"\| \S.*\| \d+ \|", row)]
-        assert all(count >= (30 if "whole legs" in text else 50) for count in counts)
+        assert all(count >= 50 for count in counts)
 
 
 def test_shell_of_a_disc_is_half_a_pixel_times_its_circumference():
