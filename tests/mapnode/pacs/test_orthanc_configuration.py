@@ -13,6 +13,7 @@ from mapnode.pacs.orthanc_configuration import (
     load_credentials,
     read_base_configuration,
     render_configuration,
+    require_plugins,
 )
 from mapnode.share import shared_folder
 
@@ -132,7 +133,7 @@ def test_a_missing_plugin_is_named(tmp_path, plugins):
     (plugins / "libOrthancPython.so").unlink()
     settings = OrthancSettings(tmp_path, plugin=PluginSettings("http://x/", "t"), plugin_folder=plugins)
     with pytest.raises(ProgramMissing, match="libOrthancPython"):
-        render_configuration(settings, USER)
+        require_plugins(settings)
 
 
 def test_damaged_credentials_say_so(tmp_path):
