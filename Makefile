@@ -28,6 +28,8 @@ models: $(VENV)/dev.stamp ## small networks of every format, trained on phantoms
 	$(BIN)/python -m tests.networks.monai_models bundle build/models/monai-bundle --steps 600
 	$(BIN)/python -m tests.networks.monai_models torchscript build/models/torchscript --steps 600
 
+# Processes that share the cores must not each take all of them for their matrices.
+test: export OPENBLAS_NUM_THREADS := 1
 test: $(VENV)/dev.stamp ## every test that this machine can run, and the checks
 	$(MAKE) --no-print-directory check
 	$(BIN)/python -m pytest --numprocesses auto --dist loadfile -rs
