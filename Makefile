@@ -11,7 +11,7 @@ DEBIAN_PACKAGES := dciodvfy:dicom3tools storescu:dcmtk Orthanc:orthanc \
   $(ORTHANC_PLUGINS)/libOrthancGdcm.so:orthanc-gdcm pdftotext:poppler-utils /usr/lib/postgresql:postgresql \
   /usr/share/fonts/truetype/droid/DroidSansFallbackFull.ttf:fonts-droid-fallback
 
-.PHONY: demo up with-models models test test-networks map test-docker test-stack dcmjs test-browser test-orthanc test-orthanc-1.12 bench bench-hot-path bench-turnaround bench-container phantom-accuracy soak fuzz faults qc-cases check format lock clean
+.PHONY: demo up with-models models test test-long test-networks map test-docker test-stack dcmjs test-browser test-orthanc test-orthanc-1.12 bench bench-hot-path bench-turnaround bench-container phantom-accuracy soak fuzz faults qc-cases check format lock clean
 .DEFAULT_GOAL := demo
 
 demo: $(VENV)/base.stamp ## run the app on a digital phantom, or on STUDY=FOLDER
@@ -36,6 +36,9 @@ test: $(VENV)/dev.stamp ## every test that this machine can run, and the checks
 	$(BIN)/python -m pytest --numprocesses auto --dist loadfile -m chain -rs
 	$(BIN)/python -m pytest --numprocesses auto --dist loadfile -m "(orthanc or postgres) and not (slow or docker or browser)" -rs
 	$(BIN)/python -m pytest -m "(slow or docker) and not browser" -rs --durations 20
+
+test-long: $(VENV)/dev.stamp ## proofs that take minutes: a reference set of twenty scans, a small run of each benchmark of the node
+	$(BIN)/python -m pytest -m long -rs
 
 test-networks: $(VENV)/dev.stamp ## networks of every format, trained for minutes, find the tissues of a phantom
 	$(BIN)/python -m pytest -m training -rs

@@ -14,7 +14,7 @@ from mapnode.share import REFERENCES_VARIABLE
 from operators.core.reference_set import LEAST_STUDIES
 from tests.qc import scans
 
-pytestmark = pytest.mark.chain
+pytestmark = pytest.mark.long
 
 APP = "ct_body_composition"
 SPACING_MM = (6.0, 2.6, 2.6)

@@ -9,8 +9,7 @@ from benchmarks.turnaround import main
 SMOKE = "--rounds 1 --slices 6 --pace 0 --studies 2 --stock-studies 2 --burst-slices 6 --associations 2"
 
 
-@pytest.mark.orthanc
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_smoke_run_measures_everything_and_finds_each_study_done_once(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("MAPNODE_APPS", "")
 
