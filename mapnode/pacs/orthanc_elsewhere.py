@@ -9,11 +9,8 @@ import time
 from typing import TYPE_CHECKING
 
 from mapnode.pacs.errors import OrthancAbsent, OrthancUnreachable, PacsError
-from mapnode.pacs.orthanc_client import OrthancClient
+from mapnode.pacs.orthanc_access import OrthancAccess
 from mapnode.pacs.orthanc_configuration import (
-    Credentials,
-    OrthancSettings,
-    load_credentials,
     render_configuration,
     write_private,
 )
@@ -26,7 +23,7 @@ READY_POLL_S = 0.2
 _log = logging.getLogger(__name__)
 
 
-class OrthancElsewhere:
+class OrthancElsewhere(OrthancAccess):
     """An Orthanc that shares the node's folder, and that the node neither starts nor stops.
 
     The node writes its configuration there; what starts Orthanc waits for that file, and starts Orthanc again when it
@@ -35,24 +32,6 @@ class OrthancElsewhere:
     Args:
         settings: What it is to be started with; `host` is where its REST answers.
     """
-
-    def __init__(self, settings: OrthancSettings) -> None:
-        self.settings = settings
-
-    @property
-    def url(self) -> str:
-        """Orthanc's REST."""
-        return self.settings.url
-
-    @property
-    def credentials(self) -> Credentials:
-        """User and password of its REST."""
-        return load_credentials(self.settings.folder)
-
-    def client(self) -> OrthancClient:
-        """A client with the right credentials and the plugin's token; the caller closes it."""
-        token = "" if self.settings.plugin is None else self.settings.plugin.token
-        return OrthancClient(self.url, self.credentials.user, self.credentials.password, token=token)
 
     def is_running(self) -> bool:
         """Whether it answers."""

@@ -15,11 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from mapnode.pacs.errors import FolderInUse, OrthancStopped, OrthancUnreachable, PortInUse, ProgramMissing
-from mapnode.pacs.orthanc_client import OrthancClient
+from mapnode.pacs.orthanc_access import OrthancAccess
 from mapnode.pacs.orthanc_configuration import (
-    Credentials,
     OrthancSettings,
-    load_credentials,
     render_configuration,
     require_plugins,
     write_private,
@@ -42,7 +40,7 @@ _PYTHON_VARIABLES = ("PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "VIRTUAL_ENV",
 _log = logging.getLogger(__name__)
 
 
-class OrthancProcess:
+class OrthancProcess(OrthancAccess):
     """An Orthanc that the node starts and stops, and that goes on receiving when the node dies without a word.
 
     It is started in a session of its own, so that a Ctrl-C at the terminal reaches the node alone, which then stops
@@ -54,19 +52,9 @@ class OrthancProcess:
     """
 
     def __init__(self, settings: OrthancSettings) -> None:
-        self.settings = settings
+        super().__init__(settings)
         self._process: subprocess.Popen[bytes] | None = None
         self._taken_over: int | None = None
-
-    @property
-    def url(self) -> str:
-        """Orthanc's REST."""
-        return self.settings.url
-
-    @property
-    def credentials(self) -> Credentials:
-        """User and password of its REST."""
-        return load_credentials(self.settings.folder)
 
     @property
     def log_path(self) -> Path:
@@ -83,11 +71,6 @@ class OrthancProcess:
     def is_running(self) -> bool:
         """Whether the process lives."""
         return self.pid is not None
-
-    def client(self) -> OrthancClient:
-        """A client with the right credentials and the plugin's token; the caller closes it."""
-        token = "" if self.settings.plugin is None else self.settings.plugin.token
-        return OrthancClient(self.url, self.credentials.user, self.credentials.password, token=token)
 
     def start(self) -> None:
         """Start Orthanc; everything that can be wrong with the settings is found before.
