@@ -31,7 +31,17 @@ PODS = [
 
 @pytest.mark.parametrize("document", OBJECTS)
 def test_every_object_of_kubernetes_fits_its_schema(document):
-    kubernetes_validate.validate(document, "1.31", strict=True)
+    try:
+        kubernetes_validate.validate(document, "1.31", strict=True)
+    except kubernetes_validate.ValidationError as error:
+        pytest.fail(f"{error.path}: {error.message}")
+
+
+def test_an_object_with_a_key_that_kubernetes_does_not_know_is_told():
+    wrong = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "a"}, "spec": {"prots": [{"port": 1}]}}
+
+    with pytest.raises(kubernetes_validate.ValidationError, match="prots"):
+        kubernetes_validate.validate(wrong, "1.31", strict=True)
 
 
 @pytest.mark.parametrize("pod", PODS)
