@@ -16,7 +16,7 @@ from mapnode.errors import NodeError
 from mapnode.pacs.errors import OrthancUnreachable
 from mapnode.pacs.events import InstanceEvent
 from mapnode.records import JobState
-from mapnode.records.job_states import ACTIVE, RETRIED, UNPUBLISHED
+from mapnode.records.job_states import ACTIVE, RETRIED
 from mapnode.records.requests import RequestKind
 
 if TYPE_CHECKING:
@@ -228,7 +228,7 @@ class Coordinator:
         if job is None:
             return
         if kind is RequestKind.CANCEL:
-            self._records.jobs.move(job.id, JobState.CANCELLED, "cancelled on demand", only_from=UNPUBLISHED)
+            self._records.jobs.take_back(job, JobState.CANCELLED, "cancelled on demand")
         elif kind is RequestKind.RETRY:
             self._retry(job)
         elif kind is RequestKind.RELEASE:

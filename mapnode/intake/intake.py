@@ -231,7 +231,7 @@ class Intake:
         """Call back what is not published; the number of jobs that had begun."""
         begun = 0
         for job in self._records.jobs.of_subject(subject, UNPUBLISHED):
-            if self._records.jobs.move(job.id, JobState.RECALLED, why, only_from=UNPUBLISHED):
+            if self._records.jobs.take_back(job, JobState.RECALLED, why):
                 _log.info("job %s: called back, %s", job.id, why)
                 begun += job.state is not JobState.QUEUED
         return begun

@@ -51,6 +51,7 @@ class JobMaker:
         """
         jobs = self._records.jobs
         spec = self._attempt(spec, source, forced=forced)
+        self._recall_others(spec)
         uid = spec.series_instance_uid if spec.subject == source.id else spec.study_instance_uid
         found = jobs.of_rule(spec.rule, uid, {JobState.DONE})
         same = [job for job in found if job.subject == spec.subject]
@@ -61,7 +62,6 @@ class JobMaker:
                 "replaces": tuple(job.id for job in earlier),
             }
         )
-        self._recall_others(spec)
         reason = f"rule {spec.rule}: {decision.decided_by}"
         is_new = jobs.add(spec.job_id, spec, PRIORITIES[decision.priority], calling_aet, reason)
         if not is_new:
@@ -104,8 +104,7 @@ class JobMaker:
         """Call back unpublished jobs of the same rule on the same subject: they were about another input."""
         for job in self._records.jobs.of_subject(spec.subject, UNPUBLISHED):
             if job.spec.rule == spec.rule and job.id != spec.job_id:
-                why = "the rule now applies to another input"
-                self._records.jobs.move(job.id, JobState.RECALLED, why, only_from=UNPUBLISHED)
+                self._records.jobs.take_back(job, JobState.RECALLED, "the rule now applies to another input")
 
     def _attempt(self, spec: JobSpec, source: SourceSeries, *, forced: bool) -> JobSpec:
         """The first attempt that was not taken back; the next one where somebody asks for it."""

@@ -239,7 +239,7 @@ def _give_up(place: Workplace) -> Callable[[str, BaseException, JobState], None]
         if target in {JobState.QUARANTINED, JobState.FAILED}:
             work.quarantine(place, job, [one for one in (failure, reason) if one])
         more = {"not_before": time.time() + after_s} if after_s else {}
-        if target is JobState.RECALLED and JobState(only_from) is JobState.PUBLISHING:
+        if target is JobState.RECALLED:  # while publishing, or while what Orthanc lost was made again
             work.reject_stored(place, job, reason)
         place.records.jobs.move(job, target, reason, only_from={JobState(only_from)}, **more)
         # Asked, and not told by the move: a kill between the two would leave the series to nobody.

@@ -12,7 +12,7 @@ from sqlalchemy import func, select, update
 
 from mapnode.database import upsert
 from mapnode.jobs.spec import JobSpec
-from mapnode.records.job_states import ACTIVE, JobState
+from mapnode.records.job_states import ACTIVE, UNPUBLISHED, JobState
 from mapnode.records.tables import HISTORY, JOBS, RESULTS
 
 if TYPE_CHECKING:
@@ -146,6 +146,22 @@ class Jobs:
             if changed:
                 _note(connection, job, state, None, reason, time.time())
         return bool(changed)
+
+    def take_back(self, job: JobRecord, state: JobState, why: str) -> bool:
+        """End a job before its results go out.
+
+        One that published before, and was to bring back what Orthanc lost or did not take, stays done: whatever is left
+        of its results is in use until a later job supersedes it.
+
+        Args:
+            job: The job.
+            state: What becomes of any other one.
+            why: The reason.
+
+        Returns:
+            False if it is on its way out, or has ended.
+        """
+        return self.move(job.id, JobState.DONE if job.stored else state, why, only_from=UNPUBLISHED)
 
     def note(
         self, job: str, event: str, detail: str = "", *, at: float | None = None, seconds: float | None = None

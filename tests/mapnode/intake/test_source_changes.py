@@ -271,3 +271,75 @@ def test_after_lost_events_what_changed_is_decided_again_and_what_did_not_goes_o
     assert [job.state for job in records.jobs.of_subject("same", set(JobState))] == ["queued"]
     of_changed = records.jobs.of_subject(SERIES, set(JobState))
     assert [(job.id == before[SERIES], job.state) for job in of_changed] == [(True, "recalled"), (False, "queued")]
+
+
+# results that Orthanc lost
+
+
+def of_the_study_of(other, path):
+    image = dcmread(path)
+    image.StudyInstanceUID = dcmread(other).StudyInstanceUID
+    image.save_as(path)
+    return path
+
+
+def keep_lost_result(records, job):
+    records.jobs.stored(job.id, [{"path": "seg.dcm", "sop_instance_uid": "1.2.3", "orthanc_id": "", "status": ""}])
+    records.jobs.move(job.id, JobState.DONE)
+
+
+def lost_result(node, orthanc, files, records, clock):
+    """A published job whose result Orthanc has no more, and the events of its series."""
+    events = orthanc.add(SERIES, files)
+    node.intake.take(events)
+    settle(node, clock)
+    (job,) = all_jobs(records)
+    keep_lost_result(records, job)
+    return job, events
+
+
+def test_what_orthanc_lost_is_made_by_the_same_job_however_slowly_its_log_is_read_again(
+    make_node, orthanc, files, records, clock
+):
+    job, events = lost_result(make_node(), orthanc, files, records, clock)
+
+    node = make_node()
+    for event in events:  # from the change log, one question an instance: there may be a pause between any two
+        node.intake.take([event])
+        settle(node, clock, 5)
+
+    assert [one.id for one in all_jobs(records)] == [job.id]
+    assert states(records) == ["queued"]
+
+
+def test_what_is_made_again_is_superseded_where_the_series_grows_meanwhile(make_node, orthanc, files, records, clock):
+    job, events = lost_result(make_node(), orthanc, files[1:], records, clock)
+
+    node = make_node()
+    node.intake.take(events)
+    settle(node, clock)
+    node.intake.take(orthanc.add(SERIES, files[:1]))
+    settle(node, clock, 5)
+
+    assert states(records) == ["done", "queued"]
+    assert all_jobs(records)[1].spec.replaces == (job.id,)
+
+
+def test_what_is_made_again_is_superseded_where_its_study_rule_applies_to_another_series(
+    make_node, orthanc, tmp_path, records, clock
+):
+    rule = {"study": {"requires": [{"name": "few", "when": [{"fact": "instances", "range": {"max": 3}}, IS_CT]}]}}
+    few, many = study_files(tmp_path)
+    node = make_node(rule)
+    node.intake.take(orthanc.add("few", few))
+    settle(node, clock)
+    (job,) = all_jobs(records)
+    keep_lost_result(records, job)
+    records.jobs.move(job.id, JobState.QUEUED, "its results are no longer in Orthanc")
+
+    orthanc.remove("few")
+    node.intake.take(orthanc.add("other", [of_the_study_of(few[0], path) for path in many[:2]]))
+    settle(node, clock, 5)
+
+    assert states(records) == ["done", "queued"]
+    assert all_jobs(records)[1].spec.replaces == (job.id,)

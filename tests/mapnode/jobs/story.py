@@ -190,6 +190,13 @@ orthanc.remove("half", 1)
 publish(half)
 look("half", half)
 
+again = run("again")
+publish(again)
+look("published", again)
+orthanc.remove("again", 1)
+compute(again, tries=2)
+look("again", again)
+
 broken = run("broken")
 (place.job_folder(broken) / "output" / "result.json").unlink()
 for number in range(3):

@@ -126,14 +126,21 @@ def test_what_a_changed_source_left_half_stored_is_rejected(seen):
     assert after["notes"] == before["notes"] + 1
 
 
+def test_what_was_to_be_made_again_of_a_source_that_changed_is_rejected(seen):
+    before, after = seen["published"], seen["again"]
+
+    assert (before["state"], after["state"], after["pending"]) == ("done", "recalled", True)
+    assert after["notes"] == before["notes"] + 1
+
+
 def test_results_that_cannot_be_published_are_not_tried_for_ever(seen):
     assert [seen[f"broken_{number}"]["state"] for number in range(3)] == ["waiting", "waiting", "failed"]
 
 
 def test_a_result_under_a_corrected_patient_supersedes_the_earlier_one_with_a_note_for_patient_safety(seen):
     assert (seen["newer"]["state"], seen["superseded"]["state"]) == ("done", "superseded")
-    assert seen["newer"]["safety_notes"] == seen["half"]["safety_notes"] + 1
-    assert seen["newer"]["notes"] == seen["half"]["notes"]
+    assert seen["newer"]["safety_notes"] == seen["again"]["safety_notes"] + 1
+    assert seen["newer"]["notes"] == seen["again"]["notes"]
 
 
 def test_a_result_whose_source_is_gone_is_rejected_and_its_series_is_looked_at_again(seen):
