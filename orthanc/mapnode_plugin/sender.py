@@ -22,7 +22,11 @@ REFUSALS = (413, 422)
 """Answers that will be the same next time."""
 
 
-class Refused(ConnectionError):
+class NotTaken(ConnectionError):
+    """The node answers, and does not take the events now."""
+
+
+class Refused(NotTaken):
     """The node takes events, but never these."""
 
 
@@ -49,11 +53,14 @@ class Receiver:
             body: JSON.
 
         Raises:
-            ConnectionError: If the node does not answer, or does not take it.
+            ConnectionError: If the node does not answer.
+            NotTaken: If it does not take it.
         """
         if self._connection is not None:
             try:
                 self._send(self._connection, body)
+            except NotTaken:
+                raise
             except (OSError, http.client.HTTPException):
                 self.close()  # it closed a connection that was idle: worth one more try
             else:
@@ -61,6 +68,8 @@ class Receiver:
         self._connection = http.client.HTTPConnection(self._host, self._port, timeout=TIMEOUT_S)
         try:
             self._send(self._connection, body)
+        except NotTaken:
+            raise
         except (OSError, http.client.HTTPException) as error:
             self.close()
             raise ConnectionError(f"{type(error).__name__}: {error}") from error
@@ -69,7 +78,7 @@ class Receiver:
         """Send a batch and read the answer.
 
         Raises:
-            ConnectionError: If the answer is an error.
+            NotTaken: If the answer is an error.
             Refused: If it will be the same error each time.
         """
         connection.request("POST", self._path, body, self._headers)
@@ -78,7 +87,7 @@ class Receiver:
         if answer.status in REFUSALS:
             raise Refused(f"it answered {answer.status} {answer.reason}")
         if answer.status >= 300:
-            raise ConnectionError(f"it answered {answer.status} {answer.reason}")
+            raise NotTaken(f"it answered {answer.status} {answer.reason}")
 
     def close(self) -> None:
         """Close the connection."""
