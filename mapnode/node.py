@@ -39,8 +39,8 @@ from mapnode.node_folder import STATE_NAME, event_channel, only_node
 from mapnode.pacs.change_follower import ChangeFollower, FilePositionStore, FollowState
 from mapnode.pacs.errors import PacsError
 from mapnode.pacs.event_receiver import EVENT_PATH, event_router
-from mapnode.pacs.events import ChangedEvent, CommitmentEvent, DeletedEvent, InstanceEvent
-from mapnode.pacs.gate import Gate
+from mapnode.pacs.events import ChangedEvent, CommitmentEvent, DeletedEvent, InstanceEvent, StartedEvent
+from mapnode.pacs.gate import Gate, GateKeeper
 from mapnode.pacs.orthanc_configuration import LOOPBACK, Modality, OrthancSettings, PluginSettings
 from mapnode.pacs.orthanc_elsewhere import OrthancElsewhere
 from mapnode.pacs.orthanc_process import OrthancProcess
@@ -164,7 +164,7 @@ class Node:
         stack.callback(self._orthanc.stop)
         self._orthanc_version = self._orthanc.wait_until_ready().version
         client = stack.enter_context(self._orthanc.client())
-        self._gate = Gate(client)
+        self._gate = GateKeeper(Gate(client))
         self._replacements = Replacements(client, self._orthanc.settings.storage)
         records = self._records = Records(self.settings.place.records)
         stack.callback(records.close)
@@ -313,6 +313,8 @@ class Node:
 
     def _on_events(self, batch: EventBatch, feed: Feed) -> None:
         feed.on_events(batch.of(InstanceEvent))
+        if batch.of(StartedEvent):
+            self._gate.doubt()
         gone = [event.id for event in batch.of(DeletedEvent) if event.level in {"series", "instance"}]
         replaced = [event.id for event in batch.of(ChangedEvent) if event.what == "attachment"]
         if ids := gone + replaced:
@@ -364,20 +366,9 @@ class Node:
             _log.error("Orthanc does not start: %s; trying again", error)
 
     def _watch_gate(self) -> None:
-        """Let studies in, or not, as `mapnode drain` and `resume` say; an Orthanc that restarted is told again."""
-        reason = self._records.switches.all().get(INTAKE)
-        if not self.settings.orthanc.plugin:
-            return
-        try:
-            state = self._gate.state()
-            if reason is not None and not state.by_node:
-                self._gate.close(reason)
-                _log.info("no study is taken any more: %s", reason)
-            elif reason is None and state.by_node:
-                self._gate.open()
-                _log.info("studies are taken again")
-        except PacsError as error:
-            _log.debug("the gate cannot be asked: %s", error)
+        """Let studies in, or not, as `mapnode drain` and `resume` say."""
+        if self.settings.orthanc.plugin:
+            self._gate.keep(self._records.switches.all().get(INTAKE))
 
     def _watch_replacements(self) -> None:
         """Put in place what came again with other content; its series is decided again then."""

@@ -9,7 +9,8 @@ What the callbacks see (measured on 1.10.1): OnChange is called outside of C-STO
 tells of deletions, which Orthanc's change log does not. OnStored is called before C-STORE answers, for what came again,
 too. For such an instance it carries the metadata of the stored one: a reception date that is not now.
 
-Objects come in through a gate (mapnode_plugin/gate.py) that the node closes, and a disk that fills up does.
+Objects come in through a gate (mapnode_plugin/gate.py) that the node closes, and a disk that fills up does. gate.lua
+beside this file is its end for HTTP.
 
 Settings: section "Mapnode" of Orthanc's configuration, with EventUrl (http), Token, IntakeFreeBytes, ResultsFreeBytes.
 Without it the plugin is idle.
@@ -48,7 +49,7 @@ class Plugin:
         limits = Limits(section["IntakeFreeBytes"], section["ResultsFreeBytes"])
         gate = Gate(configuration["StorageDirectory"], limits, api.LogWarning)
         self.disk_watch = DiskWatch(gate)
-        self._doors = Doors(api, gate, section["Token"], configuration["DicomWeb"]["Root"])
+        self._doors = Doors(api, gate, section["Token"])
         self._resends = ResendDetector()
         self._origins = {
             value: name.lower().removesuffix("_protocol").removesuffix("_api")
@@ -78,6 +79,7 @@ class Plugin:
         elif change in self._updates:
             self.outbox.add(make_event("changed", resource_id, level=self._levels[level], what=self._updates[change]))
         elif change == kinds.ORTHANC_STARTED:
+            self.outbox.add(make_event("started", ""))
             for thread in (self.sender, self.comparer, self.disk_watch):
                 thread.start()
         elif change == kinds.ORTHANC_STOPPED:

@@ -2,7 +2,9 @@
 
 import io
 import json
+import os
 import shutil
+import signal
 from pathlib import Path
 
 import httpx
@@ -315,6 +317,28 @@ def test_images_that_a_rejection_note_takes_out_of_use_are_no_input_any_more(sta
     used = {one.ReferencedSOPInstanceUID for study in reports[0].CurrentRequestedProcedureEvidenceSequence
             for series in study.ReferencedSeriesSequence for one in series.ReferencedSOPSequence}  # fmt: skip
     assert evidence[0].SOPInstanceUID not in used
+
+
+def test_a_drained_node_takes_no_study_until_it_is_resumed_not_even_by_an_orthanc_that_starts_anew(
+    start_node, tmp_path
+):
+    def closed_times(count):
+        return wait_for(
+            lambda: node.log.count("no study is taken any more") == count, 60, f"intake closed {count} times"
+        )
+
+    node = start_node()
+    files = make_study(tmp_path / "study")
+    node.command("drain")
+    closed_times(1)
+    assert node.send(files) != 0
+    os.kill(node.orthanc_pid(), signal.SIGKILL)
+    closed_times(2)
+    assert node.send(files) != 0
+    node.command("resume")
+    wait_for(lambda: "studies are taken again" in node.log, 30, "intake to open")
+    assert node.send(files) == 0
+    wait_for_states(node, "done")
 
 
 def test_an_upgrade_with_jobs_in_flight_loses_none(start_node, tmp_path, monkeypatch):

@@ -110,7 +110,15 @@ class CommitmentEvent(_Event):
     """Transaction UID (0008,1195)."""
 
 
-_AnyEvent = InstanceEvent | ConflictEvent | DeletedEvent | ChangedEvent | CommitmentEvent
+class StartedEvent(_Event):
+    """Orthanc has started: of its gate it knows what the disk says alone."""
+
+    kind: Literal["started"] = "started"
+    at: float
+    """When, seconds since 1970, UTC."""
+
+
+_AnyEvent = InstanceEvent | ConflictEvent | DeletedEvent | ChangedEvent | CommitmentEvent | StartedEvent
 _Kind = TypeVar("_Kind", bound=_Event)
 
 

@@ -7,14 +7,23 @@ node's own and comes in anyway, down to a reserve of the disk.
 
 from __future__ import annotations
 
+import logging
+import time
 from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict
+
+from mapnode.pacs.errors import PacsError
 
 if TYPE_CHECKING:
     from mapnode.pacs.orthanc_client import OrthancClient
 
 _PATH = "/mapnode/gate"
+ASK_S = 600.0
+"""The gate is asked so often, in case that nobody told of Orthanc's restart. Each question costs Orthanc about 1 kB of
+memory for good (orthanc/mapnode_plugin/doors.py)."""
+
+_log = logging.getLogger(__name__)
 
 
 class GateState(BaseModel):
@@ -57,3 +66,44 @@ class Gate:
     def state(self) -> GateState:
         """How it stands."""
         return self._client.ask(GateState, "GET", _PATH)
+
+
+class GateKeeper:
+    """Keeps the gate as the node wants it, and asks it seldom.
+
+    Args:
+        gate: The gate.
+    """
+
+    def __init__(self, gate: Gate) -> None:
+        self._gate = gate
+        self._wanted: str | None = None
+        self._next_s = 0.0
+
+    def doubt(self) -> None:
+        """Orthanc has started anew: look with the next turn. From any thread."""
+        self._next_s = 0.0
+
+    def keep(self, reason: str | None) -> None:
+        """See to it that the gate is closed for a reason, or open; what fails is tried again with the next turn.
+
+        Args:
+            reason: Why it has to be closed; None: it has to be open.
+        """
+        now = time.monotonic()
+        if reason == self._wanted and now < self._next_s:
+            return
+        self._wanted, self._next_s = reason, now + ASK_S
+        try:
+            if self._set(reason):
+                _log.info("studies are taken again" if reason is None else f"no study is taken any more: {reason}")
+        except PacsError as error:
+            _log.debug("the gate cannot be asked: %s", error)
+            self.doubt()
+
+    def _set(self, reason: str | None) -> bool:
+        """Whether the gate was not as it has to be."""
+        if self._gate.state().by_node == (reason is not None):
+            return False
+        self._gate.open() if reason is None else self._gate.close(reason)
+        return True

@@ -209,6 +209,7 @@ def render_configuration(settings: OrthancSettings, credentials: Credentials) ->
         configuration |= {"RemoteAccessAllowed": True, "HttpBindAddresses": ["0.0.0.0"]}  # noqa: S104 - with a password
     if settings.plugin is not None:
         configuration["PythonScript"] = str((shared_folder("orthanc") / "plugin.py").resolve())
+        configuration["LuaScripts"] = [str((shared_folder("orthanc") / "gate.lua").resolve())]
         configuration["PythonVerbose"] = False
         configuration[EVENT_SECTION] = {
             "EventUrl": settings.plugin.event_url,

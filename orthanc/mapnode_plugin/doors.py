@@ -1,6 +1,6 @@
-"""Doors: the ways by which objects come into Orthanc, and the route by which the node closes them.
+"""Doors: what C-STORE is told, and the route by which the node closes the gate.
 
-C-STORE, REST and DICOMweb ask the gate. What else stores (a job of Orthanc that goes on) is the node's own doing.
+REST and DICOMweb ask in orthanc/gate.lua. What else stores (a job of Orthanc that goes on) is the node's own doing.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ import hmac
 import json
 from typing import TYPE_CHECKING, Any
 
-from mapnode_plugin.gate import stores
 from mapnode_plugin.sender import TOKEN_HEADER
 
 if TYPE_CHECKING:
@@ -26,38 +25,30 @@ class Doors:
     Args:
         api: Orthanc's module.
         gate: Whether it may.
-        token: What the node shows; what shows it is the node's own.
-        dicomweb_root: Where DICOMweb begins.
+        token: What the node shows.
     """
 
-    def __init__(self, api: Any, gate: Gate, token: str, dicomweb_root: str) -> None:  # noqa: ANN401 - untyped
+    def __init__(self, api: Any, gate: Gate, token: str) -> None:  # noqa: ANN401 - untyped
         self._api = api
         self._gate = gate
         self._token = token.encode()
-        self._dicomweb_root = dicomweb_root
         # Orthanc's Python plugin 5.0 (Debian 13) crashes at its end when the callback of a route is held by it alone.
         self._route = self.on_gate
 
     def register(self) -> None:
         """Ask Orthanc for its callbacks."""
         self._api.RegisterIncomingCStoreInstanceFilter(self.on_c_store)
-        self._api.RegisterIncomingHttpRequestFilter(self.on_http)
         self._api.RegisterRestCallback(GATE_PATH, self._route)
 
     def on_c_store(self, instance: Any) -> int:  # noqa: ANN401 - Orthanc's own object
         """Before C-STORE stores: the status that the sender gets, 0 to go on."""
         return 0 if self._gate.admits(instance.GetInstanceSize()) else OUT_OF_RESOURCES
 
-    def on_http(self, uri: str, **request: Any) -> bool:  # noqa: ANN401 - Orthanc's own arguments
-        """Before a request is answered, before its body is read: False answers 403."""
-        methods = self._api.HttpMethod
-        if request["method"] not in {methods.POST, methods.PUT} or not stores(uri, self._dicomweb_root):
-            return True
-        length = request["headers"].get("content-length", "")
-        return self._gate.admits(int(length) if length.isdecimal() else 0, own=self._is_own(request["headers"]))
-
     def on_gate(self, output: Any, _uri: str, **request: Any) -> None:  # noqa: ANN401 - Orthanc's own objects
-        """The node's route: PUT {"closed": true, "reason": "..."}; both PUT and GET answer the state."""
+        """The node's route: PUT {"closed": true, "reason": "..."}; both PUT and GET answer the state.
+
+        Orthanc's Python plugin 4.0 loses about 1 kB with each call: the node asks when something changes.
+        """
         if not self._is_own(request["headers"]):
             output.SendHttpStatusCode(403)
             return

@@ -8,9 +8,10 @@ through a closed gate, down to a reserve of the disk that is theirs.
 from __future__ import annotations
 
 import os
-import re
 import threading
 from typing import Any, NamedTuple
+
+from mapnode_plugin.allowances import INTAKE, RESULTS, Allowances
 
 LOOK_S = 0.25
 """Pause between two looks at the disk."""
@@ -18,11 +19,6 @@ REOPEN = 1.1
 """A gate that the disk closed opens at so many times the space that closed it, so that it does not flap."""
 STOP_S = 3.0
 """How long the end of the thread is waited for."""
-_STORES = re.compile(
-    r"/instances|/modalities/[^/]+/get|/tools/(create-dicom|bulk-modify|bulk-anonymize)"
-    r"|/(patients|studies|series|instances)/[^/]+/(modify|anonymize|merge|split)|/.+/attachments/[^/]+"
-)
-"""Orthanc's routes that add to the storage."""
 
 
 class Limits(NamedTuple):
@@ -35,7 +31,7 @@ class Limits(NamedTuple):
 class Gate:
     """Lets objects in, or not. Asking it never waits.
 
-    Between two looks at the disk it counts what it let in itself.
+    C-STORE asks it, and between two looks at the disk it counts what it let in itself. HTTP looks at the allowances.
 
     Args:
         folder: Orthanc's storage folder.
@@ -52,28 +48,20 @@ class Gate:
         self._closed_by_node = False
         self._closed_by_disk = False
         self._free = 0
+        self._allowances = Allowances(folder)
         self.look()
 
     def set(self, *, closed: bool, reason: str = "") -> None:
         """Close or open it for the node; what the disk says stays."""
         with self._lock:
             self._closed_by_node, self._reason = closed, reason if closed else ""
+            self._allow()
 
-    def admits(self, size: int, *, own: bool = False) -> bool:
-        """Whether an object may come in.
-
-        Args:
-            size: Its bytes.
-            own: It is a result of the node.
-
-        Returns:
-            True: count on it.
-        """
+    def admits(self, size: int) -> bool:
+        """Whether an object of so many bytes may come in from outside; True: count on it."""
         with self._lock:
-            if not own and (self._closed_by_node or self._closed_by_disk):
-                return False
             left = self._free - size
-            if left < (self._limits.results if own else self._limits.intake):
+            if self._is_closed or left < self._limits.intake:
                 return False
             self._free = left
             return True
@@ -90,6 +78,7 @@ class Gate:
             self._free = free
             self._closed_by_disk = free < self._limits.intake * (REOPEN if before else 1)
             now = self._closed_by_disk
+            self._allow()
         if now != before:
             self._log(f"mapnode: {free} bytes free in {self._folder}: intake is {'closed' if now else 'open'}")
 
@@ -97,12 +86,21 @@ class Gate:
         """As the node reads it (mapnode/pacs/gate.py)."""
         with self._lock:
             return {
-                "closed": self._closed_by_node or self._closed_by_disk,
+                "closed": self._is_closed,
                 "by_node": self._closed_by_node,
                 "by_disk": self._closed_by_disk,
                 "reason": self._reason,
                 "free_bytes": self._free,
             }
+
+    @property
+    def _is_closed(self) -> bool:
+        return self._closed_by_node or self._closed_by_disk
+
+    def _allow(self) -> None:
+        """Tell HTTP what may come in."""
+        self._allowances.set(INTAKE, 0 if self._is_closed else self._free - self._limits.intake)
+        self._allowances.set(RESULTS, self._free - self._limits.results)
 
 
 class DiskWatch(threading.Thread):
@@ -122,16 +120,3 @@ class DiskWatch(threading.Thread):
         """End the thread."""
         self._stopping.set()
         self.join(STOP_S)
-
-
-def stores(uri: str, dicomweb_root: str) -> bool:
-    """Whether a POST or PUT to a route of Orthanc adds to its storage.
-
-    Args:
-        uri: The route, without the question.
-        dicomweb_root: Where DICOMweb begins, with its slash.
-    """
-    path = uri.rstrip("/")
-    if path.startswith(dicomweb_root):
-        return re.fullmatch(r"studies(/[^/]+)?|servers/[^/]+/retrieve", path.removeprefix(dicomweb_root)) is not None
-    return _STORES.fullmatch(path) is not None

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from mapnode_plugin import sender
 
-from tests.orthanc.fakes import FakeOrthanc, Node, configuration
+from tests.orthanc.fakes import FakeOrthanc, Node, configuration, eventually
 
 SCRIPT = Path(__file__).parents[2] / "orthanc" / "plugin.py"
 
@@ -37,8 +37,10 @@ def load(monkeypatch):
 
 @pytest.fixture
 def started(load, node, tmp_path):
-    """A plugin in an Orthanc that has started; stopped at the end."""
+    """A plugin in an Orthanc that has started, and whose node knows that; stopped at the end."""
     fake, module = load(configuration(node.url, tmp_path))
     fake.callbacks["change"](fake.ChangeType.ORTHANC_STARTED, 4, "")
+    assert eventually(lambda: node.connections)  # the last that it notes of a post
+    node.forget()
     yield fake, module
     fake.callbacks["change"](fake.ChangeType.ORTHANC_STOPPED, 4, "")

@@ -101,7 +101,6 @@ class FakeOrthanc(ModuleType):
         INCLUDE_BINARY=1, INCLUDE_PRIVATE_TAGS=2, INCLUDE_UNKNOWN_TAGS=4, INCLUDE_PIXEL_DATA=8
     )
     DicomToJsonFormat = SimpleNamespace(FULL=1)
-    HttpMethod = SimpleNamespace(GET=1, POST=2, PUT=3, DELETE=4)
     InstanceOrigin = SimpleNamespace(UNKNOWN=1, DICOM_PROTOCOL=2, REST_API=3, PLUGIN=4)
 
     def __init__(self, configuration):
@@ -123,9 +122,6 @@ class FakeOrthanc(ModuleType):
 
     def RegisterIncomingCStoreInstanceFilter(self, function):  # noqa: N802
         self.callbacks["c-store"] = function
-
-    def RegisterIncomingHttpRequestFilter(self, function):  # noqa: N802
-        self.callbacks["http"] = function
 
     def RegisterRestCallback(self, path, function):  # noqa: N802
         self.callbacks[path] = function
@@ -161,12 +157,12 @@ class Node:
             protocol_version = "HTTP/1.1"
 
             def do_POST(self):
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                if node.status == 204:
+                status, body = node.status, self.rfile.read(int(self.headers["Content-Length"]))
+                if status == 204:
                     node.batches.append(EventBatch.model_validate_json(body))
                 node.tokens.append(self.headers[TOKEN_HEADER])
                 node.connections.add(self.client_address)
-                self.send_response(node.status)
+                self.send_response(status)
                 self.send_header("Content-Length", "0")
                 self.end_headers()
 
@@ -180,7 +176,13 @@ class Node:
 
     @property
     def events(self):
-        return [event for batch in self.batches for event in batch.events]
+        """All but that Orthanc has started."""
+        return [event for batch in self.batches for event in batch.events if event.kind != "started"]
+
+    def forget(self):
+        """Begin to listen anew."""
+        self.batches.clear()
+        self.tokens.clear()
 
     def close(self):
         self._server.shutdown()

@@ -62,7 +62,7 @@ def test_the_settings_fill_in_the_rest(tmp_path, plugins):
     assert rendered["RegisteredUsers"] == {"mapnode": "secret"}
     assert rendered["StorageDirectory"] == rendered["IndexDirectory"] == str(tmp_path / "orthanc" / "storage")
     assert [path.rsplit("/", 1)[1] for path in rendered["Plugins"]] == ["libOrthancDicomWeb.so", "libOrthancGdcm.so"]
-    assert "PythonScript" not in rendered
+    assert rendered.keys().isdisjoint({"PythonScript", "LuaScripts"})
     assert "Mapnode" not in rendered
     json.dumps(rendered)
 
@@ -71,6 +71,7 @@ def test_the_plugin_gets_its_script_and_its_section(tmp_path, plugins):
     plugin = PluginSettings("http://127.0.0.1:1/events", "token", intake_free_bytes=2000, results_free_bytes=1000)
     rendered = render_configuration(OrthancSettings(tmp_path, plugin=plugin, plugin_folder=plugins), USER)
     assert rendered["PythonScript"] == str(shared_folder("orthanc") / "plugin.py")
+    assert rendered["LuaScripts"] == [str(shared_folder("orthanc") / "gate.lua")]
     assert rendered["Mapnode"] == {
         "EventUrl": "http://127.0.0.1:1/events",
         "Token": "token",

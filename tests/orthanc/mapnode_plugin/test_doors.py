@@ -1,4 +1,4 @@
-"""Doors: C-STORE, REST and DICOMweb ask the gate; its route wants the token."""
+"""Doors: C-STORE asks the gate; its route wants the token."""
 
 import json
 
@@ -42,11 +42,6 @@ def close(fake, closed=True):
     return ask(fake, "PUT", json.dumps({"closed": closed, "reason": "test"}).encode())
 
 
-def passes(fake, method, uri="/instances", headers=None):
-    number = getattr(fake.HttpMethod, method)
-    return fake.callbacks["http"](uri, method=number, ip="127.0.0.1", headers=headers or {}, get={})
-
-
 def test_a_closed_gate_refuses_a_sender_with_out_of_resources(fake):
     instance = Dicom(dicom(frames=["ab"]))
     assert fake.callbacks["c-store"](instance) == 0
@@ -56,25 +51,10 @@ def test_a_closed_gate_refuses_a_sender_with_out_of_resources(fake):
     assert fake.callbacks["c-store"](instance) == 0
 
 
-def test_a_closed_gate_refuses_what_stores_over_http_but_the_nodes_own(fake):
-    close(fake)
-    for uri in ("/instances", "/dicom-web/studies"):
-        assert not passes(fake, "POST", uri)
-        assert passes(fake, "GET", uri)
-        assert passes(fake, "POST", uri, OWN)
-        assert not passes(fake, "POST", uri, {"x-mapnode-token": "guess"})
-    assert passes(fake, "POST", "/tools/find")
-    assert passes(fake, "DELETE", "/instances/a1")
-
-
-@pytest.mark.parametrize("length", [{}, {"content-length": "12"}, {"content-length": "twelve"}])
-def test_a_body_without_a_length_is_taken_as_it_comes(fake, length):
-    assert passes(fake, "POST", headers=length)
-
-
-def test_a_body_that_does_not_fit_is_refused_before_it_is_read(fake):
-    assert not passes(fake, "POST", headers={"content-length": str(10**18)})
-    assert not passes(fake, "POST", headers={"content-length": str(10**18)} | OWN)
+def test_what_does_not_fit_is_refused(fake):
+    instance = Dicom(dicom(frames=["ab"]))
+    instance.GetInstanceSize = lambda: 10**18
+    assert fake.callbacks["c-store"](instance) == OUT_OF_RESOURCES
 
 
 @pytest.mark.parametrize("headers", [{}, {"x-mapnode-token": "guess"}, {"x-mapnode-token": "tokén"}])
