@@ -24,6 +24,7 @@ from mapnode.containers.runner import Containers
 from mapnode.coordinator import Coordinator
 from mapnode.housekeeping import Housekeeping, free_mb
 from mapnode.intake import Corroboration, Intake
+from mapnode.intake.audit import Audit
 from mapnode.intake.corroborator import Corroborator
 from mapnode.intake.deciding import Decider
 from mapnode.intake.feed import Feed, PositionInTurn
@@ -191,6 +192,7 @@ class Node:
         self._serve(listener, token, feed, stack)
         self._begin("follow", self._follower.run)
         self._begin("coordinate", self._coordinator.run)
+        self._begin("audit", Audit(reader, records, self._coordinator.tell).run)
         self._begin("warm up", self._warm_up)
         (self.folder / STATE_NAME).write_text(json.dumps({"url": self.url, "pid": os.getpid()}), encoding="utf-8")
         stack.callback((self.folder / STATE_NAME).unlink, missing_ok=True)

@@ -341,6 +341,22 @@ def test_a_drained_node_takes_no_study_until_it_is_resumed_not_even_by_an_orthan
     wait_for_states(node, "done")
 
 
+def test_what_was_deleted_while_nobody_listened_is_measured_anew(start_node, tmp_path):
+    node = start_node()
+    files = make_study(tmp_path / "study")
+    assert node.send(files) == 0
+    (first,) = wait_for_states(node, "done")
+    node.kill()
+    with node.client() as client:
+        (lost,) = client.lookup(str(dcmread(files[-1]).SOPInstanceUID))
+    delete(node, f"/instances/{lost.id}")
+    os.kill(node.orthanc_pid(), signal.SIGKILL)  # with what its plugin had to tell
+    node.start()
+    second, superseded = wait_for_states(node, "done", "superseded")
+    assert superseded["id"] == first["id"]
+    assert second["id"] != first["id"]
+
+
 def test_an_upgrade_with_jobs_in_flight_loses_none(start_node, tmp_path, monkeypatch):
     apps = tmp_path / "apps"
     shutil.copytree(APPS / APP, apps / APP)

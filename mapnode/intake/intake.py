@@ -10,7 +10,7 @@ from mapnode.intake.arrivals import SeriesArrivals
 from mapnode.intake.completeness import ask_time_s, has_hole, is_complete, settle_time_s
 from mapnode.intake.deciding import Outlook, record_of
 from mapnode.intake.making import JobMaker
-from mapnode.intake.rejections import rejected_by
+from mapnode.intake.rejections import take_rejections
 from mapnode.pacs.errors import NotFound, OrthancUnreachable
 from mapnode.records import JobState
 from mapnode.records.job_states import ACTIVE, UNPUBLISHED
@@ -134,6 +134,15 @@ class Intake:
         touched = [s.series_id for s in self.series.values() if s.series_id in changed or changed & s.instances.keys()]
         for series_id in {*touched, *self._records.jobs.subjects_among(changed, WITH_RESULTS)}:
             self.changed(series_id, why)
+
+    def audited(self, spec: JobSpec, why: str) -> None:
+        """The series of a published job are not what it was made of; what arrives at the moment is looked at anyway."""
+        if any(one in self.series and self.series[one].pending for one in spec.series_ids):
+            return
+        for series_id in spec.series_ids:
+            self.changed(series_id, why)
+            if spec.subject not in spec.series_ids:
+                self.series[series_id].study_id = spec.subject
 
     def doubt(self) -> None:
         """Events were lost that stand in no log: all in memory is looked at again; what is as it was stays so."""
@@ -357,18 +366,8 @@ class Intake:
         """A rejection note of somebody else: what it names is no input any more."""
         if found.facts.own_result:
             return
-        for header in found.headers:
-            note = rejected_by(header)
-            if note is None:
-                continue
-            self._records.rejections.add(note.sop_instance_uids, str(header.SOPInstanceUID), note.title)
-            for series_id in self._series_with(note.sop_instance_uids):
-                self.changed(series_id, f"a rejection note took instances out of use ({note.title})")
-
-    def _series_with(self, sop_instance_uids: Iterable[str]) -> set[str]:
-        client = self._reader.client
-        found = (one for uid in sop_instance_uids for one in client.lookup(uid) if one.type == "Instance")
-        return {client.instance(one.id).series_id for one in found}
+        for series_id, title in take_rejections(found.headers, self._records.rejections, self._reader.client):
+            self.changed(series_id, f"a rejection note took instances out of use ({title})")
 
     def _decide_study(self, known: SeriesArrivals, found: Known) -> list[tuple[Decision, JobSpec | None, Known]]:
         """What study rules say, once every series of the study has come to rest."""

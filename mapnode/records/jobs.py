@@ -245,6 +245,12 @@ class Jobs:
         heads = select(func.min(JOBS.c.seq)).where(*ready).group_by(JOBS.c.priority, JOBS.c.source)
         return self._read(select(JOBS).where(JOBS.c.seq.in_(heads)).order_by(JOBS.c.priority, JOBS.c.seq))
 
+    def last_done(self, before: int | None = None) -> JobRecord | None:
+        """The newest published job, or the newest that is older than one, by its place in the order of creation."""
+        query = select(JOBS).where(JOBS.c.state == JobState.DONE).order_by(JOBS.c.seq.desc()).limit(1)
+        found = self._read(query if before is None else query.where(JOBS.c.seq < before))
+        return next(iter(found), None)
+
     def newest(self, limit: int = PAGE, offset: int = 0) -> list[JobRecord]:
         """Jobs, the newest first."""
         return self._read(select(JOBS).order_by(JOBS.c.seq.desc()).limit(limit).offset(offset))
