@@ -47,7 +47,7 @@ local function allowance(name)
   if file == nil then
     return nil
   end
-  local bytes = tonumber(file:read("l"))
+  local bytes = tonumber(file:read("*l"))
   file:close()
   return bytes
 end
