@@ -53,6 +53,14 @@ def test_more_cpus_than_the_machine_has_are_not_asked_for(folders):
     assert host_config(image({"cpu": 1000}), folders)["nano_cpus"] == (os.cpu_count() or 1) * 10**9
 
 
+def test_libraries_start_as_many_threads_as_there_are_cpus_unless_the_image_says_how_many(folders):
+    says = container_config(image({"cpu": 0.5}), folders, {}, {})["environment"]
+    own = container_config(image(environment={**ENVIRONMENT, "OMP_NUM_THREADS": "7"}), folders, {}, {})["environment"]
+
+    assert (says["OMP_NUM_THREADS"], says["OPENBLAS_NUM_THREADS"]) == ("1", "1")
+    assert "OMP_NUM_THREADS" not in own
+
+
 def test_a_gpu_is_given_only_where_it_is_asked_for_and_half_a_one_is_one(folders):
     assert "device_requests" not in host_config(image({"gpu": 0}), folders)
     (request,) = host_config(image({"gpu": 0.5}), folders)["device_requests"]

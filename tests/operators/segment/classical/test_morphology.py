@@ -18,6 +18,15 @@ def test_dilation_reaches_the_same_mm_along_each_axis():
     assert [len(indices) for indices in extent] == [3, 13, 7]
 
 
+def test_a_plane_alone_has_the_distances_that_it_has_in_a_stack_of_its_like():
+    plane = np.random.default_rng(3).random((30, 40)) < 0.9
+
+    alone = morphology.distance_inside(plane[None], (5.0, 0.7, 1.3))
+    stacked = morphology.distance_inside(np.stack([plane] * 3), (5.0, 0.7, 1.3))
+
+    np.testing.assert_array_equal(alone[0], stacked[1])
+
+
 def test_opening_removes_what_is_thin_and_keeps_what_is_thick():
     mask = _box((9, 40, 40), slice(None), slice(5, 25), slice(5, 25))
     mask |= _box((9, 40, 40), slice(None), 32, slice(None))
