@@ -80,6 +80,14 @@ def test_input_is_mounted_read_only_and_output_is_not(folders):
     ]  # fmt: skip
 
 
+def test_the_sites_reference_set_is_mounted_read_only_where_there_is_one(folders, tmp_path):
+    given = Folders(folders.input, folders.output, tmp_path / "ct.json")
+
+    (mount,) = (one for one in host_config(image(), given)["mounts"] if one["Source"].endswith("ct.json"))
+
+    assert (mount["Target"], mount["ReadOnly"]) == ("/run/mapnode/reference.json", True)
+
+
 def test_folders_are_those_of_the_environment_which_the_app_reads_else_those_of_app_json():
     app = read_app_manifest(json.dumps({**APP_JSON, "input": {"path": "in/"}, "output": {"path": "/elsewhere"}}))
 
