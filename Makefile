@@ -101,7 +101,7 @@ fuzz: $(VENV)/dev.stamp ## loading 100,000 mutated files; the seed is printed, F
 faults: $(VENV)/dev.stamp ## 50 random kills during 30 studies, Orthanc hanging, a full disk, the clock set back; FAULTS="kills --seed N" repeats
 	$(BIN)/python -m tests.faults $(FAULTS)
 
-qc-cases: $(VENV)/dev.stamp ## scans that fit and that do not through the whole app, case by case; QC="--draws N --fit N --seed N"
+qc-cases: $(VENV)/dev.stamp ## scans that fit and that do not through the whole apps, as docs/quality-cases.md; a quarter of an hour; QC="--draws N --fit N --seed N"
 	$(BIN)/python -m tests.qc $(QC)
 
 check: $(VENV)/dev.stamp ## format, lint, types, spelling

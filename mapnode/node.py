@@ -170,7 +170,9 @@ class Node:
         records = self._records = Records(self.settings.place.records)
         stack.callback(records.close)
         limit_mb = self.settings.memory_mb
-        self._workers = WarmWorkers(memory_bytes=None if limit_mb is None else int(limit_mb * 1e6))
+        self._workers = WarmWorkers(
+            memory_bytes=None if limit_mb is None else int(limit_mb * 1e6), runs=self.settings.workers
+        )
         stack.callback(self._workers.stop)
         self._stager = Stager(self.folder / "stages")
         stack.callback(self._stager.stop)

@@ -118,6 +118,8 @@ class Settings(_Part):
     """The same for single apps."""
     models: dict[str, Path] = Field(default_factory=dict)
     """Folder of the weights of each app that has some: `ct_leg_tissue: models/legs`; its form decides the engine."""
+    references: Path | None = None
+    """Folder of the site's reference sets, `APP.json` each; what MAPNODE_REFERENCES names where absent."""
     images: dict[str, ImageSettings] = Field(default_factory=dict)
     """The container images that rules may name with `image:`, by the name that the engine has for them."""
     container_socket: str | None = None
@@ -181,7 +183,17 @@ def load_settings(path: Path | None) -> Settings:
     base = path.resolve().parent
     models = {app: base / folder for app, folder in settings.models.items()}
     _require_models(models, path)
-    return settings.model_copy(update={"var": base / settings.var, "rules": base / settings.rules, "models": models})
+    references = None if settings.references is None else base / settings.references
+    if references is not None and not references.is_dir():
+        raise WrongUse(f"{path}: references: {references} is no folder")
+    return settings.model_copy(
+        update={
+            "var": base / settings.var,
+            "rules": base / settings.rules,
+            "models": models,
+            "references": references,
+        }
+    )
 
 
 def _require_models(models: Mapping[str, Path], path: Path) -> None:

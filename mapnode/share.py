@@ -45,6 +45,12 @@ def references_folder() -> Path | None:
     return Path(name) if name else None
 
 
+def use_references(folder: Path | None) -> None:
+    """Have this process and its children look there for reference sets; None leaves it to MAPNODE_REFERENCES."""
+    if folder is not None:
+        os.environ[REFERENCES_VARIABLE] = str(folder.resolve())
+
+
 def import_root() -> Path:
     """The folder that has to be on the import path of an app's process so that it finds `operators`."""
     return PACKAGE.parent

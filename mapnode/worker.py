@@ -78,7 +78,9 @@ class Worker:
             stack.callback(records.close)
             client = stack.enter_context(OrthancClient(self._orthanc_url, self._user, self._password))
             limit_mb = self._settings.memory_mb
-            workers = WarmWorkers(memory_bytes=None if limit_mb is None else int(limit_mb * 1e6))
+            workers = WarmWorkers(
+                memory_bytes=None if limit_mb is None else int(limit_mb * 1e6), runs=self._settings.workers
+            )
             stack.callback(workers.stop)
             presence = Presence(records.engine, WORKER, self._queues)
             images = Images(self._settings.images, self._settings.container_socket)

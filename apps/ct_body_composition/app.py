@@ -41,7 +41,7 @@ from operators.select import SelectSeries
 from operators.write import DeriveIdentity, DeriveIdentityParameters, ReportOutcome, choose_writers
 
 VAT_SAT = "Ratio of visceral to subcutaneous fat"
-LEVEL_ABSENT = "no Segmentation that came with the images shows the whole vertebra"
+LEVEL_ABSENT = "neither the engine nor a Segmentation that came with the images shows the whole vertebra"
 RATIOS = (
     Ratio("vat_sat_ratio", f"{VAT_SAT} (volume)", "visceral_fat", "subcutaneous_fat"),
     *(

@@ -29,7 +29,11 @@ def reference(
     folders: Annotated[list[Path], typer.Argument(metavar="FOLDER...", help="One folder a study, 20 at least.")],
     *,
     output: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Where the set goes; APP.json in MAPNODE_REFERENCES otherwise.")
+        Path | None,
+        typer.Option(metavar="FILE", help="Where the set goes; APP.json in the node's `references` otherwise."),
+    ] = None,
+    config: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Settings of the node, which say where its reference sets lie.")
     ] = None,
     percentile: Annotated[
         float, typer.Option(min=51, max=99.9, help="Of the studies' own distances, above which a study is unusual.")
@@ -49,7 +53,7 @@ def reference(
     from mapnode.reference_building import build
 
     found = find_app(app)
-    target = output or _default_target(found)
+    target = output or _default_target(found, config)
     with ProgressBar(found.name) as progress:
         built = build(found, folders, percentile, progress.show)
     _write(built, target)
@@ -61,12 +65,17 @@ def reference(
     print_line(f"{target}: {len(built.reference.rows)} studies, {len(built.reference.features)} features")
 
 
-def _default_target(app: App) -> Path:
+def _default_target(app: App, config: Path | None) -> Path:
+    from mapnode.cli.up import settings_of
     from mapnode.share import REFERENCES_VARIABLE, references_folder
 
+    settings_of(config)
     folder = references_folder()
     if folder is None:
-        raise WrongUse(f"name a file with --output, or the folder of the site's sets in {REFERENCES_VARIABLE}")
+        raise WrongUse(
+            "name a file with --output, or the folder of the site's sets as `references` in mapnode.yaml or in "
+            f"{REFERENCES_VARIABLE}"
+        )
     return folder / f"{app.name}.json"
 
 

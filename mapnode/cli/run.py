@@ -23,6 +23,9 @@ def run(
     target: Annotated[Path, typer.Argument(metavar="OUTPUT", help="Folder for the results; made where missing.")],
     *,
     model: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder with the app's model.")] = None,
+    references: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Folder with the site's reference sets.", exists=True)
+    ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the result as JSON, with paths made absolute.")
     ] = False,
@@ -36,8 +39,8 @@ def run(
     Nothing is sent anywhere. The results appear in OUTPUT when the run is complete, result.json last; of a run that
     was refused or failed, result.json alone. The same input gives the same bytes. Progress is on stderr.
 
-    With a site's reference set for the app in the folder MAPNODE_REFERENCES (mapnode qc reference), the scan is held
-    against it.
+    With a site's reference set for the app in the folder of --references or MAPNODE_REFERENCES (mapnode qc reference),
+    the scan is held against it.
 
     The environment variable MAPNODE_JOB (JSON) may give identity, clock and parameters, as a node does.
 
@@ -45,7 +48,9 @@ def run(
     """
     from mapnode.app_catalogue import find_app
     from mapnode.runners.process import run_app
+    from mapnode.share import use_references
 
+    use_references(references)
     found = find_app(app)
     if model is None and found.disabled:
         raise WrongUse(f"{found.disabled} (--model DIR)")

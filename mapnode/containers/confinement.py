@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from mapnode.package import layout
 from mapnode.runners.memory import parse_memory
+from mapnode.runners.threads import thread_variables
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -86,6 +87,8 @@ def container_config(image: MapImage, folders: Folders, labels: Mapping[str, str
         "HOME": "/tmp",  # noqa: S108 - the container's
         INPUT_VARIABLE: source,
         OUTPUT_VARIABLE: target,
+        # Libraries count the machine's cores, not those that the container may use.
+        **thread_variables(math.ceil(_cpus(image)), image.environment),
         **({} if image.needs.gpu else NO_GPU),
         **more,
     }
@@ -127,7 +130,7 @@ def host_config(image: MapImage, folders: Folders) -> dict[str, Any]:
         "mem_limit": memory,
         # As much as memory: no swap.
         "memswap_limit": memory,
-        "nano_cpus": int(min(resources.cpu_limit or resources.cpu or 1, os.cpu_count() or 1) * NANO),
+        "nano_cpus": int(_cpus(image) * NANO),
         "shm_size": parse_memory(resources.shared_memory.removesuffix("B")),
         "ulimits": [{"name": name, "soft": most, "hard": most} for name, most in limits.items()],
         "mounts": mounts,
@@ -137,6 +140,12 @@ def host_config(image: MapImage, folders: Folders) -> dict[str, Any]:
         "log_config": {"type": "none", "config": {}},
         **_gpus(resources.gpu_limit or resources.gpu),
     }
+
+
+def _cpus(image: MapImage) -> float:
+    """Cores that it may use, as its manifest says and the machine has."""
+    resources = image.package.resources
+    return min(resources.cpu_limit or resources.cpu or 1, os.cpu_count() or 1)
 
 
 def _user(image: MapImage) -> str:

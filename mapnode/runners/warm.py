@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from mapnode.errors import NodeError
 from mapnode.runners.memory import available_memory_bytes, machine_memory_bytes, parse_memory
+from mapnode.runners.threads import share_of_cores
 from mapnode.runners.worker import RunCancelled, WarmWorker, WorkerLost
 
 if TYPE_CHECKING:
@@ -40,14 +41,16 @@ class WarmWorkers:
     what is idle as much is kept as memory allows, the least recently used ends first.
     """
 
-    def __init__(self, *, memory_bytes: int | None = None, idle_s: float = IDLE_S) -> None:
+    def __init__(self, *, memory_bytes: int | None = None, runs: int = 1, idle_s: float = IDLE_S) -> None:
         """Start with none.
 
         Args:
             memory_bytes: For all workers together; a share of the machine's where not given.
+            runs: How many run at the same time at most: they share the machine's cores.
             idle_s: After so long without a run a worker ends.
         """
         self.memory_bytes = memory_bytes or int(SHARE_OF_MEMORY * machine_memory_bytes())
+        self._threads = share_of_cores(runs)
         self._idle_s = idle_s
         self._workers: list[WarmWorker] = []
         self._taken: set[WarmWorker] = set()
@@ -124,7 +127,7 @@ class WarmWorkers:
             surplus = self._surplus(_claim_bytes(app)) if worker is None else []
             self._drop(surplus)
             if worker is None:
-                worker = WarmWorker(app)
+                worker = WarmWorker(app, self._threads)
                 self._workers.append(worker)
             self._taken.add(worker)
         self._retire(outgrown, "it holds more memory than its manifest says")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 import time
@@ -14,6 +15,7 @@ from pydantic import ValidationError
 from mapnode.errors import NodeError
 from mapnode.runners.child import Child, forward, read_result
 from mapnode.runners.memory import own_memory_bytes
+from mapnode.runners.threads import share_of_cores, thread_variables
 from operators.core.contract import Finished, Job, ReadAhead, Signal, WorkOrder
 from operators.core.errors import without_values
 
@@ -82,17 +84,19 @@ class WarmWorker:
         state: What it does.
     """
 
-    def __init__(self, app: App) -> None:
+    def __init__(self, app: App, threads: int | None = None) -> None:
         """Start nothing yet.
 
         Args:
             app: The app.
+            threads: What its matrices may use; every core where not given.
         """
         self.app = app
         self.runs = 0
         self.since: float | None = None
         self.last_used = time.monotonic()
         self.state = WorkerState.STOPPED
+        self._threads = threads or share_of_cores(1)
         self._child: Child | None = None
         self._closed = False
         self._lock = threading.Lock()
@@ -205,7 +209,7 @@ class WarmWorker:
         self.state, self.since = WorkerState.STARTING, time.time()
         model = _path(self.app)
         command = [sys.executable, "-m", "operators.runtime.worker", str(self.app.folder), *([model] if model else [])]
-        self._child = child = Child(command)
+        self._child = child = Child(command, thread_variables(self._threads, os.environ))
         child.read_ahead()
         if self._closed:
             raise WorkerNotStarted(self._bury(child))

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import ndimage
 
+from operators.qc.outline import IN_SLICE
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -28,6 +30,8 @@ PEAK_SHARE = 0.15
 """A peak of fat is at least so high as a share of the highest one: lean people have muscle close to the skin."""
 PEAK_HALF_WIDTH_HU = 50.0
 """Fat and muscle lie 150 HU apart: this is less than halfway."""
+PURE_SAMPLES = 30
+"""With 40 HU of noise the median of so many is known to 9 HU (its standard error)."""
 BETWEEN_HU = -25.0
 """Halfway between fat (-100) and muscle (50)."""
 NOISE_LAG_MM = 3.0
@@ -66,15 +70,18 @@ def air_hu(outline: Outline) -> float | None:
 
 
 def fat_hu(outline: Outline, depth_mm: NDArray[np.float32], muscle: float | None) -> float | None:
-    """HU of subcutaneous fat: the darkest peak of the layer under the skin, as the median around it.
+    """HU of subcutaneous fat: the darkest peak of the layer under the skin, as the median around it in pure fat.
 
-    None where that peak is the muscle's: fat of lean shanks is thinner than skin and samples are.
+    Pure is a sample whose neighbours in the slice are fat or skin, too: beside muscle the blur mixes them. None where
+    the peak is the muscle's or hardly anything in it is pure: fat of lean shanks is thinner than skin and samples are.
     """
-    values = outline.hu[(depth_mm > SKIN_MM) & (depth_mm < LAYER_MM)]
-    peaks = _peaks(values)
+    layer = (depth_mm > SKIN_MM) & (depth_mm < LAYER_MM)
+    peaks = _peaks(outline.hu[layer])
     if not peaks or (muscle is not None and abs(min(peaks) - muscle) <= PEAK_HALF_WIDTH_HU):
         return None
-    return _median_around(values, min(peaks))
+    fat = (outline.hu <= min(peaks) + PEAK_HALF_WIDTH_HU) | (depth_mm <= SKIN_MM)
+    pure = outline.hu[ndimage.binary_erosion(fat, IN_SLICE, border_value=1) & layer]
+    return _median_around(pure, min(peaks)) if pure.size >= PURE_SAMPLES else None
 
 
 def muscle_hu(outline: Outline, depth_mm: NDArray[np.float32]) -> float | None:

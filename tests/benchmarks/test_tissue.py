@@ -53,6 +53,8 @@ def test_contender_measures_a_segment_where_it_lies(tmp_path):
 
 
 def test_table_has_medians_and_the_errors_of_volumes():
-    runs = Runs("app", CONTENDER, [3.0, 1.0, 2.0], [0.5, 0.7, 0.6], [100.0, 300.0, 200.0], [0.1, -0.3])
+    runs = Runs("app", CONTENDER, [3.0, 1.0, 2.0], [4.0, 3.5, 3.0], [0.5, 0.7, 0.6], [100.0, 300.0, 200.0], [0.1, -0.3])
 
-    assert table([runs]).splitlines()[-1] == f"| app | {CONTENDER} | 2.0 | 1.0 to 3.0 | 0.6 | 200 | 20.0% | 30.0% |"
+    assert (
+        table([runs]).splitlines()[-1] == f"| app | {CONTENDER} | 2.0 | 1.0 to 3.0 | 3.5 | 0.6 | 200 | 20.0% | 30.0% |"
+    )

@@ -52,6 +52,14 @@ def test_relative_paths_are_relative_to_the_file(load, tmp_path, monkeypatch):
     assert settings.rules.resolve() == tmp_path.parent / "rules.yaml"
 
 
+def test_a_folder_of_reference_sets_is_relative_to_the_file_and_has_to_be_there(load, tmp_path):
+    with pytest.raises(WrongUse, match="sets is no folder"):
+        load("references: sets")
+
+    (tmp_path / "sets").mkdir()
+    assert load("references: sets").references == tmp_path / "sets"
+
+
 def test_a_relative_file_gives_paths_that_stay_when_the_folder_changes(tmp_path, monkeypatch):
     (tmp_path / "mapnode.yaml").write_text("")
     monkeypatch.chdir(tmp_path)

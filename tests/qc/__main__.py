@@ -10,17 +10,20 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
-from tests.qc.running import SUBJECTS, run_fit, run_unfit, table
+from tests.qc.page import PAGE, table, write_section
+from tests.qc.running import SUBJECTS, run_fit, run_unfit
 
 if TYPE_CHECKING:
     from tests.qc.running import Subject
 
 
 def reaches_goal(subject: Subject, draws: int, fit_count: int, seed: int) -> bool:
-    """Whether at least 90 % of the unfit ones are caught, and at most 5 % of the fit ones stopped."""
+    """Run all and write the page; whether at least 90 % of the unfit are caught, at most 5 % of the fit stopped."""
     fit = run_fit(subject, fit_count, seed, print)
     unfit = run_unfit(subject, draws, seed, print)
-    print(f"{subject.app}\n{table(unfit, fit)}")
+    how = f"{draws} scans of each unfit kind, {fit_count} that fit, by seed {seed}."
+    write_section(subject.app, how, unfit, fit)
+    print(f"{subject.app}\n{table(unfit, fit)}\n{PAGE}")
     caught, stopped = sum(end.stopped for end in unfit), sum(end.stopped for end in fit)
     return caught >= 0.9 * len(unfit) and stopped <= 0.05 * len(fit)
 

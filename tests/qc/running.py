@@ -118,16 +118,3 @@ def run_fit(subject: Subject, count: int, seed: int, hear: Hear) -> list[End]:
         ends.append(run_scan(subject, scan, "fit"))
         hear(ends[-1].line)
     return ends
-
-
-def table(unfit: list[End], fit: list[End]) -> str:
-    """How many of each kind were caught, and how many that fit were stopped."""
-    lines = ["| kind | drawn | caught | how |", "|---|---|---|---|"]
-    for kind, of_kind in itertools.groupby(unfit, key=lambda end: end.kind):
-        ends = list(of_kind)
-        how = ", ".join(sorted({end.verdict.replace("_", " ") for end in ends}))
-        lines.append(f"| {kind} | {len(ends)} | {sum(end.stopped for end in ends)} | {how} |")
-    caught, stopped = sum(end.stopped for end in unfit), sum(end.stopped for end in fit)
-    lines.append(f"| **all unfit** | {len(unfit)} | {caught} ({caught / max(1, len(unfit)):.0%}) | |")
-    lines.append(f"| **fit** | {len(fit)} | {stopped} | |")
-    return "\n".join(lines)

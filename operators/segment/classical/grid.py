@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import ndimage
+from scipy import ndimage, sparse
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -72,8 +73,8 @@ class WorkGrid:
         if self.factors[1] > 1:
             plane = _interpolation(self.shape[1], self.factors[1], field.shape[1]) @ plane
         if self.factors[2] > 1:
-            plane = plane @ _interpolation(self.shape[2], self.factors[2], field.shape[2]).T
-        return np.asarray(plane, dtype=np.float32)
+            plane = (_interpolation(self.shape[2], self.factors[2], field.shape[2]) @ plane.T).T
+        return np.ascontiguousarray(plane, dtype=np.float32)
 
 
 def signed_distance(mask: NDArray[np.bool_], spacing_mm: Spacing) -> NDArray[np.float32]:
@@ -105,10 +106,13 @@ def _bracket(index: int, factor: int, size: int) -> tuple[int, int, float]:
     return below, min(below + 1, size - 1), position - below
 
 
-def _interpolation(source_size: int, factor: int, size: int) -> NDArray[np.float32]:
-    matrix = np.zeros((source_size, size), dtype=np.float32)
-    for index in range(source_size):
-        below, above, weight = _bracket(index, factor, size)
-        matrix[index, below] += 1.0 - weight
-        matrix[index, above] += weight
-    return matrix
+@lru_cache(maxsize=8)
+def _interpolation(source_size: int, factor: int, size: int) -> sparse.csr_array:
+    """The linear map from block centres to source voxels, `(source_size, size)`: two weights a row.
+
+    Sparse, since nearly all of a dense one is zeros, and its product takes every core that BLAS may have.
+    """
+    below, above, weight = zip(*(_bracket(index, factor, size) for index in range(source_size)), strict=True)
+    weights = np.array([*(1.0 - np.array(weight)), *weight], dtype=np.float32)
+    rows = np.tile(np.arange(source_size), 2)
+    return sparse.csr_array((weights, (rows, [*below, *above])), shape=(source_size, size))

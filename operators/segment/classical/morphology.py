@@ -8,6 +8,8 @@ import numpy as np
 from scipy import ndimage
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
 Spacing = tuple[float, float, float]
@@ -17,17 +19,26 @@ def distance_inside(mask: NDArray[np.bool_], spacing_mm: Spacing) -> NDArray[np.
     """Give each voxel of a mask its distance to the nearest voxel outside, in mm; the border is not outside."""
     if mask.all():
         return np.full(mask.shape, np.inf, dtype=np.float32)
+    if mask.shape[0] == 1:
+        # scipy takes two to three times as long for a plane with a third axis.
+        return np.asarray(ndimage.distance_transform_edt(mask[0], sampling=spacing_mm[1:]), dtype=np.float32)[None]
     return np.asarray(ndimage.distance_transform_edt(mask, sampling=spacing_mm), dtype=np.float32)
 
 
 def dilate(mask: NDArray[np.bool_], radius_mm: float, spacing_mm: Spacing) -> NDArray[np.bool_]:
     """Dilate by a ball."""
-    return np.asarray(distance_inside(~mask, spacing_mm) <= radius_mm, dtype=np.bool_)
+    out = np.zeros(mask.shape, dtype=bool)
+    box = _box(mask, [int(radius_mm / step) + 1 for step in spacing_mm])
+    out[box] = distance_inside(~mask[box], spacing_mm) <= radius_mm
+    return out
 
 
 def erode(mask: NDArray[np.bool_], radius_mm: float, spacing_mm: Spacing) -> NDArray[np.bool_]:
     """Erode by a ball; the border of the field erodes nothing."""
-    return np.asarray(distance_inside(mask, spacing_mm) > radius_mm, dtype=np.bool_)
+    out = np.zeros(mask.shape, dtype=bool)
+    box = _box(mask, [1, 1, 1])
+    out[box] = distance_inside(mask[box], spacing_mm) > radius_mm
+    return out
 
 
 def open_ball(mask: NDArray[np.bool_], radius_mm: float, spacing_mm: Spacing) -> NDArray[np.bool_]:
@@ -93,6 +104,15 @@ def disc_footprint(radius_mm: float, row_mm: float, column_mm: float) -> NDArray
     rows, columns = int(radius_mm / row_mm), int(radius_mm / column_mm)
     y, x = np.mgrid[-rows : rows + 1, -columns : columns + 1]
     return np.asarray(np.hypot(y * row_mm, x * column_mm) < radius_mm, dtype=np.bool_)
+
+
+def _box(mask: NDArray[np.bool_], margins: Sequence[int]) -> tuple[slice, ...]:
+    """The mask's bounding box with a margin, inside the field: what lies farther away is no part of the result."""
+    ends = [np.flatnonzero(mask.any(axis=axes)) for axes in ((1, 2), (0, 2), (0, 1))]
+    return tuple(
+        slice(max(0, int(places[0]) - margin), int(places[-1]) + 1 + margin) if places.size else slice(0)
+        for places, margin in zip(ends, margins, strict=True)
+    )
 
 
 def _close(mask: NDArray[np.bool_], radius_mm: float, spacing_mm: Spacing, slices: int) -> NDArray[np.bool_]:

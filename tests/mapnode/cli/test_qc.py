@@ -6,6 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 from mapnode import reference_building
+from mapnode.app_catalogue import find_app
 from mapnode.cli import app
 from mapnode.errors import WrongUse
 from mapnode.reference_building import Built, LeftOut
@@ -39,6 +40,18 @@ def test_the_set_goes_into_the_folder_of_the_site(built, tmp_path, monkeypatch):
     assert "20 studies, 2 features" in done.stdout
     assert "study: refused" in done.stdout
     assert [path.name for path in tmp_path.iterdir()] == ["ct_body_composition.json"]
+
+
+def test_the_folder_of_the_site_is_that_of_the_nodes_settings_before_the_environments(built, tmp_path, monkeypatch):
+    monkeypatch.setenv(REFERENCES_VARIABLE, str(tmp_path))
+    (tmp_path / "sets").mkdir()
+    (tmp_path / "node.yaml").write_text("references: sets\n")
+
+    done = call(tmp_path / "study", "--config", tmp_path / "node.yaml")
+
+    assert done.exit_code == 0
+    assert [path.name for path in (tmp_path / "sets").iterdir()] == ["ct_body_composition.json"]
+    assert find_app("ct_body_composition").reference_file == tmp_path / "sets" / "ct_body_composition.json"
 
 
 def test_json_is_one_document_with_file_digest_and_limits(built, tmp_path):

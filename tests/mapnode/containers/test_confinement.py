@@ -53,6 +53,14 @@ def test_more_cpus_than_the_machine_has_are_not_asked_for(folders):
     assert host_config(image({"cpu": 1000}), folders)["nano_cpus"] == (os.cpu_count() or 1) * 10**9
 
 
+def test_libraries_start_as_many_threads_as_there_are_cpus_unless_the_image_says_how_many(folders):
+    says = container_config(image({"cpu": 0.5}), folders, {}, {})["environment"]
+    own = container_config(image(environment={**ENVIRONMENT, "OMP_NUM_THREADS": "7"}), folders, {}, {})["environment"]
+
+    assert (says["OMP_NUM_THREADS"], says["OPENBLAS_NUM_THREADS"]) == ("1", "1")
+    assert "OMP_NUM_THREADS" not in own
+
+
 def test_a_gpu_is_given_only_where_it_is_asked_for_and_half_a_one_is_one(folders):
     assert "device_requests" not in host_config(image({"gpu": 0}), folders)
     (request,) = host_config(image({"gpu": 0.5}), folders)["device_requests"]
@@ -70,6 +78,14 @@ def test_input_is_mounted_read_only_and_output_is_not(folders):
     assert [(one["Target"], one["ReadOnly"]) for one in mounts] == [
         ("/var/holoscan/input", True), ("/var/holoscan/output", False)
     ]  # fmt: skip
+
+
+def test_the_sites_reference_set_is_mounted_read_only_where_there_is_one(folders, tmp_path):
+    given = Folders(folders.input, folders.output, tmp_path / "ct.json")
+
+    (mount,) = (one for one in host_config(image(), given)["mounts"] if one["Source"].endswith("ct.json"))
+
+    assert (mount["Target"], mount["ReadOnly"]) == ("/run/mapnode/reference.json", True)
 
 
 def test_folders_are_those_of_the_environment_which_the_app_reads_else_those_of_app_json():

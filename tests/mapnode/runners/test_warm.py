@@ -36,7 +36,7 @@ def make(tmp_path, monkeypatch):
     """Makes pools; each is stopped. Their workers run a few lines of Python."""
     script = tmp_path / "worker.py"
     script.write_text(PREAMBLE + "kept = []\n" + LOOP + IN_RUN)
-    monkeypatch.setattr(worker_module, "Child", lambda _: Child([sys.executable, str(script)]))
+    monkeypatch.setattr(worker_module, "Child", lambda _, variables: Child([sys.executable, str(script)], variables))
     monkeypatch.setattr(warm, "WATCH_S", 0.05)
     made = []
 

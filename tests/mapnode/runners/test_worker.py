@@ -59,12 +59,13 @@ def toy(tmp_path, monkeypatch):
     """Makes workers whose process is a few lines: what happens in a run, or all of it."""
     made = []
 
-    def make(in_run: str = "result(); finish()", *, start: str = "", loop: str = LOOP) -> WarmWorker:
+    def make(in_run: str = "result(); finish()", *, start: str = "", loop: str = LOOP, **more) -> WarmWorker:
         body = "".join(f"    {line}\n" for line in in_run.splitlines()) if loop else ""
         script = tmp_path / f"worker{len(made)}.py"
         script.write_text(PREAMBLE + start + loop + body)
-        monkeypatch.setattr(worker_module, "Child", lambda _: Child([sys.executable, str(script)]))
-        made.append(WarmWorker(App(tmp_path, read_manifest(MANIFEST))))
+        command = [sys.executable, str(script)]
+        monkeypatch.setattr(worker_module, "Child", lambda _, variables: Child(command, variables))
+        made.append(WarmWorker(App(tmp_path, read_manifest(MANIFEST)), **more))
         return made[-1]
 
     yield make
@@ -78,6 +79,13 @@ def is_gone(pid: int) -> bool:
         return Path("/proc", str(pid), "stat").read_text().rpartition(")")[2].split()[0] == "Z"
     except OSError:
         return True
+
+
+def test_its_process_is_told_how_many_threads_it_has(toy, folders, monkeypatch):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    worker = toy("result(timings_s={'threads': float(os.environ['OMP_NUM_THREADS'])}); finish()", threads=3)
+
+    assert worker.run(*folders, Job(), timeout_s=ENOUGH_S).timings_s == {"threads": 3}
 
 
 def test_runs_share_one_process(toy, folders):

@@ -1,14 +1,12 @@
 """LoadLevels: vertebrae of a Segmentation are levels where nothing speaks against it, and nowhere else."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from pydicom import Dataset
 
 from operators.core.catalogue import entry
-from operators.core.levels import VERTEBRAE
-from operators.load.load_levels import body_centre_lps, load_levels, vertebra_of
+from operators.core.vertebrae import body_centre_lps
+from operators.load.load_levels import load_levels
 from operators.load.load_segmentation import LoadSegmentationParameters
 from operators.load.load_series import load_series
 from operators.select.select_series import select_series
@@ -170,15 +168,3 @@ def test_centre_of_the_largest_ball_is_that_of_the_body(tmp_path):
     assert centre[2] == pytest.approx((volume.affine_lps @ (index, 0, 0, 1))[2])
     # The body fills rows 6 to 15 and columns 4 to 15; the ball has 9 mm, and room to move in them.
     assert centre[:2] == pytest.approx((volume.affine_lps @ (index, 10.5, 9.5, 1))[:2], abs=1.0)
-
-
-def test_every_vertebra_of_the_trunk_is_known_by_code_and_label():
-    for level, known in VERTEBRAE.items():
-        assert vertebra_of(known.segment(1, (1,))) == level
-    assert len({known.type.value for known in VERTEBRAE.values()}) == 17
-
-
-def test_a_lesion_in_a_vertebra_is_no_vertebra():
-    lesion = replace(entry("kidney_cyst_left").segment(1, (1,)), region=VERTEBRAE["vertebra_l3"].type)
-
-    assert vertebra_of(lesion) is None

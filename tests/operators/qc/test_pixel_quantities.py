@@ -67,6 +67,19 @@ def test_fat_is_found_under_the_skin_of_the_lean():
     assert found[InputQuantity.FAT_HU] == pytest.approx(SKIN_FAT, abs=3)
 
 
+@pytest.mark.parametrize("blur_mm", [1.2, 2.1])
+@pytest.mark.parametrize("pixel_mm", [1.0, 2.0])
+@pytest.mark.parametrize("fat_mm", [3, 5, 6, 7, 8, 10])
+def test_thin_fat_of_lean_legs_is_fat_or_unknown_but_never_what_the_blur_makes_of_it(fat_mm, pixel_mm, blur_mm):
+    legs = make_legs(50, fat_mm=fat_mm, spacing_mm=(5, pixel_mm, pixel_mm), blur_mm=blur_mm, noise_hu=15)
+
+    found = measure_input(legs)
+
+    fat_hu = found[InputQuantity.FAT_HU]
+    assert fat_mm < 10 if fat_hu is None else fat_hu == pytest.approx(SKIN_FAT, abs=12)
+    assert found[InputQuantity.MUSCLE_HU] == pytest.approx(SOFT, abs=4)
+
+
 @settings(max_examples=15, deadline=None)
 @given(shift=st.integers(-90, 150), scale=st.floats(0.8, 1.25))
 def test_muscle_follows_every_shift_and_scale_of_hu(shift, scale):

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from operators.segment.classical.grid import WorkGrid, signed_distance
 
@@ -28,6 +29,21 @@ def test_a_plane_comes_back_where_it_was():
     back = grid.restore(grid.reduce(source), 2)
 
     np.testing.assert_allclose(back[:, 1:11], source[2][:, 1:11], atol=1e-5)
+
+
+@pytest.mark.parametrize("spacing_mm", [(2.5, 0.8, 0.8), (1.0, 1.1, 1.9), (1.0, 4.0, 1.5)])
+def test_a_field_is_interpolated_as_scipy_does(spacing_mm):
+    grid = WorkGrid.of((9, 57, 70), spacing_mm, 4.0)
+    blocks = [-(-size // factor) for size, factor in zip(grid.shape, grid.factors, strict=True)]
+    field = np.random.default_rng(2).normal(scale=40, size=blocks).astype(np.float32)
+    step = 1 / np.array(grid.factors)
+
+    whole = ndimage.affine_transform(
+        field.astype(np.float64), step, step / 2 - 0.5, output_shape=grid.shape, order=1, mode="nearest"
+    )
+
+    for index, plane in enumerate(whole):
+        np.testing.assert_allclose(grid.restore(field, index), plane, rtol=0, atol=1e-4)
 
 
 def test_signed_distance_changes_sign_half_a_voxel_from_the_centres():

@@ -1,4 +1,7 @@
 import numpy as np
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import array_shapes, arrays
 
 from operators.segment.classical import morphology
 
@@ -16,6 +19,34 @@ def test_dilation_reaches_the_same_mm_along_each_axis():
 
     extent = [np.flatnonzero(grown.any(axis=axes)) for axes in ((1, 2), (0, 2), (0, 1))]
     assert [len(indices) for indices in extent] == [3, 13, 7]
+
+
+def test_a_plane_alone_has_the_distances_that_it_has_in_a_stack_of_its_like():
+    plane = np.random.default_rng(3).random((30, 40)) < 0.9
+
+    alone = morphology.distance_inside(plane[None], (5.0, 0.7, 1.3))
+    stacked = morphology.distance_inside(np.stack([plane] * 3), (5.0, 0.7, 1.3))
+
+    np.testing.assert_array_equal(alone[0], stacked[1])
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    mask=arrays(bool, array_shapes(min_dims=3, max_dims=3, min_side=1, max_side=6), fill=st.just(False)),
+    spacing_mm=st.tuples(*[st.floats(0.5, 4)] * 3),
+    radius_mm=st.floats(0.3, 9),
+)
+def test_dilation_and_erosion_are_those_of_every_pair_of_voxels(mask, spacing_mm, radius_mm):
+    places = np.argwhere(np.ones(mask.shape, bool)) * spacing_mm
+    apart = np.linalg.norm(places[:, None] - places[None], axis=2)
+    assume(np.abs(apart - radius_mm).min() > 1e-4)  # what is as far as the radius may count or not
+    near = apart <= radius_mm
+    inside = mask.ravel()
+
+    np.testing.assert_array_equal(morphology.dilate(mask, radius_mm, spacing_mm).ravel(), (near & inside).any(axis=1))
+    np.testing.assert_array_equal(
+        morphology.erode(mask, radius_mm, spacing_mm).ravel(), inside & ~(near & ~inside).any(axis=1)
+    )
 
 
 def test_opening_removes_what_is_thin_and_keeps_what_is_thick():
