@@ -43,6 +43,8 @@ ABDOMEN = TrunkPhantomParameters(slices=10, spacing_mm=(5.0, 1.5, 1.5), centre_z
 HELD = ("body", "bone", "subcutaneous_fat", "visceral_fat", "skeletal_muscle")
 """Segments of the trunk that the card states tolerances of."""
 LESION = Lesion((1.3, -0.8, 0.6), (9.0, 14.0, 22.0), (25.0, 40.0, 10.0))
+SURFACE = 0.07
+"""So far may the surface of an ellipsoid of 10 to 50 mm be off (card of measure_segmentation)."""
 GRADIENT = np.array([1.5, -1.0, 0.5])
 """HU a mm along x, y, z: the mean, the median and the SD inside an ellipsoid are known in closed form."""
 
@@ -188,7 +190,7 @@ def test_lesion_measures_alike(factor, degrees, flips):
     shell_ml = shell_of(lesion, grid.affine_lps)
     assert found["volume_ml"] == pytest.approx(lesion.volume_ml, abs=allowed_of(lesion.volume_ml, shell_ml))
     assert found["components"] == 1
-    assert lesion.surface_cm2 < found["surface_cm2"] < 1.24 * lesion.surface_cm2
+    assert found["surface_cm2"] == pytest.approx(lesion.surface_cm2, rel=SURFACE)
     tolerance_mm = max(np.linalg.norm(grid.spacing_mm) / 2, np.linalg.norm(grid.spacing_mm[1:]))
     assert found["long_axis_mm"] == pytest.approx(lesion.longest_axial_diameter_mm, abs=tolerance_mm)
     assert found["short_axis_mm"] == pytest.approx(lesion.perpendicular_axial_diameter_mm, abs=tolerance_mm)
