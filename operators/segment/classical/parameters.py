@@ -41,6 +41,9 @@ class TrunkParameters:
 
     # Bone begins where the window of muscle ends; trabecular bone of adults has 100-250 HU, marrow is filled anyway.
     bone_hu: float = 150.0
+    # Well inside bone so much is marrow, though its cortex be open: osteoporosis begins at 110 HU (Pickhardt 2013),
+    # discs and muscle have less.
+    marrow_hu: float = 110.0
     # Gaps in a thin cortex at 3 mm voxels; the canal (15-25 mm) stays open, foramina close.
     bone_closing_mm: float = 4.5
     # Calcified vessels, stones and clips are smaller; the smallest rib piece in a slice stack is larger.

@@ -1,7 +1,9 @@
 import numpy as np
+import pytest
 
 from operators.segment.classical import TrunkParameters
-from operators.segment.classical.bone import fill_marrow, find_bone
+from operators.segment.classical.bone import fill_marrow, find_bone, refine_bone
+from operators.segment.classical.grid import signed_distance
 from tests.operators.segment.classical.builders import make_trunk
 
 
@@ -52,6 +54,51 @@ def test_vertebra_is_filled_and_its_canal_is_not():
     bone = find_bone(trunk.hu.astype(np.float32), trunk.truth > 0, trunk.spacing_mm, TrunkParameters())
 
     np.testing.assert_array_equal(bone, trunk.truth == 2)
+
+
+def _refined(hu, bone, marrow=None):
+    """One slice whose working voxels are 3 of its pixels of 1 mm; marrow is what is dark in the working grid, too."""
+    marrow = np.zeros_like(bone) if marrow is None else marrow
+    depth, in_marrow = (signed_distance(mask[None], (1.0, 1.0, 1.0))[0] for mask in (bone, marrow))
+    return refine_bone(hu, depth, in_marrow, 3.0, TrunkParameters())
+
+
+def test_disc_in_a_working_voxel_that_an_end_plate_makes_bright_is_no_bone():
+    hu = np.full((40, 40), 80.0)
+    hu[5:15, 5:35] = 700.0
+    bone = np.zeros((40, 40), bool)
+    bone[5:35, 5:35] = True
+
+    np.testing.assert_array_equal(_refined(hu, bone), hu == 700.0)
+
+
+@pytest.mark.parametrize("marrow_hu", [-60.0, 60.0, 200.0])
+def test_marrow_within_its_cortex_is_bone_whatever_its_hu(marrow_hu):
+    ring = _ring((40, 40), (20, 20), 15, 12)
+    inside = _ring((40, 40), (20, 20), 15, -1)
+
+    np.testing.assert_array_equal(_refined(np.where(ring, 700.0, np.where(inside, marrow_hu, 40.0)), inside), inside)
+
+
+def test_marrow_whose_cortex_is_open_is_bone_where_it_is_brighter_than_soft_tissue():
+    ring = _ring((40, 40), (20, 20), 15, 12)
+    ring[18:22, 30:] = False
+    inside = _ring((40, 40), (20, 20), 15, -1)
+
+    found = _refined(np.where(ring, 700.0, np.where(inside, 130.0, 40.0)), inside)
+
+    assert found[20, 20]
+    assert np.mean(found[inside]) > 0.98
+
+
+def test_dark_marrow_that_the_working_grid_found_is_bone_though_its_cortex_is_open():
+    ring = _ring((40, 40), (20, 20), 15, 12)
+    ring[18:22, 30:] = False
+    inside = _ring((40, 40), (20, 20), 15, -1)
+
+    found = _refined(np.where(ring, 700.0, 40.0), inside, _ring((40, 40), (20, 20), 12, -1))
+
+    assert found[20, 20]
 
 
 def test_a_stone_is_no_bone():
