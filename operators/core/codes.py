@@ -33,6 +33,7 @@ RATIO: Code = codes.SCT.Ratio
 ATTENUATION_COEFFICIENT: Code = codes.DCM.AttenuationCoefficient
 SIGNAL_INTENSITY: Code = codes.DCM.MRSignalIntensity
 SUV_BODY_WEIGHT: Code = codes.DCM.Suvbw
+DISTANCE: Code = codes.DCM.Distance
 LONG_AXIS: Code = codes.SCT.LongAxis
 SHORT_AXIS: Code = codes.SCT.ShortAxis
 METABOLIC_VOLUME: Code = codes.DCM.MetabolicVolume

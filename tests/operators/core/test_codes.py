@@ -28,6 +28,7 @@ EXPECTED = {
     "SIGNAL_INTENSITY": ("110852", "DCM"),
     "SUV_BODY_WEIGHT": ("126401", "DCM"),
     "SUV_UNIT": ("g/ml{SUVbw}", "UCUM"),
+    "DISTANCE": ("121206", "DCM"),
     "LONG_AXIS": ("103339001", "SCT"),
     "SHORT_AXIS": ("103340004", "SCT"),
     "METABOLIC_VOLUME": ("126032", "DCM"),
