@@ -29,12 +29,22 @@ def find_bone(
     Returns:
         Bone, including enhanced vessels or stones as large as bones.
     """
-    cortex = drop_small(body & (hu > parameters.bone_hu), parameters.bone_minimum_ml, spacing_mm)
+    cortex = _drop_stones(body & (hu > parameters.bone_hu), spacing_mm, parameters)
     closed = close_disc(cortex, parameters.bone_closing_mm, spacing_mm)
     filled = fill_marrow(closed, spacing_mm[1], parameters.canal_behind_bone_mm)
     # The closing also fills crevices between processes; eroding takes those off again, marrow survives it.
     marrow = np.stack([erode(plane[None], parameters.bone_shell_mm, spacing_mm)[0] for plane in filled])
     return np.asarray(cortex | marrow, dtype=np.bool_)
+
+
+def _drop_stones(bright: NDArray[np.bool_], spacing_mm: Spacing, parameters: TrunkParameters) -> NDArray[np.bool_]:
+    """Drop pieces below a volume, but keep those that the first or last slice cuts as wide as a bone."""
+    least = parameters.bone_section_cm2 * 100.0 / (spacing_mm[1] * spacing_mm[2])
+    labels, count = ndimage.label(bright)
+    ends = [np.bincount(labels[index].ravel(), minlength=count + 1) >= least for index in (0, -1)]
+    cut = ends[0] | ends[1]
+    cut[0] = False
+    return drop_small(bright, parameters.bone_minimum_ml, spacing_mm) | np.asarray(cut[labels], dtype=np.bool_)
 
 
 def refine_bone(

@@ -48,6 +48,8 @@ class TrunkParameters:
     bone_closing_mm: float = 4.5
     # Calcified vessels, stones and clips are smaller; the smallest rib piece in a slice stack is larger.
     bone_minimum_ml: float = 0.5
+    # Of a bone that the field cuts there may be less: the section of a rib (8 x 15 mm) tells it from a stone.
+    bone_section_cm2: float = 0.9
     # Marrow lies below a cortex; what the closing filled at the surface itself is a crevice.
     bone_shell_mm: float = 3.0
     # A vertebral body is 25-35 mm deep: so much bone in front makes a hole in bone the canal, not marrow.

@@ -109,6 +109,16 @@ def test_a_stone_is_no_bone():
     assert not find_bone(hu, trunk.truth > 0, trunk.spacing_mm, TrunkParameters())[1, 30, 30]
 
 
+@pytest.mark.parametrize(("index", "half", "is_bone"), [(2, 2, True), (1, 2, False), (2, 1, False)])
+def test_a_small_piece_is_bone_where_the_field_cuts_it_as_wide_as_a_rib(index, half, is_bone):
+    # Cuts of 15 x 12 mm and of 9 x 6 mm, one slice of 2 mm: 0.36 and 0.11 mL.
+    trunk = make_trunk(slices=3, spacing_mm=(2.0, 3.0, 3.0))
+    hu = trunk.hu.astype(np.float32)
+    hu[index, 30 - half : 31 + half, 30 - half : 30 + half] = 600.0
+
+    assert find_bone(hu, trunk.truth > 0, trunk.spacing_mm, TrunkParameters())[index, 30, 30] == is_bone
+
+
 def test_disc_between_two_vertebrae_is_not_closed():
     trunk = make_trunk(slices=9)
     hu = trunk.hu.astype(np.float32)
