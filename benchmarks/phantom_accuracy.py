@@ -39,7 +39,7 @@ They are simpler than bodies: this page says how well a method measures what it 
 measures patients.
 
 Allowed is 2 % of the truth, or a shell of half a pixel around the tissue's outline where that is more; for mean
-attenuations 2 HU; for diameters half a voxel's diagonal; for the surface of a mesh 2 %. Where worst / allowed is above
+attenuations 2 HU; for diameters half a voxel's diagonal; for surfaces 2 %. Where worst / allowed is above
 1, the row does not hold. Rows "mask without fault" are no measurement: they say what the mean attenuation of the
 phantom's own voxels is off, whoever draws the mask: of cortex and marrow the voxels' centres hit a little more or less.
 """
@@ -128,8 +128,7 @@ Mean error (worst error) of {count} trunks, 20 slices of 5 mm, pixels of 1.2 mm.
 
 Random ellipsoids with axes of 10 to 50 mm, turned at random, in fat; pixels of 0.5 to 1.2 mm. The mask is that of the
 voxels whose centres lie inside. Allowed for volumes is 2 %, or a shell of half a voxel around the ellipsoid. The
-surface is that of a mesh around voxels, whose steps make it larger than the true one
-(operators/measure/measure_shapes.py).
+surface is that of Crofton's formula (operators/measure/measure_shapes.py), which misses lines between slices.
 """,
         _clean(lesion_cases.clean_readings),
         lesion_cases,

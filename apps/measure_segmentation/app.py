@@ -25,7 +25,15 @@ from operators.measure import (
     MergeMeasurements,
 )
 from operators.preprocess import CalibrateValues
-from operators.qc import CheckBorderContact, CheckDistribution, CheckInput, DistributionParameters, JudgeQuality
+from operators.qc import (
+    CheckBorderContact,
+    CheckDistribution,
+    CheckInput,
+    CheckLaterality,
+    DistributionParameters,
+    JudgeQuality,
+    MeasureLaterality,
+)
 from operators.runtime.application import MapApplication, main
 from operators.select import SelectSegmentedSeries
 from operators.write import (
@@ -71,14 +79,16 @@ class MeasureSegmentation(MapApplication):
                 self, MeasureUptakeParameters(wanted["mtv_fraction_of_max"], wanted["mtv_suv"])
             ),
             MergeMeasurements(self),
+            MeasureLaterality(self),
             CheckInput(self),
             CheckBorderContact(self),
+            CheckLaterality(self),
             CheckDistribution(self, DistributionParameters.of(context), without=["input_quantities"]),
-            JudgeQuality(self, more_inputs=[CheckDistribution.output]),
+            JudgeQuality(self, more_inputs=[CheckDistribution.output, CheckLaterality.output]),
             *writers,
             ReportOutcome(
                 self, context.outcome, [step.output for step in writers],
-                without=["derived", "key_slices", "slice_areas"],
+                without=["key_slices", "slice_areas"],
             ),
         )  # fmt: skip
 

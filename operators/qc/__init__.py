@@ -5,10 +5,12 @@ from operators.qc.check_border_contact import CheckBorderContact
 from operators.qc.check_distribution import CheckDistribution, DistributionParameters
 from operators.qc.check_field_of_view import CheckFieldOfView
 from operators.qc.check_input import CheckInput
+from operators.qc.check_laterality import CheckLaterality
 from operators.qc.check_levels import CheckLevels
 from operators.qc.check_plausibility import CheckPlausibility
 from operators.qc.judge_quality import JudgeQuality
 from operators.qc.measure_input import MeasureInput
+from operators.qc.measure_laterality import MeasureLaterality
 
 __all__ = [
     "CheckApplicability",
@@ -16,9 +18,11 @@ __all__ = [
     "CheckDistribution",
     "CheckFieldOfView",
     "CheckInput",
+    "CheckLaterality",
     "CheckLevels",
     "CheckPlausibility",
     "DistributionParameters",
     "JudgeQuality",
     "MeasureInput",
+    "MeasureLaterality",
 ]

@@ -14,7 +14,7 @@ from pydicom import Dataset
 from operators.core import codes
 from operators.core.border_contact import border_contacts
 from operators.core.identity import ResultIdentity
-from operators.core.measurements import Measurement, SegmentMeasurements
+from operators.core.measurements import DerivedValue, Measurement, SegmentMeasurements
 from operators.core.mosaic import is_mosaic
 from operators.core.quality import QualityReport
 from operators.core.segmented_regions import CONTOURS, SAME_LATTICE, SegmentedRegions
@@ -61,6 +61,7 @@ class Measured(NamedTuple):
     region: Region
     numbers: SegmentMeasurements
     diameters: Diameters
+    place: DerivedValue
     reference: SegmentReference | None
 
 
@@ -78,6 +79,7 @@ class WriteSegmentReport(Step):
         seg: WrittenFile with the SEG of regions that came as contours, or None.
         measurements: tuple of SegmentMeasurements, one a segment.
         diameters: tuple of Diameters, one a segment.
+        derived: tuple of DerivedValue, the side of the body that each segment lies on.
         quality: QualityReport.
         selection: Selection.
         identity: ResultIdentity.
@@ -87,7 +89,7 @@ class WriteSegmentReport(Step):
     """
 
     inputs: ClassVar[tuple[str, ...]] = (
-        "volume", "label_map", "seg", "measurements", "diameters", "quality", "selection", "identity",
+        "volume", "label_map", "seg", "measurements", "diameters", "derived", "quality", "selection", "identity",
     )  # fmt: skip
     output: ClassVar[str] = "sr"
     share: ClassVar[float] = 2.0
@@ -99,6 +101,7 @@ class WriteSegmentReport(Step):
         seg: WrittenFile | None,
         measurements: tuple[SegmentMeasurements, ...],
         diameters: tuple[Diameters, ...],
+        derived: tuple[DerivedValue, ...],
         quality: QualityReport,
         selection: Selection,
         identity: ResultIdentity,
@@ -107,7 +110,8 @@ class WriteSegmentReport(Step):
         parameters: ReportParameters = self.parameters
         references = references_of(label_map, seg.dataset if seg else None)
         measured = [
-            Measured(*each) for each in zip(label_map.regions, measurements, diameters, references, strict=True)
+            Measured(*each)
+            for each in zip(label_map.regions, measurements, diameters, derived, references, strict=True)
         ]
         uncalibrated = () if scale_of(volume) else (UNCALIBRATED_TEXT,)
         remarks = Remarks(quality, selection_comments(selection) + uncalibrated)
@@ -227,17 +231,18 @@ def _volumetric_group(volume: Volume, one: Measured, context: Context) -> Group:
         ],
     )
     _point_to(group, volume, one)
-    add_text(group, codes.COMMENT, _comment(region, sides))
+    add_text(group, codes.COMMENT, _comment(one, sides))
     return group
 
 
-def _comment(region: Region, sides: tuple[str, ...]) -> str:
+def _comment(one: Measured, sides: tuple[str, ...]) -> str:
     """Label, origin, and what a reader has to know of the mask."""
-    segment = region.segment
+    region, segment = one.region, one.region.segment
     assert segment.origin is not None  # it was read
     reaches = f" It reaches the border of the field of view: {', '.join(sides)}." if sides else ""
     remark = f" {region.remark}" if region.remark else ""
-    return f"{segment.label}: segmented {MADE[segment.origin.algorithm_type]}.{remark}{reaches}"
+    place = f" {one.place.label}{f', because {one.place.reason}' if one.place.reason else ''}."
+    return f"{segment.label}: segmented {MADE[segment.origin.algorithm_type]}.{remark}{reaches}{place}"
 
 
 def _point_to(group: Group, volume: Volume, one: Measured) -> None:

@@ -70,10 +70,12 @@ def test_random_trunk_holds():
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_random_ellipsoids_hold_but_for_the_steps_of_their_meshes(seed):
+def test_random_ellipsoids_hold_and_their_surface_within_7_percent(seed):
     readings = lesion_cases.clean_readings(seed)
 
-    assert [each.quantity for each in readings if not each.holds] == ["surface"]
+    assert {each.quantity for each in readings if not each.holds} <= {"surface"}
+    (surface,) = (each for each in readings if each.quantity == "surface")
+    assert abs(surface.error) < 0.07 * surface.truth
 
 
 def test_shell_around_a_ball_in_cubic_voxels_is_half_a_voxel_thick():

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import ndimage
 
-from operators.segment.classical.morphology import Spacing, close_disc, drop_small, erode, fill_slices
+from operators.segment.classical.morphology import Spacing, close_disc, drop_small, erode, fill_holes, fill_slices
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -29,12 +29,49 @@ def find_bone(
     Returns:
         Bone, including enhanced vessels or stones as large as bones.
     """
-    cortex = drop_small(body & (hu > parameters.bone_hu), parameters.bone_minimum_ml, spacing_mm)
+    cortex = _drop_stones(body & (hu > parameters.bone_hu), spacing_mm, parameters)
     closed = close_disc(cortex, parameters.bone_closing_mm, spacing_mm)
     filled = fill_marrow(closed, spacing_mm[1], parameters.canal_behind_bone_mm)
     # The closing also fills crevices between processes; eroding takes those off again, marrow survives it.
     marrow = np.stack([erode(plane[None], parameters.bone_shell_mm, spacing_mm)[0] for plane in filled])
     return np.asarray(cortex | marrow, dtype=np.bool_)
+
+
+def _drop_stones(bright: NDArray[np.bool_], spacing_mm: Spacing, parameters: TrunkParameters) -> NDArray[np.bool_]:
+    """Drop pieces below a volume, but keep those that the first or last slice cuts as wide as a bone."""
+    least = parameters.bone_section_cm2 * 100.0 / (spacing_mm[1] * spacing_mm[2])
+    labels, count = ndimage.label(bright)
+    ends = [np.bincount(labels[index].ravel(), minlength=count + 1) >= least for index in (0, -1)]
+    cut = ends[0] | ends[1]
+    cut[0] = False
+    return drop_small(bright, parameters.bone_minimum_ml, spacing_mm) | np.asarray(cut[labels], dtype=np.bool_)
+
+
+def refine_bone(
+    hu: NDArray[np.floating] | NDArray[np.integer],
+    depth_mm: NDArray[np.float32],
+    marrow_mm: NDArray[np.float32],
+    margin_mm: float,
+    parameters: TrunkParameters,
+) -> NDArray[np.bool_]:
+    """Find bone in one slice at full resolution: what is bright near bone, marrow, and what these enclose.
+
+    A voxel of the working grid that an end-plate or a process cuts is as bright as bone, and most of it may be disc or
+    muscle: of such voxels only what is bone in its own slice counts.
+
+    Args:
+        hu: The slice `(rows, columns)`.
+        depth_mm: Distance to the surface of bone, positive inside.
+        marrow_mm: The same of marrow that is darker than bone.
+        margin_mm: Size of a working voxel.
+        parameters: Constants of the engine.
+
+    Returns:
+        Bone with its marrow `(rows, columns)`.
+    """
+    solid = ((depth_mm > -margin_mm) & (hu > parameters.bone_hu)) | (marrow_mm > 0)
+    within = (depth_mm > margin_mm / 2) & (fill_holes(solid) | (hu > parameters.marrow_hu))
+    return np.asarray(solid | within, dtype=np.bool_)
 
 
 def fill_marrow(bone: NDArray[np.bool_], row_mm: float, canal_behind_bone_mm: float) -> NDArray[np.bool_]:

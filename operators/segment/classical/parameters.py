@@ -41,10 +41,15 @@ class TrunkParameters:
 
     # Bone begins where the window of muscle ends; trabecular bone of adults has 100-250 HU, marrow is filled anyway.
     bone_hu: float = 150.0
+    # Well inside bone so much is marrow, though its cortex be open: osteoporosis begins at 110 HU (Pickhardt 2013),
+    # discs and muscle have less.
+    marrow_hu: float = 110.0
     # Gaps in a thin cortex at 3 mm voxels; the canal (15-25 mm) stays open, foramina close.
     bone_closing_mm: float = 4.5
     # Calcified vessels, stones and clips are smaller; the smallest rib piece in a slice stack is larger.
     bone_minimum_ml: float = 0.5
+    # Of a bone that the field cuts there may be less: the section of a rib (8 x 15 mm) tells it from a stone.
+    bone_section_cm2: float = 0.9
     # Marrow lies below a cortex; what the closing filled at the surface itself is a crevice.
     bone_shell_mm: float = 3.0
     # A vertebral body is 25-35 mm deep: so much bone in front makes a hole in bone the canal, not marrow.

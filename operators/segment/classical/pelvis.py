@@ -24,8 +24,8 @@ def find_iliac_crest(
     """Find the highest slice with iliac bone.
 
     A wing is bone beside the spine, with a cortex, and with bone below it down to the end of the field. Its section is
-    larger than any rib's; or, where only its top is in the field, it leaves the field downwards and ends soon upwards,
-    which no rib does. Enhanced kidneys have no cortex and do not reach the end of the field.
+    larger than any rib's; or, where only its top is in the field, it leaves the field downwards and ends soon upwards
+    and far from the spine, which no rib does. Enhanced kidneys have no cortex and do not reach the end of the field.
 
     Args:
         hu: Volume on the working grid, slices increase towards the head.
@@ -38,20 +38,15 @@ def find_iliac_crest(
         The slice, None if the field ends above the pelvis.
     """
     large, low = [], []
-    for side in _lateral_bone(bone, middle_columns, spacing_mm, parameters.iliac_lateral_mm):
+    left_mm = (np.arange(bone.shape[2])[None, None, :] - middle_columns[:, None, None]) * spacing_mm[2]
+    for lateral_mm in (left_mm, -left_mm):
+        side = bone & (lateral_mm > parameters.iliac_lateral_mm)
         reach = _reach_from_below(side, spacing_mm, parameters)
         large.append(_top_of_wing(hu[:reach], side[:reach], side, spacing_mm, parameters))
-        low.append(_top_of_low_wing(hu, side, spacing_mm, parameters))
+        low.append(_top_of_low_wing(hu, side, lateral_mm, spacing_mm, parameters))
     # A large wing on one side is enough (a tilted pelvis); small ones must agree.
     certain = any(top is not None for top in large) or all(top is not None for top in low)
     return max(top for top in (*large, *low) if top is not None) if certain else None
-
-
-def _lateral_bone(
-    bone: NDArray[np.bool_], middle_columns: NDArray[np.float64], spacing_mm: Spacing, lateral_mm: float
-) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    left = (np.arange(bone.shape[2])[None, :] - middle_columns[:, None]) * spacing_mm[2]
-    return bone & (left > lateral_mm)[:, None, :], bone & (left < -lateral_mm)[:, None, :]
 
 
 def _reach_from_below(side: NDArray[np.bool_], spacing_mm: Spacing, parameters: TrunkParameters) -> int:
@@ -72,20 +67,31 @@ def _top_of_wing(
     for index in range(reached.shape[0] - 1, -1, -1):
         section = _wing_section(hu[index], reached[index], parameters.iliac_section_cm2, spacing_mm, parameters)
         if section is not None:
-            return _follow_up(side, index, section, spacing_mm, parameters)
+            return _follow_up(side, index, section, spacing_mm, parameters)[0]
     return None
 
 
 def _top_of_low_wing(
-    hu: NDArray[np.float32], side: NDArray[np.bool_], spacing_mm: Spacing, parameters: TrunkParameters
+    hu: NDArray[np.float32],
+    side: NDArray[np.bool_],
+    lateral_mm: NDArray[np.float64],
+    spacing_mm: Spacing,
+    parameters: TrunkParameters,
 ) -> int | None:
-    """Find a wing of which only the top is in the field."""
+    """Find a wing of which only the top is in the field.
+
+    Upwards a rib goes to its joint at the spine: the last of it that is lateral lies at the limit. A crest ends where
+    it is highest, far out.
+    """
     section = _wing_section(hu[0], side[0], parameters.iliac_other_side_cm2, spacing_mm, parameters)
     if section is None:
         return None
-    top = _follow_up(side, 0, section, spacing_mm, parameters)
+    top, last = _follow_up(side, 0, section, spacing_mm, parameters)
     ends_in_field = top < side.shape[0] - 1
-    return top if ends_in_field and (top + 1) * spacing_mm[0] <= parameters.iliac_low_rise_mm else None
+    # A voxel more: what is left of a rib in the next slice may be too small to be followed.
+    to_spine = bool((last & (lateral_mm[top] <= parameters.iliac_lateral_mm + 2 * spacing_mm[2])).any())
+    low = (top + 1) * spacing_mm[0] <= parameters.iliac_low_rise_mm
+    return top if ends_in_field and low and not to_spine else None
 
 
 def _wing_section(
@@ -122,8 +128,8 @@ def _follow_up(
     section: NDArray[np.bool_],
     spacing_mm: Spacing,
     parameters: TrunkParameters,
-) -> int:
-    """Follow a section upwards through all that touches it from slice to slice."""
+) -> tuple[int, NDArray[np.bool_]]:
+    """Follow a section upwards through all that touches it from slice to slice, to the last one and what is there."""
     least = max(1.0, parameters.iliac_tip_cm2 * 100.0 / (spacing_mm[1] * spacing_mm[2]))
     while index + 1 < side.shape[0]:
         labels, _ = ndimage.label(side[index + 1])
@@ -132,4 +138,4 @@ def _follow_up(
         if upper.sum() < least:
             break
         section, index = upper, index + 1
-    return index
+    return index, section

@@ -85,6 +85,16 @@ def vertebra_zone(
     return np.asarray(ellipse | (canal & (np.abs(left) <= parameters.canal_half_width_mm)), dtype=np.bool_)
 
 
+def canal_zone(
+    track: SpineTrack, shape: tuple[int, ...], spacing_mm: Spacing, parameters: TrunkParameters
+) -> NDArray[np.bool_]:
+    """Draw where the canal lies behind the vertebral bodies: what is enclosed there and not bright is no marrow."""
+    behind = track.posterior_mm(shape, spacing_mm) - track.radii_mm[:, None, None]
+    canal = (behind > 0) & (behind <= parameters.canal_depth_mm)
+    beside = np.abs(track.lateral_mm(shape, spacing_mm)) <= parameters.canal_half_width_mm
+    return np.asarray(canal & beside, dtype=np.bool_)
+
+
 def drop_enhanced(
     bone: NDArray[np.bool_],
     inside_mm: NDArray[np.float32],

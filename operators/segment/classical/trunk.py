@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from operators.segment.classical.body import find_body, find_skin, refine_body
-from operators.segment.classical.bone import find_bone
+from operators.segment.classical.bone import find_bone, refine_bone
 from operators.segment.classical.fascia import find_fascia
 from operators.segment.classical.fat import bowel_content
 from operators.segment.classical.grid import WorkGrid, signed_distance
@@ -31,7 +31,7 @@ from operators.segment.classical.muscle import (
 )
 from operators.segment.classical.parameters import TrunkParameters
 from operators.segment.classical.pelvis import find_iliac_crest
-from operators.segment.classical.spine import drop_enhanced, track_spine
+from operators.segment.classical.spine import canal_zone, drop_enhanced, track_spine
 from operators.segment.classical.thorax import find_lungs, find_thorax_slice
 from operators.segment.classical.wall import find_inner_wall
 
@@ -201,6 +201,7 @@ def _compartments(
     hu, body, lungs = frame.hu[first:], frame.body[first:], frame.lungs[first:]
     bone = frame.bone[first:]
     track = track_spine(bone, body, spacing_mm, parameters)
+    bone = bone & ~(canal_zone(track, bone.shape, spacing_mm, parameters) & (hu <= parameters.bone_hu))
     fascia = find_fascia(hu, body, track, spacing_mm, parameters)
     wall = find_inner_wall(hu, bone, fascia, track, spacing_mm, parameters)
     bone = drop_enhanced(bone, wall.inside_mm, track, spacing_mm, parameters)
@@ -231,13 +232,14 @@ def _classify(
 ) -> NDArray[np.uint8]:
     """Classify every voxel of the cropped volume by the compartment it lies in and its own HU."""
     grid = frame.grid
-    body_mm, bone_mm = signed_distance(frame.body, grid.spacing_mm), signed_distance(bone, grid.spacing_mm)
+    marrow = bone & (frame.hu <= parameters.bone_hu)
+    body_mm, bone_mm, marrow_mm = (signed_distance(mask, grid.spacing_mm) for mask in (frame.body, bone, marrow))
     margin_mm = max(grid.spacing_mm[1:]) if max(grid.factors[1:]) > 1 else 0.0
     labels = np.zeros(hu.shape, dtype=np.uint8)
     for index, plane in enumerate(hu):
         body = refine_body(plane, grid.restore(body_mm, index), margin_mm, parameters.air_hu)
-        depth = grid.restore(bone_mm, index)
-        is_bone = body & ((depth > margin_mm / 2) | ((depth > -margin_mm) & (plane > parameters.bone_hu)))
+        depth, in_marrow = grid.restore(bone_mm, index), grid.restore(marrow_mm, index)
+        is_bone = body & refine_bone(plane, depth, in_marrow, margin_mm, parameters)
         labels[index][body] = TrunkTissue.OTHER
         if compartments is not None and index >= first:
             skin = find_skin(body, *spacing_mm[1:], parameters.skin_mm)

@@ -28,7 +28,7 @@ EXPECTED = {
     "SIGNAL_INTENSITY": ("110852", "DCM"),
     "SUV_BODY_WEIGHT": ("126401", "DCM"),
     "SUV_UNIT": ("g/ml{SUVbw}", "UCUM"),
-    "SURFACE_AREA": ("C0JK", "IBSI"),
+    "DISTANCE": ("121206", "DCM"),
     "LONG_AXIS": ("103339001", "SCT"),
     "SHORT_AXIS": ("103340004", "SCT"),
     "METABOLIC_VOLUME": ("126032", "DCM"),

@@ -1,16 +1,20 @@
 """WriteSegmentReport: a valid report that refers to the segments that were measured, under their own names."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from pydicom import dcmread
 
 from mapnode.judges import FALSE_FOR_LABEL_MAP_REPORT, ask_dciodvfy
+from operators.core.codes import LEFT
 from operators.core.object_checks import check_object
 from operators.core.quality import QualityFinding, QualityReport, Severity
 from operators.measure.measure_diameters import measure_diameters
 from operators.measure.measure_intensities import measure_intensities
 from operators.measure.measure_shapes import measure_shapes
 from operators.measure.merge_measurements import merge_measurements
+from operators.qc.measure_laterality import measure_laterality
 from operators.runtime.sdk import Application
 from operators.write.write_contoured_segmentation import WriteContouredSegmentation
 from operators.write.write_measurement_report import ReportParameters
@@ -50,6 +54,7 @@ def inputs_of(folder, target):
         "seg": seg,
         "measurements": measurements,
         "diameters": diameters,
+        "derived": measure_laterality(volume, regions),
         "quality": QualityReport((QualityFinding("touches_border", "It is cut."),)),
         "selection": make_selection(volume),
         "identity": make_identity(),
@@ -118,6 +123,22 @@ def test_groups_refer_to_the_segment_under_its_own_names_and_codes(tmp_path):
     assert (found.CodeValue, found.CodingSchemeDesignator) == (PRIVATE_TYPE.value, PRIVATE_TYPE.scheme_designator)
     schemes = [item.CodingSchemeDesignator for item in report.CodingSchemeIdentificationSequence]
     assert schemes == ["99MAPNODE", "99ELSEWHERE"]
+
+
+def test_comments_say_which_side_was_stated_and_which_one_computed(tmp_path):
+    inputs = inputs_of(make_study(tmp_path / "study"), tmp_path)
+    kidney, lesion = inputs["derived"]
+    # In these images there is no body to be left or right in.
+    assert kidney.side is None
+
+    lies = replace(kidney, value=31.0, reason="", side=LEFT, label="Kidney, side of the body: left (stated as right)")
+    written = WriteSegmentReport(Application(), ReportParameters(tmp_path)).process(
+        **inputs | {"derived": (lies, lesion)}
+    )
+
+    of_kidney, of_lesion = (only(group, "121106").TextValue for group in groups_of(dcmread(written.path), "1411"))
+    assert of_kidney.endswith("Kidney, side of the body: left (stated as right).")
+    assert of_lesion.endswith(f"not computed (no side stated), because {lesion.reason}.")
 
 
 def test_evidence_lists_the_images_and_the_segmentation(tmp_path):

@@ -1,7 +1,9 @@
 import numpy as np
+import pytest
 
 from operators.segment.classical import TrunkParameters
-from operators.segment.classical.bone import fill_marrow, find_bone
+from operators.segment.classical.bone import fill_marrow, find_bone, refine_bone
+from operators.segment.classical.grid import signed_distance
 from tests.operators.segment.classical.builders import make_trunk
 
 
@@ -54,12 +56,67 @@ def test_vertebra_is_filled_and_its_canal_is_not():
     np.testing.assert_array_equal(bone, trunk.truth == 2)
 
 
+def _refined(hu, bone, marrow=None):
+    """One slice whose working voxels are 3 of its pixels of 1 mm; marrow is what is dark in the working grid, too."""
+    marrow = np.zeros_like(bone) if marrow is None else marrow
+    depth, in_marrow = (signed_distance(mask[None], (1.0, 1.0, 1.0))[0] for mask in (bone, marrow))
+    return refine_bone(hu, depth, in_marrow, 3.0, TrunkParameters())
+
+
+def test_disc_in_a_working_voxel_that_an_end_plate_makes_bright_is_no_bone():
+    hu = np.full((40, 40), 80.0)
+    hu[5:15, 5:35] = 700.0
+    bone = np.zeros((40, 40), bool)
+    bone[5:35, 5:35] = True
+
+    np.testing.assert_array_equal(_refined(hu, bone), hu == 700.0)
+
+
+@pytest.mark.parametrize("marrow_hu", [-60.0, 60.0, 200.0])
+def test_marrow_within_its_cortex_is_bone_whatever_its_hu(marrow_hu):
+    ring = _ring((40, 40), (20, 20), 15, 12)
+    inside = _ring((40, 40), (20, 20), 15, -1)
+
+    np.testing.assert_array_equal(_refined(np.where(ring, 700.0, np.where(inside, marrow_hu, 40.0)), inside), inside)
+
+
+def test_marrow_whose_cortex_is_open_is_bone_where_it_is_brighter_than_soft_tissue():
+    ring = _ring((40, 40), (20, 20), 15, 12)
+    ring[18:22, 30:] = False
+    inside = _ring((40, 40), (20, 20), 15, -1)
+
+    found = _refined(np.where(ring, 700.0, np.where(inside, 130.0, 40.0)), inside)
+
+    assert found[20, 20]
+    assert np.mean(found[inside]) > 0.98
+
+
+def test_dark_marrow_that_the_working_grid_found_is_bone_though_its_cortex_is_open():
+    ring = _ring((40, 40), (20, 20), 15, 12)
+    ring[18:22, 30:] = False
+    inside = _ring((40, 40), (20, 20), 15, -1)
+
+    found = _refined(np.where(ring, 700.0, 40.0), inside, _ring((40, 40), (20, 20), 12, -1))
+
+    assert found[20, 20]
+
+
 def test_a_stone_is_no_bone():
     trunk = make_trunk(slices=3)
     hu = trunk.hu.astype(np.float32)
     hu[1, 30, 30] = 800.0
 
     assert not find_bone(hu, trunk.truth > 0, trunk.spacing_mm, TrunkParameters())[1, 30, 30]
+
+
+@pytest.mark.parametrize(("index", "half", "is_bone"), [(2, 2, True), (1, 2, False), (2, 1, False)])
+def test_a_small_piece_is_bone_where_the_field_cuts_it_as_wide_as_a_rib(index, half, is_bone):
+    # Cuts of 15 x 12 mm and of 9 x 6 mm, one slice of 2 mm: 0.36 and 0.11 mL.
+    trunk = make_trunk(slices=3, spacing_mm=(2.0, 3.0, 3.0))
+    hu = trunk.hu.astype(np.float32)
+    hu[index, 30 - half : 31 + half, 30 - half : 30 + half] = 600.0
+
+    assert find_bone(hu, trunk.truth > 0, trunk.spacing_mm, TrunkParameters())[index, 30, 30] == is_bone
 
 
 def test_disc_between_two_vertebrae_is_not_closed():

@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 
 from operators.segment.classical import TrunkParameters
 from operators.segment.classical.pelvis import find_iliac_crest
@@ -45,6 +46,20 @@ def test_crest_is_found_below_ribs():
 
 def test_ribs_that_leave_the_field_downwards_are_no_pelvis():
     assert _crest(_ribs(_soft())) is None
+
+
+@pytest.mark.parametrize("outwards", [8, 16, 24], ids=lambda columns: f"{3 * columns} mm from the limit")
+def test_ribs_that_reach_the_spine_soon_above_the_lowest_slice_are_no_pelvis(outwards):
+    # A rib of 9 x 13 mm that falls 1 mm in 3 is cut 13 voxels wide, and moves 3 voxels in a slice.
+    hu = _soft()
+    for index in range(SHAPE[0]):
+        inner = 75 + outwards - 3 * index
+        hu[index, 60:63, inner : inner + 13] = hu[index, 60:63, 119 - inner - 13 : 119 - inner] = 500.0
+        hu[index, 61, inner + 1 : inner + 12] = hu[index, 61, 119 - inner - 12 : 119 - inner - 1] = 200.0
+        if inner < 64:
+            break
+
+    assert _crest(hu) is None
 
 
 def test_three_slices_of_a_wing_are_enough():

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from operators.segment.classical import TrunkParameters, TrunkSegmentationError
-from operators.segment.classical.spine import drop_enhanced, track_spine, vertebra_zone
+from operators.segment.classical.spine import canal_zone, drop_enhanced, track_spine, vertebra_zone
 from tests.operators.segment.classical.builders import ellipse, make_trunk
 
 PARAMETERS = TrunkParameters()
@@ -48,6 +48,17 @@ def test_zone_covers_disc_and_canal_but_no_back_muscle():
     erector = ellipse(trunk.truth.shape, trunk.spacing_mm, (60.0, 35.0), 12.0, 15.0)
     assert zone[5][canal].mean() > 0.9
     assert not zone[5][erector].any()
+
+
+def test_canal_lies_behind_the_vertebral_bodies():
+    trunk = make_trunk()
+
+    zone = canal_zone(_track(trunk, trunk.truth == 2), trunk.truth.shape, trunk.spacing_mm, PARAMETERS)
+
+    canal = ellipse(trunk.truth.shape, trunk.spacing_mm, (49.0, 0.0), 8.0, 11.0)
+    marrow = ellipse(trunk.truth.shape, trunk.spacing_mm, (22.0, 0.0), 14.0, 20.0)
+    assert zone[5][canal].mean() > 0.9
+    assert not zone[5][marrow].any()
 
 
 def test_enhanced_kidney_is_no_bone_and_a_rib_is():

@@ -3,6 +3,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks.readings import shells_cm2
+from mapnode.phantom.anatomy import PhantomTissue
+from mapnode.phantom.trunk import TrunkPhantomParameters, build_trunk_phantom, trunk_areas_cm2
 from operators.segment.classical import TrunkSegmentationError, TrunkTissue, segment_trunk
 from tests.operators.segment.classical.builders import dice, make_trunk
 
@@ -103,6 +106,21 @@ def test_anisotropic_voxels_keep_the_volumes(spacing_mm):
     for tissue in (TrunkTissue.BONE, TrunkTissue.SAT, TrunkTissue.VAT, TrunkTissue.MUSCLE):
         expected = np.count_nonzero(trunk.truth == tissue)
         assert np.count_nonzero(labels == tissue) == pytest.approx(expected, rel=0.05), tissue
+
+
+@pytest.mark.parametrize(("slices", "thickness_mm", "centre_z_mm"), [(12, 1.0, 17.0), (8, 5.0, 10.0)])
+def test_bone_of_every_slice_is_right_where_tilted_end_plates_and_discs_are_cut(slices, thickness_mm, centre_z_mm):
+    parameters = TrunkPhantomParameters(
+        slices=slices, spacing_mm=(thickness_mm, 1.2, 1.2), centre_z_mm=centre_z_mm, field_mm=(330.0, 400.0)
+    )
+    phantom = build_trunk_phantom(parameters)
+
+    bone = segment_trunk(phantom.hu, parameters.spacing_mm).labels == TrunkTissue.BONE
+
+    areas = np.count_nonzero(bone, axis=(1, 2)) * 1.2**2 / 100
+    true = trunk_areas_cm2(parameters, range(slices))["bone"]
+    shells = shells_cm2(phantom.truth_labels == PhantomTissue.BONE, 1.2)
+    assert np.all(np.abs(areas - true) <= np.maximum(0.02 * true, shells))
 
 
 def test_a_body_cut_by_the_field_is_segmented(trunk):
