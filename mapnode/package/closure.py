@@ -34,12 +34,13 @@ class ImportClosure:
     names: frozenset[str]
 
 
-def find_closure(app_folder: Path, root: Path) -> ImportClosure:
+def find_closure(app_folder: Path, root: Path, engine: str | None = None) -> ImportClosure:
     """Follow the imports of an app.
 
     Args:
         app_folder: Folder with app.py.
         root: Folder that `operators` lies in.
+        engine: Module of ours that the app loads by name, for the kind of its model: what it imports waits until then.
 
     Returns:
         The closure. `if TYPE_CHECKING` blocks count for nothing.
@@ -47,6 +48,8 @@ def find_closure(app_folder: Path, root: Path) -> ImportClosure:
     walk = _Walk(root)
     for path in sorted(app_folder.rglob("*.py")):
         walk.follow(path, "")
+    if engine is not None:
+        walk.follow_later(engine)
     data = {
         beside.relative_to(root)
         for folder in {(root / file).parent for file in walk.files}
@@ -67,6 +70,7 @@ class _Walk:
         self.later: set[str] = set()
         self.names: set[str] = set()
         self._entered: set[str] = set()
+        self._waits = False
 
     def follow(self, path: Path, package: str) -> None:
         """Take the imports of one file, whose package is needed for relative ones."""
@@ -74,8 +78,13 @@ class _Walk:
             if module.split(".")[0] == OURS:
                 self._enter(name)
             elif module.split(".")[0] not in sys.stdlib_module_names:
-                (self.later if is_later else self.at_load).add(module)
+                (self.later if is_later or self._waits else self.at_load).add(module)
                 self.names.add(name)
+
+    def follow_later(self, name: str) -> None:
+        """Take a module of ours that is imported when the app has been loaded."""
+        self._waits = True
+        self._enter(name)
 
     def _enter(self, name: str) -> None:
         """Take a module of ours and the packages around it; a name that is no module is one inside of its package."""
