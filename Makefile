@@ -35,9 +35,9 @@ test: $(VENV)/dev.stamp ## every test that this machine can run, and the checks
 	$(BIN)/python -m pytest --numprocesses auto --dist loadfile -rs
 	$(BIN)/python -m pytest --numprocesses auto --dist loadfile -m chain -rs
 	$(BIN)/python -m pytest --numprocesses auto --dist loadfile -m "(orthanc or postgres) and not (slow or docker or browser)" -rs
-	$(BIN)/python -m pytest -m "(slow or docker) and not browser" -rs --durations 20
+	$(BIN)/python -m pytest -m "(slow or docker) and not (browser or long)" -rs --durations 20
 
-test-long: $(VENV)/dev.stamp ## proofs that take minutes: a reference set of twenty scans, a small run of each benchmark of the node
+test-long: $(VENV)/dev.stamp ## proofs that take minutes: a reference set of twenty scans, an image with a network, a small run of each benchmark of the node
 	$(BIN)/python -m pytest -m long -rs
 
 test-networks: $(VENV)/dev.stamp ## networks of every format, trained for minutes, find the tissues of a phantom
@@ -58,7 +58,7 @@ test-orthanc-1.12: $(VENV)/dev.stamp ## the same with Orthanc 1.12 of Debian 13,
 	MAPNODE_TEST_ORTHANC=$(CURDIR)/scripts/orthanc-1.12 $(BIN)/python -m pytest tests/test_node.py tests/mapnode/pacs -m orthanc -rs
 
 test-docker: $(VENV)/dev.stamp ## only the tests with a container image; needs docker.io, debootstrap and root
-	$(BIN)/python -m pytest -m docker -rs
+	$(BIN)/python -m pytest -m "docker and not long" -rs
 
 test-stack: $(VENV)/dev.stamp ## the stack of docker/, built and started; needs root, npm; minutes
 	scripts/debian-packages docker:docker.io docker-compose:docker-compose debootstrap:debootstrap npm:npm
