@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 from mapnode.errors import WrongUse
 from mapnode.package.closure import OURS, ImportClosure, find_closure
 from mapnode.package.distributions import LockedPackage, NeededPackages, asked_for, find_packages, read_lock
+from mapnode.package.kept_imports import kept_imports
 from mapnode.package.torch_wheel import TORCH, lock_torch
 from mapnode.share import import_root, shared_folder
 from operators.core.errors import ModelError
@@ -70,10 +71,11 @@ def make_plan(app: App, model: Path | None, platform: Platform, cache: Path, whe
     """
     root, requirements = import_root(), shared_folder("requirements")
     engine = None if model is None else engine_module(model)
-    closure = plain = find_closure(app.folder, root)
+    with kept_imports(cache) as imports:
+        plain = find_closure(app.folder, root, imports=imports)
+        closure = plain if engine is None else find_closure(app.folder, root, engine, imports)
     lock = read_lock(requirements / "base.lock")
     if engine is not None:
-        closure = find_closure(app.folder, root, engine)
         lock |= _lock_of_engine(requirements / "models.lock", closure.later - plain.later)
         lock[TORCH] = lock_torch(wheelhouse, cache / WHEELS)
     kept = cache / f"needed-{_key(closure, root, lock)}.json"

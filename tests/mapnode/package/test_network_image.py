@@ -19,8 +19,8 @@ APP, TAG = "ct_body_composition", "mapnode-test-network:1"
 GOAL_BYTES = 1.1e9
 WHAT_IS_THERE = """
 import importlib.util, pathlib
-names = ("torch", "monai.inferers", "nnunetv2", "pandas", "matplotlib", "sympy", "requests", "tritonclient.grpc._client")
-print([name for name in names if importlib.util.find_spec(name.split(".")[0])])
+names = ("torch", "monai", "nnunetv2", "pandas", "matplotlib", "sympy", "requests", "SimpleITK", "grpc")
+print([name for name in names if importlib.util.find_spec(name)])
 print(sorted(path.stem for path in pathlib.Path("/opt/holoscan/app/operators/segment/networks").glob("*.py")))
 """
 
@@ -68,7 +68,7 @@ def test_it_is_no_larger_than_is_promised(image):
 def test_nothing_is_in_it_that_the_model_has_no_use_for(image):
     done = run("docker", "run", *LOCKED_DOWN, "--entrypoint", "python3", TAG, "-c", WHAT_IS_THERE)
     packages, modules = map(yaml.safe_load, done.stdout.splitlines())
-    assert packages == ["torch", "monai.inferers", "tritonclient.grpc._client"], "the last one is the stand-in"
+    assert packages == ["torch", "monai"]
     assert "torchscript" in modules
     assert not {"nnunet", "monai_bundle"} & set(modules)
 
