@@ -72,11 +72,13 @@ build/map/base-debian.tar: map-build/base-debian
 map: $(VENV)/base.stamp build/map/base-debian.tar ## APP=ct_body_composition as a container image, TAG=name:version; a MAP
 	$(BIN)/mapnode package $(APP) --tag $(or $(TAG),$(subst _,-,$(APP)):latest) --base-image build/map/base-debian.tar $(MAP)
 
-bench: $(VENV)/dev.stamp ## loading, SEG writing, whole studies: ours against the SDK, SimpleITK, dcm2niix, highdicom, scikit-image
+bench: $(VENV)/dev.stamp ## loading, SEG writing, whole studies, container images: ours against the SDK, SimpleITK, dcm2niix, highdicom, scikit-image
 	@mkdir -p build
 	$(BIN)/python -m benchmarks.load
 	$(BIN)/python -m benchmarks.segmentation
 	$(BIN)/python -m benchmarks.tissue
+	@if docker info >/dev/null 2>&1; then $(MAKE) --no-print-directory bench-container; \
+	  else echo "no images measured: no Docker answers"; fi
 
 bench-hot-path: $(VENV)/dev.stamp ## what a run in a warm worker costs besides its segmentation, operator by operator
 	@mkdir -p build
@@ -86,7 +88,7 @@ bench-turnaround: $(VENV)/dev.stamp ## turnaround, intake and bursts of the node
 	@mkdir -p build
 	$(BIN)/python -m benchmarks.turnaround $(BENCH)
 
-bench-container: $(VENV)/dev.stamp build/map/base-debian.tar ## an app as a container image: size, rebuild, cold start; needs Docker
+bench-container: $(VENV)/dev.stamp build/map/base-debian.tar ## images of an app, with and without a network: size, rebuild, cold start; needs Docker; minutes
 	$(BIN)/python -m benchmarks.container build/map/base-debian.tar
 
 phantom-accuracy: $(VENV)/dev.stamp ## what the apps measure on 50 random phantoms each, clean and degraded, as docs/phantom-accuracy.md

@@ -1,17 +1,15 @@
 """The image of an app with a network, whole: torch and the engine of its model in it, the results of `mapnode run`."""
 
 import json
-import subprocess
-import sys
 
 import pytest
 import yaml
 
+from benchmarks.container import trained_model
 from mapnode.phantom import write_ct_series
-from mapnode.share import import_root
 from operators.core.contract import JOB_VARIABLE
 from tests.mapnode.package.test_image import EVERY_LIBRARY, JOB, LOCKED_DOWN, mapnode, run, run_image
-from tests.networks.phantoms import NAMES, make_phantom
+from tests.networks.phantoms import make_phantom
 
 pytestmark = [pytest.mark.docker, pytest.mark.long]
 
@@ -28,13 +26,7 @@ print(sorted(path.stem for path in pathlib.Path("/opt/holoscan/app/operators/seg
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
     """A TorchScript network after a minute of training, with the catalogue's names."""
-    folder = tmp_path_factory.mktemp("models") / "tissues"
-    command = [sys.executable, "-W", "ignore", "-m", "tests.networks.monai_models", "torchscript", folder]
-    subprocess.run([*command, "--steps", "60"], cwd=import_root(), check=True, capture_output=True)
-    description = yaml.safe_load((folder / "model.yaml").read_text())
-    labels = {NAMES.get(name, name.lower().replace(" ", "_")): value for name, value in description["labels"].items()}
-    (folder / "model.yaml").write_text(yaml.safe_dump({**description, "labels": labels}))
-    return folder
+    return trained_model(tmp_path_factory.mktemp("models") / "tissues")
 
 
 @pytest.fixture(scope="module")

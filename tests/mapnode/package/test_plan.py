@@ -92,9 +92,7 @@ def test_with_a_model_torch_may_go_in_and_what_only_other_engines_ask_for_may_no
     assert not {"nnunetv2", "pandas", "matplotlib", "simpleitk"} & lock.keys()
 
 
-def test_what_the_engine_needs_may_not_be_left_out(app, traced, torch, cache, model):
-    traced_packages = NeededPackages((), ("monai.inferers",))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "find_packages", lambda *_: traced_packages)
-        with pytest.raises(WrongUse, match=r"torchscript needs monai\.inferers, which cannot be imported here"):
-            make_plan(app, model, "cpu", cache)
+def test_what_the_engine_needs_may_not_be_left_out(app, monkeypatch, torch, model, tmp_path):
+    monkeypatch.setattr(module, "find_packages", lambda *_: NeededPackages((), ("monai.inferers",)))
+    with pytest.raises(WrongUse, match=r"torchscript needs monai\.inferers, which cannot be imported here"):
+        make_plan(app, model, "cpu", tmp_path)
