@@ -21,22 +21,22 @@ if TYPE_CHECKING:
 
     from mapnode.package.closure import ImportClosure
 
-ABSENT = "is not locked"
+MISSING = re.compile(r"^ModuleNotFoundError: No module named '([\w-]+)")
 NO_NETWORK = {"requests"}
 """A MAP has none: who fetches by these if they are there, as pydicom its test files, does without them."""
 TRACE = """
-import importlib, json, runpy, sys, warnings
+import importlib, importlib.machinery, json, runpy, sys, warnings
 warnings.simplefilter("ignore")
 before = set(sys.modules)
 app, absent, later = sys.argv[1], set(json.loads(sys.argv[2])), sys.argv[3:]
 sys.argv[1:] = []
 
-class Absent:
-    def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] in absent:
-            raise ModuleNotFoundError(f"{name} is not locked", name=name)
+class Locked(importlib.machinery.PathFinder):
+    @classmethod
+    def find_spec(cls, name, path=None, target=None):
+        return None if name.split(".")[0] in absent else super().find_spec(name, path, target)
 
-sys.meta_path.insert(0, Absent())
+sys.meta_path[sys.meta_path.index(importlib.machinery.PathFinder)] = Locked
 
 def files():
     modules = {getattr(m, "__file__", None) for n, m in list(sys.modules.items()) if n not in before}
@@ -204,8 +204,10 @@ def _trace(app: Path, later: list[str], paths: list[Path], absent: list[str]) ->
     )
     if done.returncode != 0:
         last = (done.stderr.strip().splitlines() or ["no word"])[-1]
-        if last.endswith(ABSENT):
-            raise WrongUse(f"{app} cannot be loaded, {last}: add it to pyproject.toml and `make lock`")
+        if (missing := MISSING.match(last)) and missing[1] in absent:
+            raise WrongUse(
+                f"{app} cannot be loaded, {missing[1]} is not locked: add it to pyproject.toml and `make lock`"
+            )
         raise NodeError(f"{app} cannot be loaded, so that nobody knows what it needs: {last}")
     document: dict[str, list[str]] = json.loads(done.stdout.splitlines()[-1])
     return document

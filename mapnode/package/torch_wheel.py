@@ -39,7 +39,7 @@ def lock_torch(wheelhouse: Path | None, cache: Path) -> LockedPackage:
     wheels = sorted(folder.glob(f"{TORCH}-{version}-*.whl"))
     if not wheels:
         raise WrongUse(f"the wheelhouse {folder} has no wheel of {TORCH} {version}, which is installed here")
-    hashes = "".join(f" \\\n    --hash=sha256:{_digest(wheel)}" for wheel in wheels)
+    hashes = "".join(f" \\\n    --hash=sha256:{_digest(wheel, cache)}" for wheel in wheels)
     return LockedPackage(TORCH, version, f"{TORCH}=={version}{hashes}\n")
 
 
@@ -79,6 +79,14 @@ def _download(version: str, folder: Path) -> None:
         raise WrongUse(f"the wheel of {TORCH} {version} cannot be downloaded: {last}; --wheelhouse DIR takes one")
 
 
-def _digest(wheel: Path) -> str:
-    with wheel.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _digest(wheel: Path, cache: Path) -> str:
+    """SHA-256 of a wheel, read once: pip holds it against the hash when it installs it."""
+    stamp = wheel.stat()
+    key = hashlib.sha256(f"{wheel.resolve()} {stamp.st_size} {stamp.st_mtime_ns}".encode()).hexdigest()
+    kept = cache / f"{TORCH}-{key}.sha256"
+    if not kept.exists():
+        with wheel.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        cache.mkdir(parents=True, exist_ok=True)
+        kept.write_text(digest, encoding="ascii")
+    return kept.read_text(encoding="ascii")
