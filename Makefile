@@ -35,9 +35,9 @@ test: $(VENV)/dev.stamp ## every test that this machine can run, and the checks
 	$(BIN)/python -m pytest --numprocesses auto --dist loadfile -rs
 	$(BIN)/python -m pytest --numprocesses auto --dist loadfile -m chain -rs
 	$(BIN)/python -m pytest --numprocesses auto --dist loadfile -m "(orthanc or postgres) and not (slow or docker or browser)" -rs
-	$(BIN)/python -m pytest -m "(slow or docker) and not browser" -rs --durations 20
+	$(BIN)/python -m pytest -m "(slow or docker) and not (browser or long)" -rs --durations 20
 
-test-long: $(VENV)/dev.stamp ## proofs that take minutes: a reference set of twenty scans, a small run of each benchmark of the node
+test-long: $(VENV)/dev.stamp ## proofs that take minutes: a reference set of twenty scans, an image with a network, a small run of each benchmark of the node
 	$(BIN)/python -m pytest -m long -rs
 
 test-networks: $(VENV)/dev.stamp ## networks of every format, trained for minutes, find the tissues of a phantom
@@ -58,7 +58,7 @@ test-orthanc-1.12: $(VENV)/dev.stamp ## the same with Orthanc 1.12 of Debian 13,
 	MAPNODE_TEST_ORTHANC=$(CURDIR)/scripts/orthanc-1.12 $(BIN)/python -m pytest tests/test_node.py tests/mapnode/pacs -m orthanc -rs
 
 test-docker: $(VENV)/dev.stamp ## only the tests with a container image; needs docker.io, debootstrap and root
-	$(BIN)/python -m pytest -m docker -rs
+	$(BIN)/python -m pytest -m "docker and not long" -rs
 
 test-stack: $(VENV)/dev.stamp ## the stack of docker/, built and started; needs root, npm; minutes
 	scripts/debian-packages docker:docker.io docker-compose:docker-compose debootstrap:debootstrap npm:npm
@@ -72,11 +72,13 @@ build/map/base-debian.tar: map-build/base-debian
 map: $(VENV)/base.stamp build/map/base-debian.tar ## APP=ct_body_composition as a container image, TAG=name:version; a MAP
 	$(BIN)/mapnode package $(APP) --tag $(or $(TAG),$(subst _,-,$(APP)):latest) --base-image build/map/base-debian.tar $(MAP)
 
-bench: $(VENV)/dev.stamp ## loading, SEG writing, whole studies: ours against the SDK, SimpleITK, dcm2niix, highdicom, scikit-image
+bench: $(VENV)/dev.stamp ## loading, SEG writing, whole studies, container images: ours against the SDK, SimpleITK, dcm2niix, highdicom, scikit-image
 	@mkdir -p build
 	$(BIN)/python -m benchmarks.load
 	$(BIN)/python -m benchmarks.segmentation
 	$(BIN)/python -m benchmarks.tissue
+	@if docker info >/dev/null 2>&1; then $(MAKE) --no-print-directory bench-container; \
+	  else echo "no images measured: no Docker answers"; fi
 
 bench-hot-path: $(VENV)/dev.stamp ## what a run in a warm worker costs besides its segmentation, operator by operator
 	@mkdir -p build
@@ -86,7 +88,7 @@ bench-turnaround: $(VENV)/dev.stamp ## turnaround, intake and bursts of the node
 	@mkdir -p build
 	$(BIN)/python -m benchmarks.turnaround $(BENCH)
 
-bench-container: $(VENV)/dev.stamp build/map/base-debian.tar ## an app as a container image: size, rebuild, cold start; needs Docker
+bench-container: $(VENV)/dev.stamp build/map/base-debian.tar ## images of an app, with and without a network: size, rebuild, cold start; needs Docker; minutes
 	$(BIN)/python -m benchmarks.container build/map/base-debian.tar
 
 phantom-accuracy: $(VENV)/dev.stamp ## what the apps measure on 50 random phantoms each, clean and degraded, as docs/phantom-accuracy.md

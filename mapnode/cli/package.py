@@ -56,7 +56,7 @@ def package(
     from mapnode.package.plan import make_plan
 
     started = time.perf_counter()
-    plan = make_plan(find_app(app), model, platform, cache_folder())
+    plan = make_plan(find_app(app), model, platform, cache_folder(), wheelhouse)
     if plan.needed.left_out:
         print_error(f"left out, since it is not locked and only functions import it: {', '.join(plan.needed.left_out)}")
     if context is not None:

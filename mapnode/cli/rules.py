@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mapnode.cli.printing import print_error, print_json, print_line
+from mapnode.cli.up import settings_of
 from mapnode.errors import WrongUse
 
 if TYPE_CHECKING:
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
 
 rules_app = typer.Typer(no_args_is_help=True, help="Check rules, and explain what they decide.")
 
+CONFIG = Annotated[
+    Path | None,
+    typer.Option("--config", metavar="FILE", help="Settings of the node, which list its images; mapnode.yaml here."),
+]
 FILE = typer.Argument(metavar="FILE", help="The rules, such as rules.yaml; docs/rules.md says what may stand in it.")
 
 
@@ -24,9 +29,10 @@ FILE = typer.Argument(metavar="FILE", help="The rules, such as rules.yaml; docs/
 def check(
     file: Annotated[Path, FILE],
     *,
+    config: CONFIG = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print file, valid, rules and problems as JSON.")] = False,
 ) -> None:
-    """Check a rules file: each problem with line, key and the fix.
+    """Check a rules file: each problem with line, key and the fix; images against the list in mapnode.yaml.
 
     The exit code is 2 if there is a problem. Nothing runs, and a running node is not told.
 
@@ -35,7 +41,7 @@ def check(
     from mapnode.rules import RulesError
 
     try:
-        rule_set = _load(file)
+        rule_set = _load(file, config)
     except RulesError as error:
         if as_json:
             problems = [{"line": p.line, "key": p.key, "message": p.message} for p in error.problems]
@@ -54,6 +60,7 @@ def explain(
     file: Annotated[Path, FILE],
     folder: Annotated[Path, typer.Argument(metavar="STUDY_FOLDER", help="Folder with DICOM files, in any depth.")],
     *,
+    config: CONFIG = None,
     calling_aet: Annotated[str, typer.Option(help="AE title that the study would come from.")] = "",
     called_aet: Annotated[str, typer.Option(help="AE title that it would be sent to.")] = "",
     as_json: Annotated[
@@ -72,7 +79,7 @@ def explain(
     from operators.core.reading import read_folder
 
     try:
-        rule_set = _load(file)
+        rule_set = _load(file, config)
     except RulesError as error:
         raise _refused(error) from error
     if not folder.is_dir():
@@ -97,11 +104,13 @@ def explain(
         _print_entry(entry)
 
 
-def _load(file: Path) -> RuleSet:
+def _load(file: Path, config: Path | None) -> RuleSet:
     from mapnode.app_catalogue import list_apps
+    from mapnode.containers.images import refusal_of
     from mapnode.rules import load_rules
 
-    return load_rules(file, [app.name for app in list_apps()])
+    images = settings_of(config).images
+    return load_rules(file, [app.name for app in list_apps()], lambda image: refusal_of(image, images))
 
 
 def _refused(error: WrongUse) -> typer.Exit:

@@ -187,6 +187,20 @@ class Images:
         )
 
 
+def refusal_of(reference: str, allowed: Mapping[str, ImageSettings]) -> str | None:
+    """Why a rule may not call for an image, by the list alone; None where it may. No engine is asked.
+
+    Args:
+        reference: What the rule calls it.
+        allowed: `images` of mapnode.yaml.
+    """
+    try:
+        Images(allowed, None).name_of(reference)
+    except ImageRefused as error:
+        return str(error)
+    return None
+
+
 def socket_address(setting: str | None) -> str:
     """Where the engine listens.
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
+import json
 import platform
 import re
 import sys
@@ -61,6 +63,31 @@ def find_base_image(name: str, cache: Path) -> BaseImage:
     path = Path(name)
     if not path.is_file():
         path = _from_engine(name, cache)
+    stamp = path.stat()
+    key = hashlib.sha256(f"{path.resolve()} {stamp.st_size} {stamp.st_mtime_ns}".encode()).hexdigest()
+    kept = cache / f"base-{key}.json"
+    base = _kept_base(kept)
+    if base is None:
+        base = _describe(path, name, cache)
+        kept.write_text(json.dumps(dataclasses.asdict(base), default=str), encoding="utf-8")
+    return dataclasses.replace(base, name=name)
+
+
+def _kept_base(kept: Path) -> BaseImage | None:
+    """What was found out about a file that has not changed since; None where something of it is gone."""
+    if not kept.exists():
+        return None
+    fields = json.loads(kept.read_text(encoding="utf-8"))
+    layers = tuple(Layer(**{**layer, "path": Path(layer["path"])}) for layer in fields.pop("layers"))
+    return BaseImage(layers=layers, **fields) if all(layer.path.exists() for layer in layers) else None
+
+
+def _describe(path: Path, name: str, cache: Path) -> BaseImage:
+    """Read a base image.
+
+    Raises:
+        WrongUse: If it is none, or has no Python of our version.
+    """
     layers, config = _read(path, cache)
     environment = dict(text.split("=", 1) for text in config.get("config", {}).get("Env") or [f"PATH={PATH}"])
     interpreters = {f"/usr/bin/{PYTHON}", f"/usr/local/bin/{PYTHON}"}

@@ -15,7 +15,7 @@ from mapnode.package.base_image import BaseImage, find_base_image
 from mapnode.package.container_engine import ContainerEngine
 from mapnode.package.contents import app_layer, model_layer, operators_layer, packages_layer
 from mapnode.package.image_config import image_config
-from mapnode.package.plan import Plan
+from mapnode.package.plan import WHEELS, Plan
 from mapnode.package.provenance import make_provenance
 from mapnode.package.sbom import make_sbom
 from mapnode.package.wheelhouse import fill_wheelhouse, require_pip
@@ -64,7 +64,7 @@ def build(plan: Plan, tag: str, base_image: str, wheelhouse: Path | None) -> Bui
     """
     cache = cache_folder()
     base = find_base_image(base_image, cache)
-    wheels = wheelhouse or cache / "wheels"
+    wheels = wheelhouse or cache / WHEELS
     if wheelhouse is None:
         fill_wheelhouse(wheels, plan.needed, plan.lock)
     require_pip(wheels)

@@ -6,10 +6,10 @@ import ast
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeGuard
+from typing import TYPE_CHECKING, NamedTuple, TypeGuard
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 OURS = "operators"
 """The one package of ours that an app may import (docs/architecture.md)."""
@@ -34,19 +34,52 @@ class ImportClosure:
     names: frozenset[str]
 
 
-def find_closure(app_folder: Path, root: Path) -> ImportClosure:
+class Import(NamedTuple):
+    """One name that a file imports.
+
+    Attributes:
+        module: Where it comes from.
+        name: Dotted name of what is taken.
+        is_later: Whether it waits for a call.
+    """
+
+    module: str
+    name: str
+    is_later: bool
+
+
+def imports_of(path: Path, package: str) -> list[Import]:
+    """What a file imports.
+
+    Args:
+        path: The file.
+        package: Dotted name of its package, for relative imports.
+    """
+    return list(_imports(path, package))
+
+
+def find_closure(
+    app_folder: Path,
+    root: Path,
+    engine: str | None = None,
+    imports: Callable[[Path, str], list[Import]] = imports_of,
+) -> ImportClosure:
     """Follow the imports of an app.
 
     Args:
         app_folder: Folder with app.py.
         root: Folder that `operators` lies in.
+        engine: Module of ours that the app loads by name, for the kind of its model: what it imports waits until then.
+        imports: Says what a file imports.
 
     Returns:
         The closure. `if TYPE_CHECKING` blocks count for nothing.
     """
-    walk = _Walk(root)
+    walk = _Walk(root, imports)
     for path in sorted(app_folder.rglob("*.py")):
         walk.follow(path, "")
+    if engine is not None:
+        walk.follow_later(engine)
     data = {
         beside.relative_to(root)
         for folder in {(root / file).parent for file in walk.files}
@@ -60,22 +93,29 @@ def find_closure(app_folder: Path, root: Path) -> ImportClosure:
 class _Walk:
     """Files met so far, and foreign names that they import."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, imports: Callable[[Path, str], list[Import]]) -> None:
         self.root = root
+        self._imports = imports
         self.files: set[Path] = set()
         self.at_load: set[str] = set()
         self.later: set[str] = set()
         self.names: set[str] = set()
         self._entered: set[str] = set()
+        self._waits = False
 
     def follow(self, path: Path, package: str) -> None:
         """Take the imports of one file, whose package is needed for relative ones."""
-        for module, name, is_later in _imports(path, package):
+        for module, name, is_later in self._imports(path, package):
             if module.split(".")[0] == OURS:
                 self._enter(name)
             elif module.split(".")[0] not in sys.stdlib_module_names:
-                (self.later if is_later else self.at_load).add(module)
+                (self.later if is_later or self._waits else self.at_load).add(module)
                 self.names.add(name)
+
+    def follow_later(self, name: str) -> None:
+        """Take a module of ours that is imported when the app has been loaded."""
+        self._waits = True
+        self._enter(name)
 
     def _enter(self, name: str) -> None:
         """Take a module of ours and the packages around it; a name that is no module is one inside of its package."""
@@ -93,17 +133,16 @@ class _Walk:
                 self.follow(path, ".".join(file.parent.parts))
 
 
-def _imports(path: Path, package: str) -> Iterator[tuple[str, str, bool]]:
-    """What a file imports: module, dotted name of what is taken from it, whether that waits for a call."""
+def _imports(path: Path, package: str) -> Iterator[Import]:
     waiting: list[tuple[ast.AST, bool]] = [(ast.parse(path.read_bytes(), str(path)), False)]
     while waiting:
         node, is_later = waiting.pop()
         if isinstance(node, ast.Import):
-            yield from ((alias.name, alias.name, is_later) for alias in node.names)
+            yield from (Import(alias.name, alias.name, is_later) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             base = ".".join(package.split(".")[: len(package.split(".")) - node.level + 1]) if node.level else ""
             module = ".".join(part for part in (base, node.module) if part)
-            yield from ((module, f"{module}.{alias.name}", is_later) for alias in node.names)
+            yield from (Import(module, f"{module}.{alias.name}", is_later) for alias in node.names)
         is_function = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
         inside = node.orelse if _is_type_checking(node) else ast.iter_child_nodes(node)
         # Imports are statements: expressions, most of a tree, hold none.

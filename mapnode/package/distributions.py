@@ -21,20 +21,22 @@ if TYPE_CHECKING:
 
     from mapnode.package.closure import ImportClosure
 
-ABSENT = "is not locked"
+MISSING = re.compile(r"^ModuleNotFoundError: No module named '([\w-]+)")
+NO_NETWORK = {"requests"}
+"""A MAP has none: who fetches by these if they are there, as pydicom its test files, does without them."""
 TRACE = """
-import importlib, json, runpy, sys, warnings
+import importlib, importlib.machinery, json, runpy, sys, warnings
 warnings.simplefilter("ignore")
 before = set(sys.modules)
 app, absent, later = sys.argv[1], set(json.loads(sys.argv[2])), sys.argv[3:]
 sys.argv[1:] = []
 
-class Absent:
-    def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] in absent:
-            raise ModuleNotFoundError(f"{name} is not locked", name=name)
+class Locked(importlib.machinery.PathFinder):
+    @classmethod
+    def find_spec(cls, name, path=None, target=None):
+        return None if name.split(".")[0] in absent else super().find_spec(name, path, target)
 
-sys.meta_path.insert(0, Absent())
+sys.meta_path[sys.meta_path.index(importlib.machinery.PathFinder)] = Locked
 
 def files():
     modules = {getattr(m, "__file__", None) for n, m in list(sys.modules.items()) if n not in before}
@@ -109,6 +111,30 @@ def read_lock(path: Path) -> dict[str, LockedPackage]:
     }
 
 
+def asked_for(modules: Iterable[str]) -> frozenset[str]:
+    """Packages that bring some modules, with all that those ask for of necessity, by their metadata.
+
+    Args:
+        modules: Dotted names.
+
+    Returns:
+        Normalised names. What a package only takes where it happens to be there, as its extras, is not among them.
+    """
+    owners = importlib.metadata.packages_distributions()
+    waiting = {normalised(owner) for module in modules for owner in owners.get(module.split(".")[0], ())}
+    found: set[str] = set()
+    while waiting:
+        name = waiting.pop()
+        found.add(name)
+        try:
+            asked = importlib.metadata.requires(name) or []
+        except importlib.metadata.PackageNotFoundError:
+            continue
+        words = (re.match(r"[\w.-]+", text) for text in asked if "extra ==" not in text)
+        waiting |= {normalised(word[0]) for word in words if word} - found
+    return frozenset(found)
+
+
 def normalised(name: str) -> str:
     """A distribution's name as PEP 503 compares it.
 
@@ -141,7 +167,8 @@ def find_packages(
     tops = {name.split(".")[0] for name in closure.at_load | closure.later}
     stand_ins = shared_folder("map-build") / "stand-ins"
     paths = [root] if tops & {path.name for path in stand_ins.iterdir()} else [stand_ins, root]
-    found = _trace(app_folder / "app.py", sorted(closure.later), paths, _absent(lock))
+    absent = sorted(_absent(lock) | (NO_NETWORK - tops))
+    found = _trace(app_folder / "app.py", sorted(closure.later), paths, absent)
     owners = _owners({file for files in found.values() for file in files if not file.startswith(str(root / OURS))})
     brought = {name: {owners[file] for file in files if file in owners} for name, files in found.items()}
     wanted = {name: packages for name, packages in brought.items() if not name or packages <= lock.keys()}
@@ -150,7 +177,7 @@ def find_packages(
     return NeededPackages(tuple(lock[name] for name in needed), tuple(sorted(closure.later - wanted.keys())))
 
 
-def _absent(lock: dict[str, LockedPackage]) -> list[str]:
+def _absent(lock: dict[str, LockedPackage]) -> set[str]:
     """Modules at the top that only packages bring that are installed here and not locked."""
     absent: set[str] = set()
     present = {"mapnode", OURS}
@@ -158,7 +185,7 @@ def _absent(lock: dict[str, LockedPackage]) -> list[str]:
         record = distribution.read_text("RECORD") or ""
         tops = {line.split(",")[0].split("/")[0].split(".")[0] for line in record.splitlines()}
         (present if normalised(distribution.metadata["Name"]) in lock else absent).update(tops)
-    return sorted(absent - present)
+    return absent - present
 
 
 def _trace(app: Path, later: list[str], paths: list[Path], absent: list[str]) -> dict[str, list[str]]:
@@ -177,8 +204,10 @@ def _trace(app: Path, later: list[str], paths: list[Path], absent: list[str]) ->
     )
     if done.returncode != 0:
         last = (done.stderr.strip().splitlines() or ["no word"])[-1]
-        if last.endswith(ABSENT):
-            raise WrongUse(f"{app} cannot be loaded, {last}: add it to pyproject.toml and `make lock`")
+        if (missing := MISSING.match(last)) and missing[1] in absent:
+            raise WrongUse(
+                f"{app} cannot be loaded, {missing[1]} is not locked: add it to pyproject.toml and `make lock`"
+            )
         raise NodeError(f"{app} cannot be loaded, so that nobody knows what it needs: {last}")
     document: dict[str, list[str]] = json.loads(done.stdout.splitlines()[-1])
     return document
@@ -210,7 +239,7 @@ def _require_locked(names: Iterable[str], lock: dict[str, LockedPackage]) -> Non
                 f"the app loads {name}, which the lock does not have: add it to pyproject.toml and `make lock`"
             )
         installed = importlib.metadata.version(name)
-        if installed.split("+")[0] != lock[name].version:
+        if installed.split("+")[0] != lock[name].version.split("+")[0]:
             raise WrongUse(
                 f"{name} {installed} is installed, {lock[name].version} is locked: `make demo` installs that"
             )

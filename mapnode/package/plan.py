@@ -8,9 +8,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from mapnode.errors import WrongUse
-from mapnode.package.closure import ImportClosure, find_closure
-from mapnode.package.distributions import LockedPackage, NeededPackages, find_packages, read_lock
+from mapnode.package.closure import OURS, ImportClosure, find_closure
+from mapnode.package.distributions import LockedPackage, NeededPackages, asked_for, find_packages, read_lock
+from mapnode.package.kept_imports import kept_imports
+from mapnode.package.torch_wheel import TORCH, lock_torch
 from mapnode.share import import_root, shared_folder
+from operators.core.errors import ModelError
+from operators.core.model_folder import find_model
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,6 +24,8 @@ if TYPE_CHECKING:
 Platform = Literal["cpu", "cuda"]
 SDK = "monai-deploy-app-sdk"
 HOLOSCAN = "holoscan-cu13"
+WHEELS = "wheels"
+"""Folder of the cache with wheels that were downloaded."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +53,7 @@ class Plan:
         return next((p.version for p in self.needed.packages if p.name == package), "0.0.0")
 
 
-def make_plan(app: App, model: Path | None, platform: Platform, cache: Path) -> Plan:
+def make_plan(app: App, model: Path | None, platform: Platform, cache: Path, wheelhouse: Path | None = None) -> Plan:
     """Find out what an app needs.
 
     Args:
@@ -55,34 +61,76 @@ def make_plan(app: App, model: Path | None, platform: Platform, cache: Path) -> 
         model: Folder with its model.
         platform: What it computes on.
         cache: Folder that keeps what loading an app has shown: the app's imports stay the same for most of its changes.
+        wheelhouse: Folder with wheels; the cache's own where it is None.
 
     Returns:
         The plan.
 
     Raises:
-        WrongUse: If the model folder is missing, or what the app loads is not locked.
+        WrongUse: If the model folder is missing or holds no model, or what the app loads is not locked.
     """
-    if model is not None and not model.is_dir():
-        raise WrongUse(f"the model folder {model} does not exist")
-    root = import_root()
-    closure = find_closure(app.folder, root)
-    # An engine that is a network comes with its model; torch and what belongs to it are locked apart (decision 0002).
-    lock_path = shared_folder("requirements") / ("base.lock" if model is None else "models.lock")
-    lock = read_lock(lock_path)
-    kept = cache / f"needed-{_key(closure, root, lock_path)}.json"
+    root, requirements = import_root(), shared_folder("requirements")
+    engine = None if model is None else engine_module(model)
+    with kept_imports(cache) as imports:
+        plain = find_closure(app.folder, root, imports=imports)
+        closure = plain if engine is None else find_closure(app.folder, root, engine, imports)
+    lock = read_lock(requirements / "base.lock")
+    if engine is not None:
+        lock |= _lock_of_engine(requirements / "models.lock", closure.later - plain.later)
+        lock[TORCH] = lock_torch(wheelhouse, cache / WHEELS)
+    kept = cache / f"needed-{_key(closure, root, lock)}.json"
     if kept.exists():
         names, left_out = json.loads(kept.read_text(encoding="utf-8"))
         needed = NeededPackages(tuple(lock[name] for name in names), tuple(left_out))
         return Plan(app, closure, needed, lock, model, platform)
     needed = find_packages(app.folder, closure, lock, root)
+    if engine is not None:
+        _require_engine(engine, closure.later - plain.later, needed)
     kept.write_text(json.dumps([[package.name for package in needed.packages], needed.left_out]), encoding="utf-8")
     return Plan(app, closure, needed, lock, model, platform)
 
 
-def _key(closure: ImportClosure, root: Path, lock_path: Path) -> str:
+def engine_module(model: Path) -> str:
+    """The module of ours that runs a model.
+
+    Raises:
+        WrongUse: If the folder is not there, or holds no model.
+    """
+    if not model.is_dir():
+        raise WrongUse(f"the model folder {model} does not exist")
+    try:
+        return f"{OURS}.segment.networks.{find_model(model).kind.replace('-', '_')}"
+    except ModelError as error:
+        raise WrongUse(str(error)) from error
+
+
+def _lock_of_engine(path: Path, modules: frozenset[str]) -> dict[str, LockedPackage]:
+    """Entries of what an engine imports, and of what that asks for.
+
+    MONAI takes pandas, matplotlib and more where nnU-Net brought them: an image has nothing to do with that.
+    """
+    wanted = asked_for(modules)
+    return {name: package for name, package in read_lock(path).items() if name in wanted}
+
+
+def _require_engine(engine: str, modules: frozenset[str], needed: NeededPackages) -> None:
+    """What the app imports for its model has to be in the image.
+
+    Raises:
+        WrongUse: If some of it is left out.
+    """
+    if missing := sorted(modules & set(needed.left_out)):
+        raise WrongUse(
+            f"{engine} needs {', '.join(missing)}, which cannot be imported here or bring what is not locked: "
+            "`make with-models` installs what the lock has"
+        )
+
+
+def _key(closure: ImportClosure, root: Path, lock: dict[str, LockedPackage]) -> str:
     """What the answer depends on: the foreign names, those that wait, our modules, and the lock."""
-    words = "\n".join([*sorted(closure.names), "", *sorted(closure.later)])
+    locked = (package.text for package in lock.values())
+    words = "\n".join([*sorted(closure.names), "", *sorted(closure.later), *locked])
     digest = hashlib.sha256(words.encode())
-    for path in (lock_path, *(root / file for file in closure.files)):
-        digest.update(path.read_bytes())
+    for file in closure.files:
+        digest.update((root / file).read_bytes())
     return digest.hexdigest()

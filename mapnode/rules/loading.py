@@ -12,7 +12,7 @@ from mapnode.rules.errors import Problem, RulesError
 from mapnode.rules.schema import Clause, Range, Requirement, Rule, RuleSet, StudyPart
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Callable, Collection, Iterator
     from pathlib import Path
 
     from pydantic import BaseModel
@@ -120,12 +120,22 @@ class _Document:
             self._lines[place] = line
 
 
-def load_rules(path: Path, apps: Collection[str] | None = None) -> RuleSet:
+def _check_images(document: _Document, rule_set: RuleSet, refusal: Callable[[str], str | None]) -> None:
+    """Note each image that may not run; a rule that is off runs none."""
+    for index, rule in enumerate(rule_set.rules):
+        if rule.image is not None and rule.mode != "off" and (reason := refusal(rule.image)):
+            document.add(("rules", index, "image"), f"{reason}, or set the rule's mode to off")
+
+
+def load_rules(
+    path: Path, apps: Collection[str] | None = None, image_refusal: Callable[[str], str | None] | None = None
+) -> RuleSet:
     """Read and check a rules file.
 
     Args:
         path: The file.
         apps: Names of the apps that there are; None leaves them unchecked.
+        image_refusal: Says why an image may not run, or None where it may; None leaves images unchecked.
 
     Returns:
         The rules, in the order of the file.
@@ -145,6 +155,8 @@ def load_rules(path: Path, apps: Collection[str] | None = None) -> RuleSet:
             if detail["type"] != "too_short" or not detail["input"]:
                 document.add(detail["loc"], _message(detail))
     _check_names(document)
+    if rule_set is not None and image_refusal is not None:
+        _check_images(document, rule_set, image_refusal)
     if rule_set is None or document.problems:
         raise RulesError(document.problems)
     return rule_set

@@ -6,13 +6,12 @@ where the job does not bring one (docs/decisions/0004).
 
 from __future__ import annotations
 
-import hashlib
-import json
 import uuid
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from operators.core.digest import digest_of as digest_of
 from operators.core.header import as_written, read_text
 
 if TYPE_CHECKING:
@@ -139,12 +138,6 @@ def _text(header: Dataset, keyword: str, known: dict[Hashable, str]) -> str:
     if key not in known:
         known[key] = str(header.get(keyword) or "")
     return known[key]
-
-
-def digest_of(content: Any) -> str:  # noqa: ANN401 - anything that JSON can say
-    """SHA-256 of JSON content, independent of the order of its keys, hexadecimal."""
-    text = json.dumps(content, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def source_clock(headers: Iterable[Dataset]) -> datetime:

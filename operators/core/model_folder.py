@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from operators.core.digest import digest_of
 from operators.core.errors import ModelError
-from operators.core.identity import digest_of
 
 INFERENCE_NAMES = ("configs/inference.json", "configs/inference.yaml")
 BUNDLE_WEIGHTS = ("models/model.pt", "models/model.ts")

@@ -3,13 +3,15 @@
 import hashlib
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from mapnode.app_catalogue import find_app, list_apps
 from mapnode.errors import WrongUse
-from mapnode.share import APPS_VARIABLE, REFERENCES_VARIABLE, shared_folder
+from mapnode.share import APPS_VARIABLE, REFERENCES_VARIABLE, import_root, shared_folder
 
 BENCHMARK_APPS = Path(__file__).parents[2] / "benchmarks" / "apps"
 
@@ -126,3 +128,9 @@ def test_a_folder_of_reference_sets_that_is_none_is_wrong_use(tmp_path, monkeypa
 
     with pytest.raises(WrongUse, match=REFERENCES_VARIABLE):
         _ = find_app("ct_body_composition").reference_file
+
+
+def test_apps_are_known_without_reading_dicom():
+    """pydicom takes as long to load as all else that a short command does."""
+    code = "import sys, mapnode.app_catalogue; sys.exit('pydicom' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=import_root(), check=False).returncode == 0

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
+from mapnode.phantom.anatomy import PhantomTissue
 from mapnode.phantom.trunk import Phantom, TrunkPhantomParameters, build_trunk_phantom
 from operators.core.volume import Volume
 
@@ -15,13 +18,16 @@ SPACING_MM = (8.0, 12.0, 12.0)
 
 
 def make_phantom(seed: int, *, slices: int = 12, spacing_mm=SPACING_MM) -> Phantom:
-    """A trunk somewhere between waist and ribs, with noise, without a table."""
+    """A trunk somewhere between waist and ribs, with noise, without a table; fat between muscles counts as muscle."""
     height_mm = float(np.random.default_rng(seed).uniform(-40, 40))
-    return build_trunk_phantom(
+    phantom = build_trunk_phantom(
         TrunkPhantomParameters(
             slices=slices, spacing_mm=spacing_mm, centre_z_mm=height_mm, noise_hu=20.0, seed=seed, table=False
         )
     )
+    truth = phantom.truth_labels.copy()
+    truth[truth == PhantomTissue.INTERMUSCULAR_FAT] = PhantomTissue.SKELETAL_MUSCLE
+    return replace(phantom, truth_labels=truth)
 
 
 def volume_of(phantom: Phantom, order=(0, 1, 2), flips=()) -> Volume:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib
-from collections.abc import Collection, Mapping
+import sys
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -168,13 +171,28 @@ def _loaded(model: ModelFolder, _digest: str) -> Network:
     """
     module, function = LOADERS[model.kind]
     try:
-        load = getattr(importlib.import_module(f"{__package__}.{module}"), function)
+        with _sdk_closed():
+            load = getattr(importlib.import_module(f"{__package__}.{module}"), function)
     except ImportError as error:
-        raise ModelError(
-            f"{model.kind} needs {error.name}; install the extra: pip install 'mapnode[models]'"
-        ) from error
+        needs = error.name or str(error).splitlines()[0]
+        raise ModelError(f"{model.kind} needs {needs}; install the extra: pip install 'mapnode[models]'") from error
     network: Network = load(model)
     return network
+
+
+@contextlib.contextmanager
+def _sdk_closed() -> Iterator[None]:
+    """Keep MONAI, which loads all that lies below it, from loading the SDK's operators for video and rendering.
+
+    Whoever imports one of them later gets it. They are not in a MAP, and take two seconds where they are there.
+    """
+    sdk = sys.modules.get("monai.deploy", ModuleType("monai.deploy"))
+    path = getattr(sdk, "__path__", [])
+    sdk.__path__ = []
+    try:
+        yield
+    finally:
+        sdk.__path__ = path
 
 
 def _image_of(volume: Volume, turn: Orientation) -> Image:

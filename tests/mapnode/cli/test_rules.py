@@ -91,6 +91,53 @@ def test_check_gives_problems_as_json_with_the_same_exit_code(file):
     assert "ct_body_composition" in problem["message"]
 
 
+IMAGE_RULES = """\
+rules:
+  - name: foreign
+    image: ct:1
+    when: [{attribute: Modality, equals: CT}]
+"""
+
+
+@pytest.fixture
+def config(tmp_path):
+    path = tmp_path / "settings.yaml"
+    path.write_text(f"images:\n  ct:1:\n    digest: sha256:{'a' * 64}\n")
+    return path
+
+
+@pytest.mark.parametrize("image", ["ct:1", f"sha256:{'a' * 64}"])
+def test_check_takes_an_image_that_the_settings_allow(file, config, image):
+    file.write_text(IMAGE_RULES.replace("ct:1", image))
+    assert rules("check", file, "--config", config).exit_code == 0
+
+
+@pytest.mark.parametrize("image", ["ct:2", f"sha256:{'b' * 64}", f"ct:1@sha256:{'b' * 64}"])
+def test_check_refuses_an_image_that_the_settings_do_not_allow_with_the_way_out(file, config, image):
+    file.write_text(IMAGE_RULES.replace("ct:1", image))
+    done = rules("check", file, "--config", config)
+    assert done.exit_code == 2
+    assert done.stderr.startswith(
+        f"{file}:3: rules.0.image: the image {image} is not on the list of those that may run"
+    )
+    assert "(ct:1); add it with its digest to images: in mapnode.yaml" in done.stderr
+    document = json.loads(rules("check", file, "--config", config, "--json").stdout)
+    assert [(problem["line"], problem["key"]) for problem in document["problems"]] == [(3, "rules.0.image")]
+
+
+def test_check_leaves_the_image_of_a_rule_that_is_off(file, config):
+    file.write_text(IMAGE_RULES.replace("ct:1", 'ct:2\n    mode: "off"'))
+    assert rules("check", file, "--config", config).exit_code == 0
+
+
+def test_check_reads_the_settings_of_the_folder_that_it_is_called_in(file, config, monkeypatch):
+    file.write_text(IMAGE_RULES)
+    monkeypatch.chdir(file.parent)
+    assert "(empty)" in rules("check", file).stderr
+    config.rename("mapnode.yaml")
+    assert rules("check", file).exit_code == 0
+
+
 def test_check_refuses_a_file_that_is_not_there(tmp_path):
     done = rules("check", tmp_path / "none.yaml")
     assert done.exit_code == 2

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mapnode.containers.engine import Engine
-from mapnode.containers.images import Images
+from mapnode.containers.images import Images, socket_address
 from mapnode.containers.runner import NODE_LABEL, Containers
 from operators.core.contract import Job
 from tests.docker_under_test import docker_daemon
@@ -68,7 +68,7 @@ class Site:
 
     def left(self) -> list[str]:
         """Containers of this node, and what lies in its folder for them."""
-        with Engine("unix:///var/run/docker.sock") as engine:
+        with Engine(socket_address(None)) as engine:
             containers = list(engine.labelled({NODE_LABEL: str(self.var)}))
         return containers + [str(path) for path in self.var.glob("containers/*/*")]
 

@@ -7,6 +7,7 @@ import yaml
 from pydicom import dcmread
 
 from mapnode.containers.engine import Engine
+from mapnode.containers.images import socket_address
 from mapnode.containers.runner import NODE_LABEL
 from mapnode.errors import WrongUse
 from mapnode.node import Node
@@ -76,7 +77,7 @@ def start_node(toys, study, tmp_path):
 
 
 def containers_of(node) -> list[str]:
-    with Engine("unix:///var/run/docker.sock") as engine:
+    with Engine(socket_address(None)) as engine:
         return list(engine.labelled({NODE_LABEL: str(node.var.resolve())}))
 
 

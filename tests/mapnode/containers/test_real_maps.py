@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -11,12 +12,14 @@ import pytest
 import typeguard
 from pydicom import dcmread
 
+from mapnode.app_catalogue import find_app
 from mapnode.containers.images import Images
 from mapnode.containers.runner import Containers
 from mapnode.phantom import TrunkPhantomParameters, build_trunk_phantom, write_ct_series
 from mapnode.settings import ImageSettings
-from mapnode.share import import_root
+from mapnode.share import REFERENCES_VARIABLE, import_root
 from operators.core.contract import JOB_VARIABLE, Job, Status
+from operators.core.reference_set import LEAST_STUDIES, build_reference_set
 from tests.docker_under_test import debian_base
 from tests.mapnode.containers.test_in_the_node import rule_of
 from tests.mapnode.containers.toy_map import APP_JSON, PKG_JSON
@@ -83,24 +86,50 @@ def study(tmp_path_factory):
     return folder
 
 
-def test_our_image_gives_the_bytes_of_mapnode_run_and_tells_of_its_progress(ours, study, tmp_path):
-    images, heard = Images({OURS: ImageSettings(digest=ours)}, None), []
-    job = tmp_path / "var" / "jobs" / "one"
-    (job / "output").mkdir(parents=True)
-    runner = Containers(images, tmp_path / "var", "node-1").of(images.find(OURS), "one", job)
-    result = runner.run(study, job / "output", JOB, timeout_s=120, on_progress=heard.append)
-    run(
-        *(sys.executable, "-m", "mapnode", "run", APP, study, tmp_path / "ours"),
-        env={JOB_VARIABLE: JOB.model_dump_json(), "PATH": "/usr/bin:/bin", "PYTHONPATH": str(import_root())},
-    )
+@pytest.fixture
+def run_both(ours, study, tmp_path):
+    """Runs our image as a job and `mapnode run` beside it; the job's result, and what was heard of it."""
 
-    assert result.status is Status.DONE
-    names = [output.path for output in result.outputs]
-    assert {"seg.dcm", "sr.dcm"} <= set(names)
-    for name in names:
-        assert (job / "output" / name).read_bytes() == (tmp_path / "ours" / name).read_bytes(), name
+    def both():
+        images, heard = Images({OURS: ImageSettings(digest=ours)}, None), []
+        job = tmp_path / "var" / "jobs" / "one"
+        (job / "output").mkdir(parents=True)
+        runner = Containers(images, tmp_path / "var", "node-1").of(images.find(OURS), "one", job)
+        result = runner.run(study, job / "output", JOB, timeout_s=120, on_progress=heard.append)
+        run(
+            *(sys.executable, "-m", "mapnode", "run", APP, study, tmp_path / "ours"),
+            env={**os.environ, JOB_VARIABLE: JOB.model_dump_json(), "PYTHONPATH": str(import_root())},
+        )
+        assert result.status is Status.DONE
+        names = [output.path for output in result.outputs]
+        assert {"seg.dcm", "sr.dcm"} <= set(names)
+        for name in names:
+            assert (job / "output" / name).read_bytes() == (tmp_path / "ours" / name).read_bytes(), name
+        assert list((tmp_path / "var").glob("containers/*/*")) == []
+        return result, heard
+
+    return both
+
+
+def test_our_image_gives_the_bytes_of_mapnode_run_and_tells_of_its_progress(run_both):
+    result, heard = run_both()
     assert heard[-1].fraction == pytest.approx(1.0)
-    assert list((tmp_path / "var").glob("containers/*/*")) == []
+    assert any("no reference set" in sentence for sentence in result.quality.not_checked)
+
+
+def test_our_image_holds_scans_against_the_sites_reference_set_as_mapnode_run_does(run_both, tmp_path, monkeypatch):
+    scans = [{"noise_hu": 20.0 + index % 5, "edge_mm": 3.0 + index % 7 / 10} for index in range(LEAST_STUDIES)]
+    reference = build_reference_set(APP, find_app(APP).manifest.application.version, scans, 99)
+    # As a site keeps it: for the node alone.
+    (tmp_path / f"{APP}.json").write_text(reference.model_dump_json())
+    (tmp_path / f"{APP}.json").chmod(0o600)
+    monkeypatch.setenv(REFERENCES_VARIABLE, str(tmp_path))
+
+    result, _ = run_both()
+
+    assert not any("no reference set" in sentence for sentence in result.quality.not_checked)
+    (finding,) = (one for one in result.quality.findings if one.code == "unlike_reference_scans")
+    assert f"{LEAST_STUDIES} reference scans" in finding.message, "the phantom has no noise, and they have"
 
 
 def modality(client, uid: str) -> str:

@@ -2,6 +2,8 @@
 
 import shutil
 import sys
+import tempfile
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +14,7 @@ from mapnode.package.distributions import LockedPackage, NeededPackages
 from mapnode.package.layers import write_layer
 from mapnode.package.plan import Plan
 from mapnode.share import import_root
+from tests.docker_under_test import debian_base, docker_daemon
 from tests.mapnode.package.wheels import pip_wheel, write_wheel
 
 PYTHON = f"/usr/bin/python{sys.version_info.major}.{sys.version_info.minor}"
@@ -67,3 +70,31 @@ def cache(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(home))
         yield cache_folder()
+
+
+@pytest.fixture(scope="session")
+def docker():
+    """A daemon that answers."""
+    with docker_daemon():
+        yield
+
+
+@pytest.fixture(scope="module")
+def base(docker):
+    """A root file system of Debian packages, from the machine's mirror."""
+    return debian_base()
+
+
+@pytest.fixture(scope="module")
+def place():
+    """A folder that the image's user reaches: pytest's own are closed to others."""
+    with tempfile.TemporaryDirectory(prefix="mapnode-test-") as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
+
+
+@pytest.fixture
+def output(place):
+    folder = Path(tempfile.mkdtemp(dir=place))
+    folder.chmod(0o777)
+    return folder

@@ -66,3 +66,18 @@ def test_an_image_that_the_engine_does_not_have_is_wrong_use_with_the_way_out(ca
     monkeypatch.setattr(base_image, "find_engine", Engine)
     with pytest.raises(WrongUse, match=r"docker has no image no:1: `map-build/base-debian FILE\.tar` makes"):
         find_base_image("no:1", cache)
+
+
+def test_a_base_image_that_did_not_change_is_read_once(base_tar, cache, monkeypatch):
+    first = find_base_image(str(base_tar), cache)
+    monkeypatch.setattr(base_image, "_read", None)
+    assert find_base_image(str(base_tar), cache) == first
+
+
+def test_a_base_image_that_changed_is_read_again(base_tar, cache, tmp_path):
+    path = tmp_path / "base.tar"
+    path.write_bytes(base_tar.read_bytes())
+    (first,) = find_base_image(str(path), cache).layers
+    path.write_bytes(base_tar.read_bytes() + bytes(10240))
+    (second,) = find_base_image(str(path), cache).layers
+    assert first.digest != second.digest

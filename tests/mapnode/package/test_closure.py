@@ -97,3 +97,14 @@ class A:
     found = closure(root)
     assert found.at_load == {"scipy.ndimage", "numpy", "yaml"}
     assert found.later == {"torch", "nibabel.nicom"}
+
+
+def test_what_an_engine_imports_waits_until_it_is_loaded(tree):
+    root = tree({
+        "app/app.py": "import numpy\n",
+        "operators/__init__.py": "",
+        "operators/net.py": "import torch\nimport numpy\n",
+    })
+    found = find_closure(root / "app", root, "operators.net")
+    assert Path("operators/net.py") in found.files
+    assert (found.at_load, found.later) == ({"numpy"}, {"torch"})

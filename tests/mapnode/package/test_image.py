@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 
@@ -13,13 +12,10 @@ import pytest
 from mapnode.phantom import TrunkPhantomParameters, build_trunk_phantom, write_ct_series
 from mapnode.share import import_root
 from operators.core.contract import JOB_VARIABLE
-from tests.docker_under_test import debian_base, docker_daemon
 
 pytestmark = pytest.mark.docker
 
 TAG = "mapnode-test-ct-body-composition:1"
-CONTEXT_TAG = "mapnode-test-context:1"
-BASE_TAG = "mapnode-test-base:1"
 LOCKED_DOWN = (
     *("--rm", "--network", "none", "--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges"),
     *("--pids-limit", "64", "--memory", "1g"),
@@ -58,30 +54,10 @@ def mapnode(*arguments, **options):
 
 
 @pytest.fixture(scope="module")
-def docker():
-    with docker_daemon():
-        yield
-        run("docker", "rmi", "--force", TAG, CONTEXT_TAG, BASE_TAG, check=False)
-
-
-@pytest.fixture(scope="module")
-def base(docker):
-    """A root file system of Debian packages, from the machine's mirror."""
-    return debian_base()
-
-
-@pytest.fixture(scope="module")
 def image(base):
     """The app's image, loaded; what `mapnode package` says of it."""
-    return json.loads(mapnode("package", "ct_body_composition", "--tag", TAG, "--base-image", base, "--json").stdout)
-
-
-@pytest.fixture(scope="module")
-def place():
-    """A folder that the image's user reaches: pytest's own are closed to others."""
-    with tempfile.TemporaryDirectory(prefix="mapnode-test-") as folder:
-        Path(folder).chmod(0o755)
-        yield Path(folder)
+    yield json.loads(mapnode("package", "ct_body_composition", "--tag", TAG, "--base-image", base, "--json").stdout)
+    run("docker", "rmi", "--force", TAG, check=False)
 
 
 @pytest.fixture(scope="module")
@@ -89,13 +65,6 @@ def study(place):
     folder = place / "study"
     phantom = build_trunk_phantom(TrunkPhantomParameters(slices=20, spacing_mm=(5.0, 3.0, 2.0)))
     write_ct_series(phantom.hu, phantom.affine_lps, folder, description="small", uid_seed="map")
-    return folder
-
-
-@pytest.fixture
-def output(place):
-    folder = Path(tempfile.mkdtemp(dir=place))
-    folder.chmod(0o777)
     return folder
 
 

@@ -5,8 +5,11 @@ import pytest
 from mapnode.app_catalogue import App
 from mapnode.errors import WrongUse
 from mapnode.package import plan as module
-from mapnode.package.distributions import NeededPackages
-from mapnode.package.plan import HOLOSCAN, make_plan
+from mapnode.package.distributions import LockedPackage, NeededPackages
+from mapnode.package.plan import HOLOSCAN, engine_module, make_plan
+from mapnode.share import import_root
+from operators.core.model_folder import EngineKind
+from operators.segment.networks.network_engine import LOADERS
 
 
 @pytest.fixture
@@ -16,7 +19,7 @@ def traced(monkeypatch):
 
     def find_packages(folder, closure, lock, root):
         calls.append(folder)
-        return NeededPackages((lock["pydicom"],), ("torch",))
+        return NeededPackages((lock["pydicom"],), ("left",))
 
     monkeypatch.setattr(module, "find_packages", find_packages)
     return calls
@@ -35,7 +38,7 @@ def test_an_app_whose_imports_are_known_is_not_loaded_again(app, traced, cache):
     (app.folder / "app.py").write_text("import pydicom\nprint('changed')\n")
     assert make_plan(app, None, "cpu", cache) == first
     assert len(traced) == 1
-    assert first.needed.left_out == ("torch",)
+    assert first.needed.left_out == ("left",)
 
 
 def test_another_import_has_the_app_loaded_again(app, traced, cache):
@@ -54,3 +57,42 @@ def test_a_version_is_the_locks_and_nothing_where_the_package_is_not_needed(app,
 def test_a_missing_model_folder_is_wrong_use(app, cache, tmp_path):
     with pytest.raises(WrongUse, match=r"the model folder .* does not exist"):
         make_plan(app, tmp_path / "none", "cpu", cache)
+
+
+def test_a_folder_without_a_model_is_wrong_use(app, cache, tmp_path):
+    with pytest.raises(WrongUse, match="holds no model"):
+        make_plan(app, tmp_path, "cpu", cache)
+
+
+@pytest.fixture
+def model(tmp_path):
+    folder = tmp_path / "model"
+    folder.mkdir()
+    for name in ("model.ts", "model.yaml"):
+        (folder / name).touch()
+    return folder
+
+
+def test_the_module_of_a_models_engine_is_the_one_that_the_engine_loads(model):
+    assert engine_module(model) == f"operators.segment.networks.{LOADERS[EngineKind.TORCHSCRIPT][0]}"
+    for kind, (module_name, _) in LOADERS.items():
+        assert module_name == kind.replace("-", "_")
+        assert (import_root() / "operators/segment/networks" / f"{module_name}.py").is_file()
+
+
+@pytest.fixture
+def torch(monkeypatch):
+    monkeypatch.setattr(module, "lock_torch", lambda *_: LockedPackage("torch", "2.13.0+cpu", "torch==2.13.0+cpu\n"))
+
+
+def test_with_a_model_torch_may_go_in_and_what_only_other_engines_ask_for_may_not(app, traced, torch, cache, model):
+    lock = make_plan(app, model, "cpu", cache).lock
+    assert lock["torch"].version == "2.13.0+cpu"
+    assert "monai" in lock
+    assert not {"nnunetv2", "pandas", "matplotlib", "simpleitk"} & lock.keys()
+
+
+def test_what_the_engine_needs_may_not_be_left_out(app, monkeypatch, torch, model, tmp_path):
+    monkeypatch.setattr(module, "find_packages", lambda *_: NeededPackages((), ("monai.inferers",)))
+    with pytest.raises(WrongUse, match=r"torchscript needs monai\.inferers, which cannot be imported here"):
+        make_plan(app, model, "cpu", tmp_path)

@@ -1,10 +1,19 @@
 """Folders of Python code for images: installed from wheels, without what no MAP uses, the same bytes each time."""
 
 import importlib.util
+import json
 import marshal
+import re
+import shutil
+import struct
+import subprocess
+import sys
 from importlib.machinery import SourceFileLoader
+from pathlib import Path
 
+import PIL._imaging
 import pytest
+import yaml._yaml
 
 from mapnode.errors import WrongUse
 from mapnode.package.contents import prepare_python
@@ -95,9 +104,74 @@ def test_a_missing_wheel_is_refused(wheelhouse, tmp_path):
         ("imagecodecs.libs/libaom-1.so.3", True),
         ("pymupdf_fonts/FiraGO_Bold.py", False),
         ("pymupdf_fonts/Ubuntu_Bold.py", True),
+        ("numpy/_core/_simd.cpython-311-x86_64-linux-gnu.so", True),
+        ("numpy/_core/_multiarray_umath.cpython-311-x86_64-linux-gnu.so", False),
+        ("torch/bin", False),
+        ("torch/bin/torch_shm_manager", False),
+        ("torch/bin/protoc", True),
+        ("torch/test", True),
+        ("torch/lib/libtorch_cpu.so", False),
         ("bin", True),
     ],
 )
 def test_the_list_takes_away_what_it_says_and_no_more(script, name, verdict):
     patterns = script.read_patterns(shared_folder("map-build") / "prune.txt")
     assert script.is_unwanted(name, patterns) is verdict
+
+
+def segments_of(path: Path) -> list[tuple[tuple[str, ...], bytes]]:
+    """What readelf says of each segment but its place in the file, and its bytes, places in the file blotted out."""
+    if shutil.which("readelf") is None:
+        pytest.skip("readelf is not here: apt-get install binutils")
+    said = subprocess.run(["readelf", "--segments", "--wide", path], capture_output=True, text=True, check=True).stdout
+    found = re.findall(r"^ +([A-Z_]+) +(0x\w+) (0x\w+) 0x\w+ (0x\w+) (0x\w+) (...) (0x\w+)$", said, re.MULTILINE)
+    table = int(re.search(r"starting at offset (\d+)", said)[1])
+    content = bytearray(path.read_bytes())
+    content[:64] = bytes(64)
+    content[table : table + 56 * len(found)] = bytes(56 * len(found))
+    return [
+        ((kind, *rest), bytes(content[int(start, 16) : int(start, 16) + int(rest[1], 16)]))
+        for kind, start, *rest in found
+    ]
+
+
+@pytest.mark.parametrize("module", [yaml._yaml, PIL._imaging], ids=["as linked", "as patchelf leaves it"])
+def test_a_shared_object_becomes_smaller_and_keeps_each_segment(script, tmp_path, module):
+    before, after = Path(module.__file__), tmp_path / "after.so"
+    after.write_bytes(script.loaded_alone(before.read_bytes()))
+    assert after.stat().st_size < 0.8 * before.stat().st_size
+    assert len(segments_of(before)) > 5
+    assert segments_of(after) == segments_of(before)
+    assert script.loaded_alone(after.read_bytes()) == after.read_bytes()
+
+
+def test_a_shared_object_without_its_symbols_still_loads_and_works(script, tmp_path):
+    name = Path(yaml._yaml.__file__).name
+    (tmp_path / "yaml").mkdir()
+    for path in Path(yaml.__file__).parent.glob("*.py"):
+        shutil.copy(path, tmp_path / "yaml")
+    (tmp_path / "yaml" / name).write_bytes(script.loaded_alone(Path(yaml._yaml.__file__).read_bytes()))
+    code = "import yaml; print(yaml._yaml.__file__, yaml.load('a: [1, 2]', yaml.CSafeLoader))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], env={"PYTHONPATH": str(tmp_path)}, capture_output=True, text=True
+    )
+    assert done.stdout == f"{tmp_path}/yaml/{name} {{'a': [1, 2]}}\n"
+
+
+def test_an_object_whose_headers_no_segment_holds_stays_as_it_is(script):
+    elf = bytearray(Path(yaml._yaml.__file__).read_bytes())
+    (table,), (size, count) = struct.unpack_from("<Q", elf, 32), struct.unpack_from("<HH", elf, 54)
+    elf += elf[table : table + size * count]
+    struct.pack_into("<Q", elf, 32, len(elf) - size * count)
+    assert script.loaded_alone(bytes(elf)) == elf
+
+
+def test_large_tables_lose_their_white_space_and_small_ones_nothing(script, tmp_path):
+    table = {"rows": [{"name": "\u00e9", "value": 1.5}] * 30_000}
+    (tmp_path / "large.json").write_text(json.dumps(table, indent=4))
+    (tmp_path / "small.json").write_text('{ "a": 1 }')
+    size = (tmp_path / "large.json").stat().st_size
+    script.shrink(tmp_path)
+    assert json.loads((tmp_path / "large.json").read_text()) == table
+    assert (tmp_path / "large.json").stat().st_size < size / 2
+    assert (tmp_path / "small.json").read_text() == '{ "a": 1 }'

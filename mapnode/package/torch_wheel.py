@@ -1,0 +1,92 @@
+"""torch_wheel: the one package that no lock has (decision 0020), held to the wheel that is at hand, by its hash."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import re
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+from mapnode.errors import WrongUse
+from mapnode.package.distributions import LockedPackage
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+TORCH = "torch"
+EXTRA = "`make with-models` installs it"
+
+
+def lock_torch(wheelhouse: Path | None, cache: Path) -> LockedPackage:
+    """The build of torch that is installed here, as a lock's entry with the hash of its wheel.
+
+    Args:
+        wheelhouse: Folder with wheels that somebody gave.
+        cache: Folder that the wheel is downloaded to where nobody did.
+
+    Returns:
+        The entry; `2.13.0+cpu` is another build than `2.13.0`, so that the image gets what was tried here.
+
+    Raises:
+        WrongUse: If torch is not installed, not in the version that is pinned, or its wheel cannot be had.
+    """
+    version = _installed_version()
+    folder = wheelhouse or cache
+    if wheelhouse is None and not list(folder.glob(f"{TORCH}-{version}-*.whl")):
+        _download(version, folder)
+    wheels = sorted(folder.glob(f"{TORCH}-{version}-*.whl"))
+    if not wheels:
+        raise WrongUse(f"the wheelhouse {folder} has no wheel of {TORCH} {version}, which is installed here")
+    hashes = "".join(f" \\\n    --hash=sha256:{_digest(wheel, cache)}" for wheel in wheels)
+    return LockedPackage(TORCH, version, f"{TORCH}=={version}{hashes}\n")
+
+
+def _installed_version() -> str:
+    """The version that is here, with the name of its build.
+
+    Raises:
+        WrongUse: If there is none, or another one than pyproject.toml pins.
+    """
+    try:
+        version = importlib.metadata.version(TORCH)
+    except importlib.metadata.PackageNotFoundError:
+        raise WrongUse(f"an image with a model needs {TORCH}, which is not installed here: {EXTRA}") from None
+    asked = " ".join(importlib.metadata.requires("mapnode") or ())
+    pinned = re.search(rf"\b{TORCH}==([\w.]+)", asked)
+    if pinned and version.split("+")[0] != pinned[1]:
+        raise WrongUse(f"{TORCH} {version} is installed, {pinned[1]} is pinned: {EXTRA}")
+    return version
+
+
+def _download(version: str, folder: Path) -> None:
+    """Have pip get the wheel.
+
+    Raises:
+        WrongUse: If it cannot be had.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    options = ["--quiet", "--no-deps", "--only-binary", ":all:", "--disable-pip-version-check"]
+    done = subprocess.run(  # noqa: S603 - pip
+        [sys.executable, "-m", "pip", "download", *options, f"{TORCH}=={version}", "-d", str(folder)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        last = (done.stderr.strip().splitlines() or ["no word"])[-1]
+        raise WrongUse(f"the wheel of {TORCH} {version} cannot be downloaded: {last}; --wheelhouse DIR takes one")
+
+
+def _digest(wheel: Path, cache: Path) -> str:
+    """SHA-256 of a wheel, read once: pip holds it against the hash when it installs it."""
+    stamp = wheel.stat()
+    key = hashlib.sha256(f"{wheel.resolve()} {stamp.st_size} {stamp.st_mtime_ns}".encode()).hexdigest()
+    kept = cache / f"{TORCH}-{key}.sha256"
+    if not kept.exists():
+        with wheel.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        cache.mkdir(parents=True, exist_ok=True)
+        kept.write_text(digest, encoding="ascii")
+    return kept.read_text(encoding="ascii")
