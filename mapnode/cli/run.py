@@ -51,8 +51,8 @@ def run(
     from mapnode.share import use_references
 
     use_references(references)
-    found = find_app(app)
-    if model is None and found.disabled:
+    found = find_app(app, None if model is None else {app: model})
+    if found.disabled:
         raise WrongUse(f"{found.disabled} (--model DIR)")
     job = _with_reference(_with_objects(_job(), objects, found), found)
     with ProgressBar(found.name) as progress:

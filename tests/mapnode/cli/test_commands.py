@@ -71,13 +71,15 @@ def test_an_app_without_weights_is_listed_as_disabled_and_refused_before_it_star
     assert "network is disabled" in done.stderr
 
 
-def test_a_model_folder_without_a_model_is_wrong_use(study, tmp_path):
+@pytest.mark.parametrize("content", [{}, {"README": "nothing else"}])
+def test_a_model_folder_without_a_model_is_wrong_use(study, tmp_path, content):
     (tmp_path / "weights").mkdir()
-    (tmp_path / "weights" / "README").write_text("nothing else")
+    for name, text in content.items():
+        (tmp_path / "weights" / name).write_text(text)
 
     done = mapnode("run", "ct_body_composition", study, tmp_path / "out", "--model", tmp_path / "weights")
 
-    assert done.returncode == 2
+    assert (done.returncode, (tmp_path / "out").exists()) == (2, False)
     assert "holds no model" in done.stderr
 
 
