@@ -194,7 +194,7 @@ class Node:
         self._serve(listener, token, feed, stack)
         self._begin("follow", self._follower.run)
         self._begin("coordinate", self._coordinator.run)
-        self._begin("audit", Audit(reader, records, self._coordinator.tell).run)
+        self._begin("audit", Audit(reader, records, self._coordinator.tell, self._runner.withdraw).run)
         self._begin("warm up", self._warm_up)
         (self.folder / STATE_NAME).write_text(json.dumps({"url": self.url, "pid": os.getpid()}), encoding="utf-8")
         stack.callback((self.folder / STATE_NAME).unlink, missing_ok=True)

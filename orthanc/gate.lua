@@ -13,6 +13,7 @@ local dicomweb = configuration["DicomWeb"]["Root"]:gsub("/+$", "")
 local STORES = {
   "^/instances$",
   "^/modalities/[^/]+/get$",
+  "^/queries/.+/retrieve$",
   "^/tools/create%-dicom$",
   "^/tools/bulk%-modify$",
   "^/tools/bulk%-anonymize$",

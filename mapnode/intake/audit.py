@@ -11,8 +11,11 @@ import logging
 import time
 from typing import TYPE_CHECKING
 
-from mapnode.jobs.inputs import SourceChanged, current_input
-from mapnode.records import JobState
+from sqlalchemy.exc import SQLAlchemyError
+
+from mapnode.jobs.spec import identity_of
+from mapnode.pacs.errors import OrthancRefused, OrthancUnreachable
+from mapnode.records.job_states import ACTIVE, RETRIED
 
 if TYPE_CHECKING:
     import threading
@@ -20,6 +23,7 @@ if TYPE_CHECKING:
 
     from mapnode.intake.intake import Intake
     from mapnode.intake.source import SourceReader
+    from mapnode.jobs.spec import JobSpec
     from mapnode.records import JobRecord, Records
 
 ROUND_S = 3600.0
@@ -38,7 +42,11 @@ class Audit:
     """Looks at published jobs, the newest first; one thread runs it."""
 
     def __init__(
-        self, reader: SourceReader, records: Records, tell: Callable[[Callable[[Intake], None]], None]
+        self,
+        reader: SourceReader,
+        records: Records,
+        tell: Callable[[Callable[[Intake], None]], None],
+        withdraw: Callable[[str, str], None],
     ) -> None:
         """Bind it to a node.
 
@@ -46,10 +54,13 @@ class Audit:
             reader: Reads series from Orthanc.
             records: Which jobs there are.
             tell: Has something done in the intake's own thread.
+            withdraw: Called with a job whose results are to be taken out of use, and the reason.
         """
         self._reader = reader
         self._jobs = records.jobs
         self._tell = tell
+        self._withdraw = withdraw
+        self._told: dict[str, str | None] = {}
 
     def run(self, stop: threading.Event) -> None:
         """Audit round after round, until told to stop."""
@@ -68,20 +79,50 @@ class Audit:
                 if job is None:
                     return
                 self._look(job)
-            except Exception as error:  # noqa: BLE001 - the thread has to live: Orthanc or the database may be away
-                _log.debug("the audit waits: %s", error)
+                seq = job.seq
+            except (OrthancUnreachable, SQLAlchemyError):
                 stop.wait(FAILED_S)
                 continue
-            seq = job.seq
             stop.wait(max(PAUSE_S, IDLE * (time.monotonic() - started)))
 
     def _look(self, job: JobRecord) -> None:
-        """Have the series of a job decided again if they are not what it was made of, and nobody took up that yet."""
+        """Have the series of a job decided again if they are not what it was made of.
+
+        What that brings nothing for, since no rule wants it or the same was refused before, is withdrawn in the next
+        round: a result of what is no longer there must not stay in use.
+        """
         try:
-            current_input(self._reader, job.spec)
-        except SourceChanged as error:
-            why = str(error)
-            later = self._jobs.of_subject(job.subject, frozenset(JobState))
-            if not any(one.seq > job.seq and one.spec.rule == job.spec.rule for one in later):
-                _log.warning("job %s is done, and nobody told of a change since: %s", job.id, why)
-                self._tell(lambda intake: intake.audited(job.spec, why))
+            now = self._present(job.spec)
+        except OrthancRefused as error:
+            _log.warning("the source of job %s cannot be looked at: %s", job.id, error)
+            return
+        if now == job.spec.identity or self._is_left(job) or self._is_taken_up(job):
+            self._told.pop(job.id, None)
+            return
+        if job.id in self._told and self._told[job.id] == now:
+            del self._told[job.id]
+            self._withdraw(job.id, "its source changed, and nothing took its place")
+            return
+        _log.warning("job %s is done, and nobody told of a change of its source since", job.id)
+        self._told[job.id] = now
+        self._tell(lambda intake: intake.audited(job.spec, "the source changed, and nobody told of it"))
+
+    def _present(self, spec: JobSpec) -> str | None:
+        """The identity that a job would have if it were made now; None where a series of it is gone."""
+        series = [self._reader.series(one) for one in spec.series_ids]
+        if None in series:
+            return None
+        return identity_of(spec, [digest for one in series if one is not None for digest in one.digests])
+
+    def _is_left(self, job: JobRecord) -> bool:
+        """Whether Orthanc has nothing of the study: an older or empty database, where there is nothing to withdraw."""
+        return not self._reader.client.lookup(job.spec.study_instance_uid)
+
+    def _is_taken_up(self, job: JobRecord) -> bool:
+        """Whether another job of the rule is about what there is now: it supersedes this one, or waits for somebody."""
+        others = self._jobs.of_subject(job.subject, ACTIVE | RETRIED)
+        return any(
+            one.spec.rule == job.spec.rule and self._present(one.spec) == one.spec.identity
+            for one in others
+            if one.id != job.id
+        )

@@ -136,8 +136,9 @@ class Intake:
             self.changed(series_id, why)
 
     def audited(self, spec: JobSpec, why: str) -> None:
-        """The series of a published job are not what it was made of; what arrives at the moment is looked at anyway."""
-        if any(one in self.series and self.series[one].pending for one in spec.series_ids):
+        """The series of a published job are not what it was made of; what moves at the moment is looked at anyway."""
+        moving = {one.series_id for one in self.series.values() if one.pending}
+        if moving.intersection(spec.series_ids) or self._records.jobs.of_subject(spec.subject):
             return
         for series_id in spec.series_ids:
             self.changed(series_id, why)

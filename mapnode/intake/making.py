@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
+import time
 from typing import TYPE_CHECKING
 
 from mapnode.intake.deciding import identified, next_attempt
 from mapnode.records import JobState
-from mapnode.records.job_states import UNPUBLISHED
+from mapnode.records.job_states import ENDED, UNPUBLISHED
 
 if TYPE_CHECKING:
     from mapnode.intake.deciding import Known
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from mapnode.rules import Decision
 
 PRIORITIES = {"stat": 1, "routine": 2, "research": 3}
+RESTORE_S = 2.0
+"""A job that makes its results again begins after this."""
 
 _log = logging.getLogger(__name__)
 
@@ -53,7 +56,7 @@ class JobMaker:
         spec = self._attempt(spec, source, forced=forced)
         self._recall_others(spec)
         uid = spec.series_instance_uid if spec.subject == source.id else spec.study_instance_uid
-        found = jobs.of_rule(spec.rule, uid, {JobState.DONE})
+        found = [job for job in jobs.of_rule(spec.rule, uid, ENDED) if job.is_in_use and job.id != spec.job_id]
         same = [job for job in found if job.subject == spec.subject]
         earlier = [job for job in found if job in same or self._is_gone(job)]
         spec = spec.model_copy(
@@ -96,9 +99,10 @@ class JobMaker:
         lookup = self._reader.client.lookup
         if all(lookup(one["sop_instance_uid"]) for one in job.stored):
             return
-        self._records.jobs.move(
-            job_id, JobState.QUEUED, "its results are no longer in Orthanc; made again", only_from={JobState.DONE}
-        )
+        why = "its results are no longer in Orthanc; made again"
+        # A run that was called back a moment ago is given the time to notice.
+        later = time.time() + RESTORE_S
+        self._records.jobs.move(job_id, JobState.QUEUED, why, only_from={JobState.DONE}, not_before=later)
 
     def _recall_others(self, spec: JobSpec) -> None:
         """Call back unpublished jobs of the same rule on the same subject: they were about another input."""

@@ -22,6 +22,7 @@ from mapnode.jobs.inputs import current_input, place_input
 from mapnode.jobs.rejecting import Title, build_note
 from mapnode.pacs.resources import StoreStatus
 from mapnode.records import JobState
+from mapnode.records.job_states import ENDED
 from mapnode.results.check import check_files, identity_of
 from operators.core.contract import Job, Result
 
@@ -268,15 +269,15 @@ def store(place: Workplace, job: str) -> list[dict[str, str]]:
         for found in place.client.lookup(str(one.sop_instance_uid)):
             _require_equal(place, found.id, one, contents[one.path])
     # Kept before the first goes out: whatever ends this, it is known what may have to be rejected.
-    place.records.jobs.stored(job, [_stored(one, "", "on its way") for one in dicom])
-    stored = []
-    for one in dicom:
+    stored = [_stored(one, "", "on its way") for one in dicom]
+    place.records.jobs.stored(job, stored)
+    for number, one in enumerate(dicom):
         place.require_lease()
         outcome = place.client.store(contents[one.path])
         if outcome.status is StoreStatus.ALREADY_STORED:
             _require_equal(place, outcome.id, one, contents[one.path])
-        stored.append(_stored(one, outcome.id, outcome.status))
-    place.records.jobs.stored(job, stored)
+        stored[number] = _stored(one, outcome.id, outcome.status)
+        place.records.jobs.stored(job, stored)
     return stored
 
 
@@ -295,7 +296,7 @@ def reject_replaced(place: Workplace, job: str, why: str) -> None:
     spec = place.record(job).spec
     for earlier in spec.replaces:
         record = place.record(earlier)
-        if record.state is JobState.DONE:
+        if record.is_in_use:
             is_corrected = record.spec.subject != spec.subject
             reject(place, earlier, why, Title.PATIENT_SAFETY if is_corrected else Title.QUALITY)
 
@@ -310,11 +311,14 @@ def reject(place: Workplace, job: str, why: str, title: Title = Title.QUALITY) -
         title: The note's title.
     """
     reject_stored(place, job, why, title)
-    place.records.jobs.move(job, JobState.SUPERSEDED, why, only_from={JobState.DONE, JobState.PUBLISHING})
+    place.records.jobs.move(job, JobState.SUPERSEDED, why, only_from=ENDED | {JobState.PUBLISHING})
 
 
 def reject_stored(place: Workplace, job: str, why: str, title: Title = Title.QUALITY) -> None:
-    """Put a rejection note beside what Orthanc has of a job's results; nothing where it has none of them."""
+    """Put a rejection note beside what Orthanc has of a job's results; nothing where it has none of them.
+
+    None of them is in use after this.
+    """
     record = place.record(job)
     found = [resource for one in record.stored for resource in place.client.lookup(one["sop_instance_uid"])]
     if found:
@@ -323,6 +327,7 @@ def reject_stored(place: Workplace, job: str, why: str, title: Title = Title.QUA
         place.require_lease()
         place.records.jobs.made(job, [note.sop_instance_uid])
         place.client.store(note.content)
+    place.records.jobs.stored(job, [{**one, "orthanc_id": "", "status": "rejected"} for one in record.stored])
 
 
 def _require_equal(place: Workplace, orthanc_id: str, one: Output, content: bytes) -> None:

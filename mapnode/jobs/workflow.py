@@ -241,7 +241,9 @@ def _give_up(place: Workplace) -> Callable[[str, BaseException, JobState], None]
         more = {"not_before": time.time() + after_s} if after_s else {}
         if target is JobState.RECALLED:  # while publishing, or while what Orthanc lost was made again
             work.reject_stored(place, job, reason)
-        place.records.jobs.move(job, target, reason, only_from={JobState(only_from)}, **more)
+        # Done it is where it was taken back meanwhile: what was rejected must not be taken for its results.
+        left = {JobState(only_from)} | ({JobState.DONE} if target is JobState.RECALLED else set())
+        place.records.jobs.move(job, target, reason, only_from=left, **more)
         # Asked, and not told by the move: a kill between the two would leave the series to nobody.
         if target is place.records.jobs.state(job) is JobState.RECALLED:
             place.records.pending.grew(place.record(job).spec.series_ids, time.time())

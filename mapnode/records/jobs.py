@@ -12,7 +12,7 @@ from sqlalchemy import func, select, update
 
 from mapnode.database import upsert
 from mapnode.jobs.spec import JobSpec
-from mapnode.records.job_states import ACTIVE, UNPUBLISHED, JobState
+from mapnode.records.job_states import ACTIVE, ENDED, UNPUBLISHED, JobState
 from mapnode.records.tables import HISTORY, JOBS, RESULTS
 
 if TYPE_CHECKING:
@@ -61,6 +61,16 @@ class JobRecord:
     spec: JobSpec
     stored: list[dict[str, str]]
     progress: str
+
+    @property
+    def is_out(self) -> bool:
+        """Whether any of its results went into Orthanc and was not rejected."""
+        return any(one["orthanc_id"] for one in self.stored)
+
+    @property
+    def is_in_use(self) -> bool:
+        """Whether it was published and not superseded, wholly or in part, whatever became of it when tried again."""
+        return self.state is JobState.DONE or (self.is_out and self.state in ENDED - {JobState.SUPERSEDED})
 
     def is_due(self, now: float) -> bool:
         """Whether it may be started at a time, seconds since the epoch."""
@@ -150,7 +160,7 @@ class Jobs:
     def take_back(self, job: JobRecord, state: JobState, why: str) -> bool:
         """End a job before its results go out.
 
-        One that published before, and was to bring back what Orthanc lost or did not take, stays done: whatever is left
+        One that published before, and was to bring back what Orthanc lost or did not take, is done: whatever there is
         of its results is in use until a later job supersedes it.
 
         Args:
@@ -161,7 +171,7 @@ class Jobs:
         Returns:
             False if it is on its way out, or has ended.
         """
-        return self.move(job.id, JobState.DONE if job.stored else state, why, only_from=UNPUBLISHED)
+        return self.move(job.id, JobState.DONE if job.is_out else state, why, only_from=UNPUBLISHED)
 
     def note(
         self, job: str, event: str, detail: str = "", *, at: float | None = None, seconds: float | None = None

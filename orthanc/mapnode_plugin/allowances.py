@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 from pathlib import Path
+from typing import Any
 
 FOLDER_SUFFIX = "-gate"
 """Beside the storage folder; gate.lua looks there."""
@@ -24,10 +25,13 @@ class Allowances:
 
     Args:
         storage: Orthanc's storage folder.
+        log: Takes a line when they cannot be written.
     """
 
-    def __init__(self, storage: str) -> None:
+    def __init__(self, storage: str, log: Any) -> None:  # noqa: ANN401 - Orthanc's own function
         self._folder = Path(storage.rstrip("/") + FOLDER_SUFFIX)
+        self._log = log
+        self._failed = False
         self._written = {INTAKE: 0, RESULTS: 0}
         for name in self._written:
             (self._folder / name).unlink(missing_ok=True)
@@ -52,9 +56,13 @@ class Allowances:
             self._folder.mkdir(parents=True, exist_ok=True)
             draft.write_text(f"{size}\n", encoding="ascii")
             draft.replace(self._folder / name)
-        except OSError:  # no room even for this
+        except OSError as error:  # no room even for this, or no right
+            if not self._failed:
+                self._log(f"mapnode: {draft} cannot be written ({error}): nothing comes in over HTTP")
+            self._failed = True
             self._close(name)
         else:
+            self._failed = False
             self._written[name] = size
 
     def _close(self, name: str) -> None:

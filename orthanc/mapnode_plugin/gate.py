@@ -48,7 +48,7 @@ class Gate:
         self._closed_by_node = False
         self._closed_by_disk = False
         self._free = 0
-        self._allowances = Allowances(folder)
+        self._allowances = Allowances(folder, log)
         self.look()
 
     def set(self, *, closed: bool, reason: str = "") -> None:

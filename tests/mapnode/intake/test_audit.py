@@ -3,17 +3,17 @@
 import threading
 
 import pytest
+from pydicom import dcmread
 
 from mapnode.intake import audit as module
 from mapnode.intake.audit import Audit
 from mapnode.intake.source import SourceReader
-from mapnode.pacs.errors import OrthancUnreachable
+from mapnode.pacs.errors import OrthancRefused
+from mapnode.pacs.resources import FoundResource
 from mapnode.records import JobState
-from tests.mapnode.engine import SERIES
-from tests.mapnode.intake.steps import PAIR, all_jobs, settle, states
+from tests.mapnode.engine import SERIES, STUDY
+from tests.mapnode.intake.steps import IS_CT, PAIR, all_jobs, settle, states
 from tests.mapnode.intake.test_source_changes import study_files
-
-OTHER = "series-2"
 
 
 class Stop(threading.Event):
@@ -29,13 +29,21 @@ class Stop(threading.Event):
 
 
 @pytest.fixture
-def look(orthanc, records):
-    """Makes a round, and lets the intake hear what came of it."""
+def withdrawn():
+    return []
+
+
+@pytest.fixture
+def look(orthanc, records, withdrawn):
+    """Makes rounds of one audit, and lets the intake hear what came of them; the last one's pauses."""
+    reader = SourceReader(orthanc, orthanc.storage, records.rejections.among)
+    nodes = []
+    audit = Audit(reader, records, lambda message: message(nodes[-1].intake), lambda job, _: withdrawn.append(job))
 
     def look(node):
-        reader = SourceReader(orthanc, orthanc.storage, records.rejections.among)
+        nodes.append(node)
         stop = Stop()
-        Audit(reader, records, lambda message: message(node.intake)).round(stop)
+        audit.round(stop)
         return stop.waits
 
     return look
@@ -59,8 +67,23 @@ def test_a_source_that_is_as_it_was_is_not_decided_again(published, make_node, l
     assert states(records) == ["done"]
 
 
-def test_a_deletion_that_nobody_told_of_is_found(published, make_node, orthanc, look, records, clock):
+def test_a_change_after_one_that_failed_is_found(published, make_node, orthanc, files, look, records, clock):
+    keep_a_result(orthanc, files)
     node = make_node()
+    orthanc.remove(SERIES, 1)
+    node.intake.changed(SERIES, "an instance was deleted")
+    settle(node, clock, 5)
+    records.jobs.move(all_jobs(records)[1].id, JobState.FAILED)
+    orthanc.remove(SERIES, 1)
+    look(node)
+    settle(node, clock, 5)
+
+    assert states(records) == ["done", "failed", "queued"]
+
+
+def test_a_deletion_that_nobody_told_of_is_found(published, make_node, orthanc, files, look, records, clock):
+    node = make_node()
+    keep_a_result(orthanc, files)
     orthanc.remove(SERIES, 1)
     look(node)
     settle(node, clock, 5)
@@ -69,13 +92,33 @@ def test_a_deletion_that_nobody_told_of_is_found(published, make_node, orthanc, 
     assert second.spec.replaces == (first.id,)
 
 
-def test_results_of_a_series_that_went_unnoticed_are_withdrawn(published, make_node, orthanc, look, clock):
+def keep_a_result(orthanc, files):
+    """The study goes on in Orthanc with the results, when the source is gone."""
+    orthanc.uids[str(dcmread(files[0]).StudyInstanceUID)] = [
+        FoundResource(id=STUDY, type="Study", path=f"/studies/{STUDY}")
+    ]
+
+
+def test_results_of_a_series_that_went_unnoticed_are_withdrawn(published, make_node, orthanc, files, look, clock):
     node = make_node()
+    keep_a_result(orthanc, files)
     orthanc.remove(SERIES)
     look(node)
     settle(node, clock, 5)
 
     assert node.said.withdrawn == [published.id]
+
+
+def test_where_orthanc_has_nothing_of_the_study_there_is_nothing_to_withdraw(
+    published, make_node, orthanc, look, records, clock
+):
+    node = make_node()
+    orthanc.remove(SERIES)
+    look(node)
+    settle(node, clock, 5)
+
+    assert node.said.withdrawn == []
+    assert states(records) == ["done"]
 
 
 def test_results_of_a_study_that_went_unnoticed_are_withdrawn(make_node, orthanc, tmp_path, look, records, clock):
@@ -88,11 +131,27 @@ def test_results_of_a_study_that_went_unnoticed_are_withdrawn(make_node, orthanc
     records.jobs.move(job.id, JobState.DONE)
 
     node = make_node({"study": PAIR})
+    for files in (few, many):
+        keep_a_result(orthanc, files)
     orthanc.remove("few")
     look(node)
     settle(node, clock, 5)
 
     assert set(node.said.withdrawn) == {job.id}
+
+
+def test_what_no_rule_wants_any_more_is_decided_once_and_withdrawn_then(
+    published, make_node, orthanc, files, look, withdrawn, clock
+):
+    keep_a_result(orthanc, files)
+    node = make_node({"name": "another", "when": [{**IS_CT, "equals": "MR"}]})
+    orthanc.remove(SERIES, 1)
+    look(node)
+    before = list(withdrawn)
+    settle(node, clock, 5)
+    look(node)
+
+    assert (before, withdrawn) == ([], [published.id])
 
 
 def test_what_is_arriving_at_the_moment_is_left_to_the_intake(published, make_node, orthanc, look, records, clock):
@@ -108,8 +167,11 @@ def test_what_is_arriving_at_the_moment_is_left_to_the_intake(published, make_no
 
 
 @pytest.mark.parametrize("state", [JobState.WAITING, JobState.FAILED])
-def test_a_change_that_another_job_is_about_already_is_none(published, make_node, orthanc, look, records, clock, state):
+def test_a_change_that_another_job_is_about_already_is_none(
+    published, make_node, orthanc, files, look, records, clock, state
+):
     node = make_node()
+    keep_a_result(orthanc, files)
     orthanc.remove(SERIES, 1)
     node.intake.changed(SERIES, "an instance was deleted")
     settle(node, clock, 5)
@@ -125,20 +187,29 @@ def test_the_audit_takes_little_of_the_machine(published, make_node, look):
     assert pause >= module.PAUSE_S
 
 
-def test_an_orthanc_that_is_away_is_asked_later_about_the_same_job(published, make_node, orthanc, records, monkeypatch):
-    asked = []
+def test_an_orthanc_that_is_away_is_asked_later_about_the_same_job(published, orthanc, records):
+    class ComesBack(Stop):
+        def wait(self, timeout=None):
+            orthanc.down = len(self.waits) < 2
+            return super().wait(timeout)
 
-    def current_input(_reader, spec):
-        asked.append(spec.job_id)
-        if len(asked) < 3:
-            raise OrthancUnreachable("http://127.0.0.1:1", "gone")
+    orthanc.down = True
+    stop, reader = ComesBack(), SourceReader(orthanc, orthanc.storage, records.rejections.among)
+    Audit(reader, records, lambda _: None, lambda *_: None).round(stop)
 
-    monkeypatch.setattr(module, "current_input", current_input)
-    stop = Stop()
-    Audit(SourceReader(orthanc, orthanc.storage, records.rejections.among), records, lambda _: None).round(stop)
+    assert stop.waits[:3] == [module.FAILED_S] * 3
+    assert stop.waits[3] >= module.PAUSE_S
 
-    assert asked == [published.id] * 3
-    assert stop.waits[:2] == [module.FAILED_S] * 2
+
+def test_one_series_that_cannot_be_read_does_not_end_the_round(published, orthanc, records, monkeypatch):
+    def refuse(_):
+        raise OrthancRefused("GET /series", 500, "corrupted")
+
+    monkeypatch.setattr(orthanc, "series", refuse)
+    stop, reader = Stop(), SourceReader(orthanc, orthanc.storage, records.rejections.among)
+    Audit(reader, records, lambda _: None, lambda *_: None).round(stop)
+
+    assert len(stop.waits) == 1
 
 
 def test_rounds_follow_one_another_and_end_when_told(orthanc, records):
@@ -147,8 +218,8 @@ def test_rounds_follow_one_another_and_end_when_told(orthanc, records):
             self.set()
             return super().wait(timeout)
 
-    stop = OneRound()
-    Audit(SourceReader(orthanc, orthanc.storage, records.rejections.among), records, lambda _: None).run(stop)
+    stop, reader = OneRound(), SourceReader(orthanc, orthanc.storage, records.rejections.among)
+    Audit(reader, records, lambda _: None, lambda *_: None).run(stop)
 
     (pause,) = stop.waits
     assert module.ROUND_S - 60 < pause <= module.ROUND_S

@@ -284,7 +284,7 @@ def of_the_study_of(other, path):
 
 
 def keep_lost_result(records, job):
-    records.jobs.stored(job.id, [{"path": "seg.dcm", "sop_instance_uid": "1.2.3", "orthanc_id": "", "status": ""}])
+    records.jobs.stored(job.id, [{"path": "seg.dcm", "sop_instance_uid": "1.2.3", "orthanc_id": "a1", "status": ""}])
     records.jobs.move(job.id, JobState.DONE)
 
 
@@ -343,3 +343,28 @@ def test_what_is_made_again_is_superseded_where_its_study_rule_applies_to_anothe
 
     assert states(records) == ["done", "queued"]
     assert all_jobs(records)[1].spec.replaces == (job.id,)
+
+
+def test_what_could_not_be_made_again_is_superseded_where_the_series_grows(make_node, orthanc, files, records, clock):
+    job, _ = lost_result(make_node(), orthanc, files[1:], records, clock)
+    records.jobs.move(job.id, JobState.FAILED, "a defect")
+
+    node = make_node()
+    node.intake.take(orthanc.add(SERIES, files[:1]))
+    settle(node, clock, 5)
+
+    assert all_jobs(records)[1].spec.replaces == (job.id,)
+
+
+def test_what_was_only_on_its_way_is_called_back_and_replaces_nothing(make_node, orthanc, files, records, clock):
+    node = make_node()
+    node.intake.take(orthanc.add(SERIES, files[1:]))
+    settle(node, clock)
+    (job,) = all_jobs(records)
+    records.jobs.stored(job.id, [{"path": "seg.dcm", "sop_instance_uid": "1.2.3", "orthanc_id": "", "status": ""}])
+    records.jobs.move(job.id, JobState.WAITING, "the disk is full")
+    node.intake.take(orthanc.add(SERIES, files[:1]))
+    settle(node, clock, 5)
+
+    assert states(records) == ["recalled", "queued"]
+    assert all_jobs(records)[1].spec.replaces == ()

@@ -108,6 +108,8 @@ def test_a_closed_gate_refuses_rest_and_dicomweb_but_the_nodes_own(orthanc, clie
         "/dicom-web//studies",
         "/dicom-web/servers/PACS/retrieve",
         "/modalities/PACS/get",
+        "/queries/a1/retrieve",
+        "/queries/a1/answers/0/retrieve",
         "/tools/create-dicom",
         "/tools/bulk-modify",
         "/tools/bulk-anonymize",

@@ -10,8 +10,13 @@ def folder(tmp_path):
 
 
 @pytest.fixture
-def allowances(tmp_path):
-    return Allowances(f"{tmp_path}/storage/")
+def log():
+    return []
+
+
+@pytest.fixture
+def allowances(tmp_path, log):
+    return Allowances(f"{tmp_path}/storage/", log.append)
 
 
 def test_nothing_comes_in_until_somebody_says_so(folder, allowances):
@@ -24,7 +29,7 @@ def test_nothing_comes_in_until_somebody_says_so(folder, allowances):
 def test_what_an_earlier_orthanc_left_lets_nothing_in(tmp_path, folder):
     folder.mkdir()
     (folder / INTAKE).write_text("1000")
-    Allowances(str(tmp_path / "storage"))
+    Allowances(str(tmp_path / "storage"), print)
     assert not (folder / INTAKE).exists()
 
 
@@ -46,11 +51,16 @@ def test_a_file_is_not_written_for_every_byte(folder, allowances):
     assert (folder / INTAKE).read_text() == "1499\n"
 
 
-def test_a_file_that_cannot_be_written_lets_nothing_in(tmp_path, folder, allowances):
+def test_a_file_that_cannot_be_written_lets_nothing_in_and_is_told_of_once(folder, allowances, log):
     allowances.set(INTAKE, 1000)
     (folder / f"{INTAKE}.draft").mkdir()
-    allowances.set(INTAKE, 5000)
-    assert not (folder / INTAKE).exists()
+    for size in (5000, 6000):
+        allowances.set(INTAKE, size)
+        assert not (folder / INTAKE).exists()
+    assert len(log) == 1
+    (folder / f"{INTAKE}.draft").rmdir()
+    allowances.set(INTAKE, 6000)
+    assert (folder / INTAKE).exists()
 
 
 def test_a_file_that_cannot_be_removed_is_tried_again(folder, allowances):
