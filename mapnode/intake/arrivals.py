@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from mapnode.intake.completeness import ask_time_s, settle_time_s
+
 if TYPE_CHECKING:
-    from mapnode.intake.completeness import Corroboration
+    from mapnode.intake.completeness import Corroboration, Patience
     from mapnode.intake.deciding import Outlook
     from mapnode.pacs.events import InstanceEvent
 
@@ -64,6 +67,18 @@ class SeriesArrivals:
     looks: int = 0
     outlook: Outlook | None = None
     is_unreadable: bool = False
+
+    def settle_s(self, patience: Patience) -> float:
+        """How long nothing may come before it is decided."""
+        return settle_time_s(self.gaps_s, self.recalls, patience, has_hole=self.has_hole)
+
+    def ask_s(self, patience: Patience) -> float:
+        """How long nothing may come before it is looked at ahead; never once it was, since its last instance."""
+        return ask_time_s(self.gaps_s, self.looks, patience) if self.looked_for < self.last else math.inf
+
+    def next_look(self, patience: Patience) -> float:
+        """When it is to be looked at ahead or decided."""
+        return max(self.not_before, self.last + min(self.settle_s(patience), self.ask_s(patience)))
 
     def knows(self, event: InstanceEvent) -> bool:
         """Whether an instance came again unchanged."""

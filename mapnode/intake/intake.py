@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 from mapnode.intake.arrivals import SeriesArrivals
-from mapnode.intake.completeness import ask_time_s, has_hole, is_complete, settle_time_s
+from mapnode.intake.completeness import has_hole, is_complete
 from mapnode.intake.deciding import Outlook, record_of
 from mapnode.intake.making import JobMaker
 from mapnode.intake.rejections import take_rejections
@@ -138,7 +138,7 @@ class Intake:
     def audited(self, spec: JobSpec, why: str) -> None:
         """The series of a published job are not what it was made of; what moves at the moment is looked at anyway."""
         moving = {one.series_id for one in self.series.values() if one.pending}
-        if moving.intersection(spec.series_ids) or self._records.jobs.of_subject(spec.subject):
+        if moving.intersection(spec.series_ids):
             return
         for series_id in spec.series_ids:
             self.changed(series_id, why)
@@ -181,13 +181,12 @@ class Intake:
         now = time.monotonic()
         looked = False
         for known in [one for one in self.series.values() if one.pending and now >= one.not_before]:
-            wait_s = settle_time_s(known.gaps_s, known.recalls, self._patience, has_hole=known.has_hole)
             self._reader.prepare(known.unread)
             known.unread.clear()
-            ask_s = ask_time_s(known.gaps_s, known.looks, self._patience)
-            if known.looked_for < known.last and now - known.last >= ask_s and not self._look_ahead(known):
+            rested_s, settle_s = now - known.last, known.settle_s(self._patience)
+            if rested_s >= known.ask_s(self._patience) and not self._look_ahead(known):
                 break
-            if now - known.last >= wait_s or known.forced or is_complete(len(known.instances), known.corroborations):
+            if rested_s >= settle_s or known.forced or is_complete(len(known.instances), known.corroborations):
                 looked = True
                 if not self._try(known):
                     break
@@ -211,15 +210,8 @@ class Intake:
 
     def next_look_s(self) -> float | None:
         """How long nothing has to be decided; None where nothing waits."""
-        looks = [self._next_look(known) for known in self.series.values() if known.pending]
+        looks = [known.next_look(self._patience) for known in self.series.values() if known.pending]
         return max(0.0, min(looks) - time.monotonic()) if looks else None
-
-    def _next_look(self, known: SeriesArrivals) -> float:
-        """When a series is to be looked at ahead or decided, monotonic seconds."""
-        wait_s = settle_time_s(known.gaps_s, known.recalls, self._patience, has_hole=known.has_hole)
-        if known.looked_for < known.last:
-            wait_s = min(wait_s, ask_time_s(known.gaps_s, known.looks, self._patience))
-        return max(known.not_before, known.last + wait_s)
 
     def _is_known(self, event: InstanceEvent) -> bool:
         """Whether an instance came again unchanged."""

@@ -13,7 +13,7 @@ from mapnode.pacs.resources import FoundResource
 from mapnode.records import JobState
 from tests.mapnode.engine import SERIES, STUDY
 from tests.mapnode.intake.steps import IS_CT, PAIR, all_jobs, settle, states
-from tests.mapnode.intake.test_source_changes import study_files
+from tests.mapnode.intake.studies import study_files
 
 
 class Stop(threading.Event):

@@ -9,9 +9,9 @@ from mapnode.jobs.inputs import current_input
 from mapnode.pacs.resources import attachment_path
 from mapnode.records import JobState
 from operators.core.identity import derived_uid
-from tests.builders import make_ct_series
 from tests.mapnode.engine import SERIES
 from tests.mapnode.intake.steps import IS_CT, PAIR, all_jobs, settle, states
+from tests.mapnode.intake.studies import study_files
 
 # the source changes
 
@@ -101,10 +101,6 @@ def test_a_series_that_was_rejected_as_a_whole_is_withdrawn(make_node, orthanc, 
 
 
 # study rules
-
-
-def study_files(tmp_path):
-    return [make_ct_series(tmp_path / seed, slices=slices, uid_seed=seed) for seed, slices in (("b", 2), ("a", 6))]
 
 
 def test_a_study_rule_makes_one_job_once_all_its_series_rest(make_node, orthanc, tmp_path, records, clock):
