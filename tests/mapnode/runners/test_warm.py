@@ -16,7 +16,7 @@ from mapnode.runners.child import Child
 from mapnode.runners.warm import NodeStopping, WarmWorkers, WorkerLost
 from operators.core.contract import Job, Status
 from operators.core.manifest import read_manifest
-from tests.mapnode.runners.test_worker import ENOUGH_S, LOOP, MANIFEST, PREAMBLE, is_gone
+from tests.mapnode.runners.toy import ENOUGH_S, LOOP, MANIFEST, PREAMBLE, is_gone
 from tests.node_under_test import wait_for
 
 GIB = 2**30

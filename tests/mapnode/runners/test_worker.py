@@ -1,84 +1,18 @@
-"""A warm worker keeps a process for many runs, ends a cancelled one, and says so when it loses one."""
+"""A warm worker keeps a process for many runs, and says so when it loses one."""
 
 import os
 import signal
-import sys
 import threading
 import time
 from datetime import datetime
-from pathlib import Path
 
 import pytest
 
-from mapnode.app_catalogue import App
 from mapnode.runners import worker as worker_module
-from mapnode.runners.child import Child
-from mapnode.runners.worker import RunCancelled, WarmWorker, WorkerLost, WorkerNotStarted, WorkerState
+from mapnode.runners.worker import WorkerLost, WorkerNotStarted, WorkerState
 from operators.core.contract import Job, Status
-from operators.core.manifest import read_manifest
+from tests.mapnode.runners.toy import ENOUGH_S, LOOP, is_gone
 from tests.node_under_test import wait_for
-
-MANIFEST = Path(__file__).parents[3] / "apps" / "ct_body_composition" / "app.yaml"
-ENOUGH_S = 30.0
-"""Longer than any run here takes; no test waits for it."""
-
-PREAMBLE = """
-import json, os, sys, time
-runs = 0
-def say(**record):
-    print(json.dumps(record), flush=True)
-def finish(exit_code=0):
-    say(exit_code=exit_code)
-def result(status="done", **more):
-    document = {"schema": "mapnode.result/1", "app": "toy", "version": "1.0.0", "status": status, **more}
-    with open(os.path.join(target, "result.json"), "w") as file:
-        json.dump(document, file)
-"""
-LOOP = """
-finish()
-for line in sys.stdin:
-    order = json.loads(line)
-    if "signal" in order:
-        finish()
-        continue
-    source, target = order["source"], order["target"]
-    runs += 1
-"""
-
-
-@pytest.fixture
-def folders(tmp_path):
-    source, target = tmp_path / "in", tmp_path / "out"
-    source.mkdir()
-    target.mkdir()
-    return source, target
-
-
-@pytest.fixture
-def toy(tmp_path, monkeypatch):
-    """Makes workers whose process is a few lines: what happens in a run, or all of it."""
-    made = []
-
-    def make(in_run: str = "result(); finish()", *, start: str = "", loop: str = LOOP, **more) -> WarmWorker:
-        body = "".join(f"    {line}\n" for line in in_run.splitlines()) if loop else ""
-        script = tmp_path / f"worker{len(made)}.py"
-        script.write_text(PREAMBLE + start + loop + body)
-        command = [sys.executable, str(script)]
-        monkeypatch.setattr(worker_module, "Child", lambda _, variables: Child(command, variables))
-        made.append(WarmWorker(App(tmp_path, read_manifest(MANIFEST)), **more))
-        return made[-1]
-
-    yield make
-    for worker in made:
-        worker.stop()
-
-
-def is_gone(pid: int) -> bool:
-    """Whether a process ended, be it that nobody asked for its exit code yet."""
-    try:
-        return Path("/proc", str(pid), "stat").read_text().rpartition(")")[2].split()[0] == "Z"
-    except OSError:
-        return True
 
 
 def test_its_process_is_told_how_many_threads_it_has(toy, folders, monkeypatch):
@@ -308,64 +242,6 @@ def test_stopping_twice_or_before_a_start_is_harmless(toy):
     worker = toy()
     worker.stop()
     worker.stop()
-
-    assert worker.pid is None
-
-
-def test_cancelled_run_ends_soon_and_its_process_goes_on(toy, folders):
-    worker = toy(
-        "if runs == 1:\n    say(operator='Load', fraction=0.1)\n    sys.stdin.readline(); finish(1)\n"
-        "else:\n    result(timings_s={'runs': runs}); finish()"
-    )
-    cancelled = threading.Event()
-
-    with pytest.raises(RunCancelled, match="was cancelled"):
-        worker.run(*folders, Job(), timeout_s=ENOUGH_S, on_progress=lambda _: cancelled.set(), cancelled=cancelled)
-    pid = worker.pid
-    result = worker.run(*folders, Job(), timeout_s=ENOUGH_S, cancelled=lambda: False)
-
-    assert result.timings_s == {"runs": 2}
-    assert worker.pid == pid
-
-
-def test_cancelled_run_that_does_not_look_up_is_killed_after_its_grace(toy, folders, monkeypatch):
-    monkeypatch.setattr(worker_module, "CANCEL_GRACE_S", 0.2)
-    worker = toy("say(operator='Load', fraction=0.1); time.sleep(60)")
-    seen = []
-    started = time.monotonic()
-
-    with pytest.raises(RunCancelled):
-        worker.run(*folders, Job(), timeout_s=ENOUGH_S, on_progress=seen.append, cancelled=lambda: bool(seen))
-
-    assert (worker.pid, worker.state) == (None, WorkerState.STOPPED)
-    assert time.monotonic() - started < 20
-
-
-def test_run_that_is_done_before_it_hears_of_its_end_is_cancelled_all_the_same(toy, folders):
-    worker = toy("say(operator='Load', fraction=0.1); result(); finish()")
-    seen = []
-
-    with pytest.raises(RunCancelled):
-        worker.run(*folders, Job(), timeout_s=ENOUGH_S, on_progress=seen.append, cancelled=lambda: bool(seen))
-
-
-def test_run_that_dies_while_it_is_cancelled_is_cancelled_not_lost(toy, folders):
-    worker = toy("say(operator='Load', fraction=0.1); sys.stdin.readline(); sys.exit(5)")
-    seen = []
-
-    with pytest.raises(RunCancelled):
-        worker.run(*folders, Job(), timeout_s=ENOUGH_S, on_progress=seen.append, cancelled=lambda: bool(seen))
-
-    assert worker.pid is None
-
-
-def test_run_that_is_cancelled_beforehand_starts_nothing(toy, folders):
-    worker = toy()
-    cancelled = threading.Event()
-    cancelled.set()
-
-    with pytest.raises(RunCancelled, match="before it began"):
-        worker.run(*folders, Job(), timeout_s=ENOUGH_S, cancelled=cancelled)
 
     assert worker.pid is None
 
