@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from mapnode.errors import WrongUse
 from mapnode.package.archive import ImageArchive, files_of
 from mapnode.package.container_engine import find_engine
+from mapnode.package.file_state import state_key
 from mapnode.package.layers import Layer, inflate, read_layer
 
 if TYPE_CHECKING:
@@ -63,9 +64,7 @@ def find_base_image(name: str, cache: Path) -> BaseImage:
     path = Path(name)
     if not path.is_file():
         path = _from_engine(name, cache)
-    stamp = path.stat()
-    key = hashlib.sha256(f"{path.resolve()} {stamp.st_size} {stamp.st_mtime_ns}".encode()).hexdigest()
-    kept = cache / f"base-{key}.json"
+    kept = cache / f"base-{state_key(path)}.json"
     base = _kept_base(kept)
     if base is None:
         base = _describe(path, name, cache)

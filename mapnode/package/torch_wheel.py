@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import re
-import subprocess
-import sys
 from typing import TYPE_CHECKING
 
 from mapnode.errors import WrongUse
 from mapnode.package.distributions import LockedPackage
+from mapnode.package.file_state import state_key
+from mapnode.package.wheelhouse import download
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,7 +35,8 @@ def lock_torch(wheelhouse: Path | None, cache: Path) -> LockedPackage:
     version = _installed_version()
     folder = wheelhouse or cache
     if wheelhouse is None and not list(folder.glob(f"{TORCH}-{version}-*.whl")):
-        _download(version, folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        download(folder, f"{TORCH}=={version}")
     wheels = sorted(folder.glob(f"{TORCH}-{version}-*.whl"))
     if not wheels:
         raise WrongUse(f"the wheelhouse {folder} has no wheel of {TORCH} {version}, which is installed here")
@@ -60,30 +61,9 @@ def _installed_version() -> str:
     return version
 
 
-def _download(version: str, folder: Path) -> None:
-    """Have pip get the wheel.
-
-    Raises:
-        WrongUse: If it cannot be had.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    options = ["--quiet", "--no-deps", "--only-binary", ":all:", "--disable-pip-version-check"]
-    done = subprocess.run(  # noqa: S603 - pip
-        [sys.executable, "-m", "pip", "download", *options, f"{TORCH}=={version}", "-d", str(folder)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode != 0:
-        last = (done.stderr.strip().splitlines() or ["no word"])[-1]
-        raise WrongUse(f"the wheel of {TORCH} {version} cannot be downloaded: {last}; --wheelhouse DIR takes one")
-
-
 def _digest(wheel: Path, cache: Path) -> str:
     """SHA-256 of a wheel, read once: pip holds it against the hash when it installs it."""
-    stamp = wheel.stat()
-    key = hashlib.sha256(f"{wheel.resolve()} {stamp.st_size} {stamp.st_mtime_ns}".encode()).hexdigest()
-    kept = cache / f"{TORCH}-{key}.sha256"
+    kept = cache / f"{TORCH}-{state_key(wheel)}.sha256"
     if not kept.exists():
         with wheel.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()

@@ -35,9 +35,23 @@ def fill_wheelhouse(folder: Path, needed: NeededPackages, lock: dict[str, Locked
         return
     wanted = folder / f"{LOCK_NAME}.part"
     wanted.write_text(needed.lock + lock[PIP].text, encoding="utf-8")
-    options = ["--quiet", "--no-deps", "--require-hashes", "--only-binary", ":all:", "--disable-pip-version-check"]
+    download(folder, "--require-hashes", "-r", str(wanted))
+    wanted.replace(folder / LOCK_NAME)
+
+
+def download(folder: Path, *wanted: str) -> None:
+    """Have pip get wheels, without what they ask for.
+
+    Args:
+        folder: Where they go.
+        wanted: pip's words for which.
+
+    Raises:
+        WrongUse: If one cannot be had.
+    """
+    options = ["--quiet", "--no-deps", "--only-binary", ":all:", "--disable-pip-version-check"]
     done = subprocess.run(  # noqa: S603 - pip
-        [sys.executable, "-m", "pip", "download", *options, "-r", str(wanted), "-d", str(folder)],
+        [sys.executable, "-m", "pip", "download", *options, *wanted, "-d", str(folder)],
         capture_output=True,
         text=True,
         check=False,
@@ -45,7 +59,6 @@ def fill_wheelhouse(folder: Path, needed: NeededPackages, lock: dict[str, Locked
     if done.returncode != 0:
         last = (done.stderr.strip().splitlines() or ["no word"])[-1]
         raise WrongUse(f"wheels cannot be downloaded: {last}; --wheelhouse DIR takes those of a folder")
-    wanted.replace(folder / LOCK_NAME)
 
 
 def is_filled(folder: Path, needed: NeededPackages) -> bool:
