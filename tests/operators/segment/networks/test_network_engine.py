@@ -219,4 +219,5 @@ with module._sdk_closed():
 assert "monai.deploy.operators" not in sys.modules
 import monai.deploy.utils.argparse_types
 """
-    subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True)
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
