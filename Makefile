@@ -38,17 +38,17 @@ test: $(VENV)/dev.stamp ## every test that this machine can run, and the checks
 	$(BIN)/python -m pytest -m "(slow or docker) and not (browser or long)" -rs --durations 20
 
 test-long: $(VENV)/dev.stamp ## proofs that take minutes: a reference set of twenty scans, an image with a network, a small run of each benchmark of the node
-	$(BIN)/python -m pytest -m long -rs
+	$(BIN)/python -m pytest -m long --timeout 3600 -rs
 
 test-networks: $(VENV)/dev.stamp ## networks of every format, trained for minutes, find the tissues of a phantom
-	$(BIN)/python -m pytest -m training -rs
+	$(BIN)/python -m pytest -m training --timeout 3600 -rs
 
 dcmjs: ## dcmjs, which reads our SR in the tests; needs Node
 	npm install --no-fund --no-audit --prefix build/dcmjs dcmjs@0.51.1
 
 test-browser: $(VENV)/dev.stamp ## results in OHIF, headless; needs Chromium and npm; pictures in build/ohif
 	scripts/debian-packages /usr/lib/chromium/chromium:chromium npm:npm
-	$(BIN)/python -m pytest -m browser -rs
+	$(BIN)/python -m pytest -m browser --timeout 3600 -rs
 
 test-orthanc: $(VENV)/dev.stamp ## only the tests with a real Orthanc
 	$(BIN)/python -m pytest -m orthanc -rs
@@ -62,7 +62,7 @@ test-docker: $(VENV)/dev.stamp ## only the tests with a container image; needs d
 
 test-stack: $(VENV)/dev.stamp ## the stack of docker/, built and started; needs root, npm; minutes
 	scripts/debian-packages docker:docker.io docker-compose:docker-compose debootstrap:debootstrap npm:npm
-	$(BIN)/python -m pytest -m compose -rs
+	$(BIN)/python -m pytest -m compose --timeout 3600 -rs
 
 build/map/base-debian.tar: map-build/base-debian
 	@mkdir -p $(@D)

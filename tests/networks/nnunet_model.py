@@ -52,15 +52,20 @@ def write_dataset() -> None:
     folder = folder_of("raw")
     for part in ("imagesTr", "labelsTr"):
         (folder / part).mkdir(parents=True)
+    cases = {}
     for case in range(CASES):
         phantom = make_phantom(seed=100 + case)
-        write_image(phantom.hu, phantom.affine_lps, folder / f"imagesTr/case_{case}_0000.nii.gz")
-        write_image(phantom.truth_labels, phantom.affine_lps, folder / f"labelsTr/case_{case}.nii.gz")
+        image, labels = f"imagesTr/case_{case}_0000.nii.gz", f"labelsTr/case_{case}.nii.gz"
+        write_image(phantom.hu, phantom.affine_lps, folder / image)
+        write_image(phantom.truth_labels, phantom.affine_lps, folder / labels)
+        cases[f"case_{case}"] = {"images": [image], "label": labels}
     description = {
         "channel_names": {"0": "CT"},
         "labels": {"background": 0, **LABELS},
         "numTraining": CASES,
         "file_ending": ".nii.gz",
+        # Where they are not named, nnU-Net forks twelve processes to find them; beside torch's threads one may hang.
+        "dataset": cases,
     }
     (folder / "dataset.json").write_text(json.dumps(description))
 
