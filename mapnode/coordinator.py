@@ -207,8 +207,6 @@ class Coordinator:
         try:
             if request.kind is RequestKind.RERUN:
                 self._rerun(request)
-            elif request.kind is RequestKind.RETRY and self._still_runs(str(request.argument["job"])):
-                return
             else:
                 self._do_with_job(request.kind, str(request.argument["job"]))
         except OrthancUnreachable:
@@ -233,11 +231,6 @@ class Coordinator:
             self._retry(job)
         elif kind is RequestKind.RELEASE:
             self._publisher.release(job, "released on demand")
-
-    def _still_runs(self, job_id: str) -> bool:
-        """Whether a run of a cancelled job has not noticed yet: a second one would write into the same folder."""
-        job = self._records.jobs.get(job_id)
-        return job is not None and self._runner.is_under_way(f"{job.id}.{job.tries}")
 
     def _retry(self, job: JobRecord) -> None:
         """Begin a job anew, unless a later one took its place: both would publish.

@@ -248,7 +248,12 @@ class Node:
         )
         self._stager.sweep(intake.series)
         scheduler = Scheduler(
-            records, self._capacity, self._runner.compute, settings.research_hours, self._images.known
+            records,
+            self._capacity,
+            self._runner.compute,
+            self._runner.is_computing,
+            settings.research_hours,
+            self._images.known,
         )
         publisher = Publisher(records, intake.series, patience, self._study_quiet_s, self._runner.publish)
         keep = Housekeeping(

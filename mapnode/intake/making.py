@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from typing import TYPE_CHECKING
 
 from mapnode.intake.deciding import identified, next_attempt
@@ -18,8 +17,6 @@ if TYPE_CHECKING:
     from mapnode.rules import Decision
 
 PRIORITIES = {"stat": 1, "routine": 2, "research": 3}
-RESTORE_S = 2.0
-"""A job that makes its results again begins after this."""
 
 _log = logging.getLogger(__name__)
 
@@ -100,9 +97,7 @@ class JobMaker:
         if all(lookup(one["sop_instance_uid"]) for one in job.stored):
             return
         why = "its results are no longer in Orthanc; made again"
-        # A run that was called back a moment ago is given the time to notice.
-        later = time.time() + RESTORE_S
-        self._records.jobs.move(job_id, JobState.QUEUED, why, only_from={JobState.DONE}, not_before=later)
+        self._records.jobs.move(job_id, JobState.QUEUED, why, only_from={JobState.DONE}, not_before=0.0)
 
     def _recall_others(self, spec: JobSpec) -> None:
         """Call back unpublished jobs of the same rule on the same subject: they were about another input."""

@@ -68,6 +68,7 @@ class Scheduler:
         records: Records,
         capacity: Callable[[], Capacity],
         start: Callable[[JobRecord], None],
+        is_under_way: Callable[[JobRecord], bool],
         research_hours: Hours | None,
         images: Callable[[], Mapping[str, Runnable]] = dict,
     ) -> None:
@@ -77,12 +78,14 @@ class Scheduler:
             records: The jobs that wait, and the switches.
             capacity: What all processes together may run.
             start: Begins a job.
+            is_under_way: Whether the last run of a job has not ended yet.
             research_hours: When jobs of the lowest priority may start; None: always.
             images: The container images that jobs may run, by name.
         """
         self._records = records
         self._capacity = capacity
         self._start = start
+        self._is_under_way = is_under_way
         self._hours = research_hours
         self._images = images
         self._starts = itertools.count(1)
@@ -129,7 +132,7 @@ class Scheduler:
         closed = {name for name in apps if app_switch(name) in switches} | self._without_gpu(apps, whole)
         # Jobs of apps that are gone are begun all the same, and end with that reason.
         waiting = self._records.jobs.next_of_each_source(time.time(), closed)
-        return self._choose([job for job in waiting if self._in_hours(job)], apps, left, whole)
+        return self._choose([job for job in waiting if self._may_start(job)], apps, left, whole)
 
     def _without_gpu(self, apps: Mapping[str, Runnable], whole: Capacity) -> set[str]:
         """Apps that can never start here; waiting for them would keep everybody else waiting."""
@@ -162,8 +165,10 @@ class Scheduler:
                 return None
         return None
 
-    def _in_hours(self, job: JobRecord) -> bool:
-        return job.priority < RESEARCH or self._hours is None or self._hours.now()
+    def _may_start(self, job: JobRecord) -> bool:
+        """Whether it has its hours, and no run that was called back and has not noticed yet writes into its folder."""
+        in_hours = job.priority < RESEARCH or self._hours is None or self._hours.now()
+        return in_hours and not (job.tries and self._is_under_way(job))
 
     @staticmethod
     def _why(job: JobRecord) -> str:

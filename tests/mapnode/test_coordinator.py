@@ -307,20 +307,6 @@ def test_a_failed_job_is_tried_again_at_once_on_demand(node, records):
     assert node.woken
 
 
-def test_a_retry_waits_until_the_run_that_was_cancelled_has_ended(node, records):
-    job = add_job(records, state=JobState.CANCELLED)
-    node.runner.under_way = {f"{job}.0"}
-    request = ask(records, RequestKind.RETRY, job=job)
-
-    look(node)
-    during = records.jobs.state(job), records.requests.waits(request)
-    node.runner.under_way = set()
-    look(node)
-
-    assert during == (JobState.CANCELLED, True)
-    assert records.jobs.state(job) is JobState.QUEUED
-
-
 @pytest.mark.parametrize("state", [JobState.QUEUED, JobState.WAITING, JobState.SHADOW, JobState.DONE])
 def test_a_job_that_another_one_took_the_place_of_is_not_tried_again(node, records, state):
     job = add_job(records, 1, state=JobState.RECALLED)

@@ -36,7 +36,7 @@ def make_scheduler(records, clock, monkeypatch):
         monkeypatch.setattr(module, "list_apps", lambda: found)
         started = []
         capacity = Capacity(slots, gpus, gib * GIB)
-        return Scheduler(records, lambda: capacity, lambda job: started.append(job.id), hours), started
+        return Scheduler(records, lambda: capacity, lambda job: started.append(job.id), lambda _: False, hours), started
 
     return make
 
@@ -69,12 +69,37 @@ def test_a_job_is_running_in_the_records_before_anything_is_begun(records, clock
     def start(job):
         seen.append((job.state, job.tries, records.jobs.state(job.id)))
 
-    scheduler = Scheduler(records, lambda: Capacity(1, 0, GIB), start, None)
+    scheduler = Scheduler(records, lambda: Capacity(1, 0, GIB), start, lambda _: False, None)
     add_job(records)
 
     scheduler.tick()
 
     assert seen == [(JobState.RUNNING, 1, JobState.RUNNING)]
+
+
+def test_a_job_waits_until_its_last_run_has_noticed_that_it_was_called_back(records, clock, monkeypatch):
+    monkeypatch.setattr(module, "list_apps", lambda: [make_app()])
+    started, under_way = [], set()
+
+    def start(job):
+        started.append(job.id)
+        under_way.add((job.id, job.tries))
+
+    capacity = Capacity(2, 0, 100 * GIB)
+    scheduler = Scheduler(records, lambda: capacity, start, lambda job: (job.id, job.tries) in under_way, None)
+    job, other = add_job(records, 1), add_job(records, 2, source="CT2")
+    scheduler.tick()
+    records.jobs.move(job, JobState.CANCELLED)
+    records.jobs.move(job, JobState.QUEUED)
+    scheduler.wake()
+    scheduler.tick()
+    during = list(started)
+    under_way.remove((job, 1))
+    scheduler.wake()
+    scheduler.tick()
+
+    assert during == [job, other]
+    assert started == [job, other, job]
 
 
 def test_as_many_run_as_there_are_slots(make_scheduler, records):
@@ -107,7 +132,10 @@ def test_a_source_with_many_jobs_does_not_keep_another_one_waiting(make_schedule
 def test_no_source_waits_for_two_starts_of_another_one(sources):
     records = Records("sqlite://")
     jobs = {add_job(records, n, source=source): source for n, source in enumerate(sources)}
-    scheduler, started = Scheduler(records, lambda: Capacity(1, 0, GIB), lambda job: started.append(job.id), None), []
+    scheduler, started = (
+        Scheduler(records, lambda: Capacity(1, 0, GIB), lambda job: started.append(job.id), lambda _: False, None),
+        [],
+    )
     while True:
         scheduler.wake()
         if not scheduler.tick():

@@ -83,7 +83,7 @@ def best_s(call):
 
 def test_ten_thousand_waiting_jobs_slow_nothing_down(place):
     records, ledger = Records(place.records), Ledger(place)
-    scheduler = Scheduler(records, lambda: Capacity(1, 0, 10**13), lambda _: None, None)
+    scheduler = Scheduler(records, lambda: Capacity(1, 0, 10**13), lambda _: None, lambda _: False, None)
 
     def start_one(_):
         scheduler.wake()
