@@ -154,6 +154,7 @@ class Images:
         Raises:
             ImageRefused: If it is not on the list, the engine does not have it or has another one, or it is no MAP.
             EngineUnreachable: If no engine answers.
+            EngineRefused: If it is one that cannot confine a MAP.
             ManifestInvalid: If its manifests are not what the specification says.
         """
         # Imported here: Docker's SDK takes time and memory, which a node without containers does not pay for.
@@ -163,6 +164,7 @@ class Images:
         with self._lock:
             if name not in self._known:
                 with Engine(self.address) as engine:
+                    engine.require_root()
                     self._known[name] = _inspect(engine, name, self._allowed[name])
             return self._known[name]
 
