@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STUDY ?=
+TORCH := torch==2.13.0
 ORTHANC_PLUGINS := /usr/share/orthanc/plugins
 # COMMAND_OR_FILE:PACKAGE, what results are checked with and what receives studies
 DEBIAN_PACKAGES := dciodvfy:dicom3tools storescu:dcmtk Orthanc:orthanc \
@@ -128,6 +129,9 @@ lock: ## resolve requirements/*.lock anew (needs uv)
 	  --generate-hashes --no-emit-index-url --no-annotate --no-header -o requirements/models.lock
 	uv pip compile pyproject.toml --extra models --extra dev --override requirements/overrides.txt --python-version 3.11 \
 	  --generate-hashes --no-emit-index-url --no-annotate --no-header -o requirements/dev.lock
+	echo "$(TORCH)" | uv pip compile - --override requirements/cuda-overrides.txt --python-version 3.11 \
+	  --python-platform x86_64-manylinux_2_28 --generate-hashes --no-emit-index-url --no-annotate --no-header \
+	  -o requirements/cuda.lock
 
 clean:
 	rm -rf build $(VENV)
@@ -141,7 +145,7 @@ $(VENV)/system.stamp: Makefile scripts/debian-packages
 
 # torch before the rest, so that the build for a CPU is taken where one is offered; what else it asks for, the locks set right.
 $(VENV)/torch.stamp: $(VENV)/system.stamp
-	$(BIN)/python -m pip install -q --disable-pip-version-check "torch==2.13.0"
+	$(BIN)/python -m pip install -q --disable-pip-version-check "$(TORCH)"
 	@touch $@
 
 $(VENV)/dev.stamp $(VENV)/models.stamp: $(VENV)/torch.stamp
