@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STUDY ?=
+TORCH := torch==2.13.0
 ORTHANC_PLUGINS := /usr/share/orthanc/plugins
 # COMMAND_OR_FILE:PACKAGE, what results are checked with and what receives studies
 DEBIAN_PACKAGES := dciodvfy:dicom3tools storescu:dcmtk Orthanc:orthanc \
@@ -11,7 +12,7 @@ DEBIAN_PACKAGES := dciodvfy:dicom3tools storescu:dcmtk Orthanc:orthanc \
   $(ORTHANC_PLUGINS)/libOrthancGdcm.so:orthanc-gdcm pdftotext:poppler-utils /usr/lib/postgresql:postgresql \
   /usr/share/fonts/truetype/droid/DroidSansFallbackFull.ttf:fonts-droid-fallback
 
-.PHONY: demo up with-models models test test-long test-networks map test-docker test-stack dcmjs test-browser test-orthanc test-orthanc-1.12 bench bench-hot-path bench-turnaround bench-container phantom-accuracy soak fuzz faults qc-cases check format lock clean
+.PHONY: demo up with-models models test test-long test-networks map test-docker test-podman test-stack dcmjs test-browser test-orthanc test-orthanc-1.12 bench bench-hot-path bench-turnaround bench-container phantom-accuracy soak fuzz faults qc-cases check format lock clean
 .DEFAULT_GOAL := demo
 
 demo: $(VENV)/base.stamp ## run the app on a digital phantom, or on STUDY=FOLDER
@@ -36,6 +37,7 @@ test: $(VENV)/dev.stamp ## every test that this machine can run, and the checks
 	$(BIN)/python -m pytest --numprocesses auto --dist loadfile -m chain -rs
 	$(BIN)/python -m pytest --numprocesses auto --dist loadfile -m "(orthanc or postgres) and not (slow or docker or browser)" -rs
 	$(BIN)/python -m pytest -m "(slow or docker) and not (browser or long)" -rs --durations 20
+	MAPNODE_TEST_ENGINE=podman $(BIN)/python -m pytest tests/mapnode/containers/test_runner.py -m docker -rs
 
 test-long: $(VENV)/dev.stamp ## proofs that take minutes: a reference set of twenty scans, an image with a network, a small run of each benchmark of the node
 	$(BIN)/python -m pytest -m long --timeout 3600 -rs
@@ -59,6 +61,10 @@ test-orthanc-1.12: $(VENV)/dev.stamp ## the same with Orthanc 1.12 of Debian 13,
 
 test-docker: $(VENV)/dev.stamp ## only the tests with a container image; needs docker.io, debootstrap and root
 	$(BIN)/python -m pytest -m "docker and not long" -rs
+
+test-podman: $(VENV)/dev.stamp ## those of MAPs in the node, and of images, under Podman; needs podman, buildah, docker.io (its client), debootstrap, root; minutes
+	scripts/debian-packages podman:podman buildah:buildah docker:docker.io debootstrap:debootstrap
+	MAPNODE_TEST_ENGINE=podman $(BIN)/python -m pytest tests/mapnode/containers tests/mapnode/package -m "docker and not (orthanc or long)" -rs
 
 test-stack: $(VENV)/dev.stamp ## the stack of docker/, built and started; needs root, npm; minutes
 	scripts/debian-packages docker:docker.io docker-compose:docker-compose debootstrap:debootstrap npm:npm
@@ -123,6 +129,9 @@ lock: ## resolve requirements/*.lock anew (needs uv)
 	  --generate-hashes --no-emit-index-url --no-annotate --no-header -o requirements/models.lock
 	uv pip compile pyproject.toml --extra models --extra dev --override requirements/overrides.txt --python-version 3.11 \
 	  --generate-hashes --no-emit-index-url --no-annotate --no-header -o requirements/dev.lock
+	echo "$(TORCH)" | uv pip compile - --override requirements/cuda-overrides.txt --python-version 3.11 \
+	  --python-platform x86_64-manylinux_2_28 --generate-hashes --no-emit-index-url --no-annotate --no-header \
+	  -o requirements/cuda.lock
 
 clean:
 	rm -rf build $(VENV)
@@ -136,7 +145,7 @@ $(VENV)/system.stamp: Makefile scripts/debian-packages
 
 # torch before the rest, so that the build for a CPU is taken where one is offered; what else it asks for, the locks set right.
 $(VENV)/torch.stamp: $(VENV)/system.stamp
-	$(BIN)/python -m pip install -q --disable-pip-version-check "torch==2.13.0"
+	$(BIN)/python -m pip install -q --disable-pip-version-check "$(TORCH)"
 	@touch $@
 
 $(VENV)/dev.stamp $(VENV)/models.stamp: $(VENV)/torch.stamp

@@ -1,4 +1,4 @@
-"""Docker for tests: the one that answers, else one that is started for them and stopped after them."""
+"""Docker for tests: the one that answers, else one that is started for them; or a Podman of their own."""
 
 from __future__ import annotations
 
@@ -12,9 +12,23 @@ from pathlib import Path
 
 import pytest
 
+from mapnode.containers.images import SOCKET_VARIABLE
 from mapnode.share import shared_folder
 
+ENGINE_VARIABLE = "MAPNODE_TEST_ENGINE"
 START_S = 30.0
+PODMAN = {
+    # For machines without systemd, and for whoever may not raise limits: Podman asks for a million processes otherwise.
+    "CONTAINERS_CONF": """
+[engine]
+cgroup_manager = "cgroupfs"
+events_logger = "file"
+[containers]
+default_ulimits = ["nproc=16384:16384", "nofile=4096:4096"]
+""",
+    "CONTAINERS_STORAGE_CONF": '[storage]\ndriver = "overlay"\ngraphroot = "{0}/images"\nrunroot = "{0}/run"\n',
+}
+"""Files that these variables name."""
 BUILD = Path("build/map").resolve()
 """The base image is made once for each checkout."""
 
@@ -45,6 +59,48 @@ def docker_daemon():
         daemon.terminate()
         daemon.wait(timeout=START_S)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def podman_storage():
+    """Folder of a Podman with images of its own, Buildah's too, while the block runs; skips where there can be none."""
+    if shutil.which("podman") is None or os.geteuid() != 0:
+        pytest.skip("podman is not installed (apt-get install podman buildah), or its images would not be root's")
+    folder = Path(tempfile.mkdtemp(prefix="mapnode-podman-", dir="/var/lib"))
+    with pytest.MonkeyPatch.context() as patch:
+        for variable, text in PODMAN.items():
+            (folder / variable).write_text(text.format(folder))
+            patch.setenv(variable, str(folder / variable))
+        try:
+            yield folder
+        finally:
+            # Podman mounts its images over themselves.
+            subprocess.run(["umount", folder / "images" / "overlay"], check=False, capture_output=True)
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def podman_service():
+    """Podman where DOCKER_HOST says, while the block runs; skips where it does not start."""
+    if shutil.which("docker") is None:
+        pytest.skip("the tests ask Podman by Docker's client: apt-get install docker.io")
+    with podman_storage() as folder, pytest.MonkeyPatch.context() as patch, (folder / "log").open("w") as log:
+        patch.setenv(SOCKET_VARIABLE, f"unix://{folder}/podman.sock")
+        command = ["podman", "system", "service", "--time=0", os.environ[SOCKET_VARIABLE]]
+        # Its monitor leaves a file where it was started when a container runs out of memory.
+        service = subprocess.Popen(command, stdout=log, stderr=log, cwd=folder)
+        try:
+            if not _comes_up(service):
+                pytest.skip(f"Podman does not start here: {(folder / 'log').read_text().splitlines()[-1:]}")
+            yield
+        finally:
+            service.terminate()
+            service.wait(timeout=START_S)
+
+
+def engine_under_test():
+    """The engine that MAPNODE_TEST_ENGINE names, Docker where it says nothing."""
+    return podman_service() if os.environ.get(ENGINE_VARIABLE) == "podman" else docker_daemon()
 
 
 def _comes_up(daemon: subprocess.Popen[bytes]) -> bool:

@@ -15,6 +15,8 @@ from docker.errors import APIError, DockerException, NotFound
 from docker.utils.socket import STDERR, SocketError, frames_iter
 
 from mapnode.containers.errors import EngineRefused, EngineUnreachable
+from mapnode.containers.limits import is_rootless, limits_not_held
+from mapnode.containers.podman import config_for_podman, host_for_podman, is_podman
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
@@ -68,6 +70,23 @@ class Engine:
     ) -> None:
         """Close it."""
         self._api.close()
+
+    def require_root(self) -> None:
+        """The engine runs as root.
+
+        Raises:
+            EngineUnreachable: If it does not answer.
+            EngineRefused: If it does not run as root.
+        """
+        with self._border():
+            rootless = is_rootless(self._api.info())
+        if rootless:
+            raise EngineRefused(
+                f"the container engine at {self._address} runs without root: it may drop limits without a word, as "
+                "Podman does on cgroup v1, and what a MAP writes is not the node's to remove; start the machine's own "
+                "(systemctl start podman.socket) and name its socket in mapnode.yaml, container_socket: "
+                "unix:///run/podman/podman.sock"
+            )
 
     def image(self, reference: str) -> dict[str, Any] | None:
         """What the engine says of an image; None where it has none of that name or digest.
@@ -129,11 +148,21 @@ class Engine:
 
         Raises:
             EngineUnreachable: If the engine does not answer.
-            EngineRefused: If it makes none.
+            EngineRefused: If it makes none, or one without the limits that were asked for, which is removed.
         """
         with self._border():
-            host_config = self._api.create_host_config(**host)
-            created: str = self._api.create_container(name=name, host_config=host_config, **config)["Id"]
+            if is_podman(self._api.version()):
+                config, host = config_for_podman(config), host_for_podman(host)
+            asked = self._api.create_host_config(**host)
+            created: str = self._api.create_container(name=name, host_config=asked, **config)["Id"]
+            missing = limits_not_held(asked, self._api.inspect_container(created)["HostConfig"])
+        if missing:
+            self.remove(created)
+            raise EngineRefused(
+                f"the container engine at {self._address} does not hold limits that a MAP is confined by: "
+                f"{', '.join(missing)}; nothing was run. Most often the kernel lacks a cgroup controller (docker info, "
+                "podman info)"
+            )
         return created
 
     def start(self, container: str) -> Iterator[tuple[bytes | None, bytes | None]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import posixpath
 import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 from pydantic import ValidationError
 
+from mapnode.containers.confinement import container_paths
 from mapnode.containers.errors import ImageRefused
 from mapnode.errors import WrongUse
 from mapnode.package import layout
@@ -20,7 +22,7 @@ from operators.core.contract import ObjectKind
 from operators.core.manifest import Manifest, OutputPart, Resources
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Iterable, Mapping
     from pathlib import Path
 
     from mapnode.containers.engine import Engine
@@ -154,6 +156,7 @@ class Images:
         Raises:
             ImageRefused: If it is not on the list, the engine does not have it or has another one, or it is no MAP.
             EngineUnreachable: If no engine answers.
+            EngineRefused: If it is one that cannot confine a MAP.
             ManifestInvalid: If its manifests are not what the specification says.
         """
         # Imported here: Docker's SDK takes time and memory, which a node without containers does not pay for.
@@ -163,6 +166,7 @@ class Images:
         with self._lock:
             if name not in self._known:
                 with Engine(self.address) as engine:
+                    engine.require_root()
                     self._known[name] = _inspect(engine, name, self._allowed[name])
             return self._known[name]
 
@@ -228,7 +232,7 @@ def _inspect(engine: Engine, name: str, settings: ImageSettings) -> MapImage:
     """Hold an image to its digest and read its manifests.
 
     Raises:
-        ImageRefused: If the engine has none of that name, another one, or one that is no MAP.
+        ImageRefused: If the engine has none of that name, another one, or one that is no MAP or cannot be confined.
     """
     found = engine.image(name)
     if found is None:
@@ -243,21 +247,36 @@ def _inspect(engine: Engine, name: str, settings: ImageSettings) -> MapImage:
     missing = sorted({layout.APP_MANIFEST, layout.PKG_MANIFEST} - files.keys())
     if missing:
         raise ImageRefused(f"the image {name} is no MAP: {' and '.join(missing)} missing")
-    package = read_package_manifest(files[layout.PKG_MANIFEST])
+    package, app = read_package_manifest(files[layout.PKG_MANIFEST]), read_app_manifest(files[layout.APP_MANIFEST])
     config = found.get("Config") or {}
+    environment = dict(text.split("=", 1) for text in config.get("Env") or () if "=" in text)
+    _require_no_volumes(name, config.get("Volumes") or (), container_paths(app, environment))
     wanted = package.resources
     return MapImage(
         name=name,
         digest=settings.digest,
         image_id=digests[0],
-        app=read_app_manifest(files[layout.APP_MANIFEST]),
+        app=app,
         package=package,
         own=_own_manifest(files.get(layout.CONFIG)),
         memory=settings.memory or (wanted.memory_limit or wanted.memory).removesuffix("B"),
         output_bytes=int(settings.output_mb * 1e6),
-        environment=dict(text.split("=", 1) for text in config.get("Env") or () if "=" in text),
+        environment=environment,
         user=config.get("User") or "",
     )
+
+
+def _require_no_volumes(name: str, volumes: Iterable[str], mounted: Collection[str]) -> None:
+    """An image declares no folders that an engine would make on the disk, to be written without any limit.
+
+    Raises:
+        ImageRefused: If it does; where something is mounted anyway, it may.
+    """
+    if more := sorted({posixpath.normpath(volume) for volume in volumes} - set(mounted)):
+        raise ImageRefused(
+            f"the image {name} declares volumes ({', '.join(more)}), which could be written without a limit where "
+            "the rest cannot be written at all: have it built without VOLUME"
+        )
 
 
 def digests_of(found: Mapping[str, Any]) -> list[str]:

@@ -37,13 +37,15 @@ def app_manifest(plan: Plan) -> AppManifest:
 def package_manifest(plan: Plan) -> PackageManifest:
     """The pkg.json of a planned image."""
     resources = plan.app.manifest.resources
+    # An app may do without one; an image that was made for GPUs is given one.
+    gpu = max(resources.gpu, 1) if plan.platform == "cuda" else resources.gpu
     models = () if plan.model is None else (PackagedModel(name=plan.model.name, path=plan.model.name),)
     return PackageManifest(
         api_version=layout.SPECIFICATION,
         application_root=layout.APP_ROOT,
         model_root=layout.MODEL_ROOT,
         models=models,
-        resources=Resources(cpu=resources.cpu, gpu=resources.gpu, memory=memory_size(resources.memory)),
+        resources=Resources(cpu=resources.cpu, gpu=gpu, memory=memory_size(resources.memory)),
         version=plan.app.manifest.application.version,
         platform_config=PLATFORM_CONFIGS[plan.platform],
     )

@@ -15,6 +15,7 @@ from mapnode.package.app_manifests import app_manifest, package_manifest
 from mapnode.package.base_image import PYTHON
 from mapnode.package.closure import OURS
 from mapnode.package.layers import Layer, kept_layer, source_date_epoch, tree, write_layer
+from mapnode.package.wheelhouse import PIP, wheels_of
 from mapnode.share import import_root, shared_folder
 
 if TYPE_CHECKING:
@@ -50,8 +51,21 @@ def packages_layer(needed: NeededPackages, wheelhouse: Path, cache: Path) -> Lay
         folder = Path(work, "python")
         lock = Path(work, "requirements.lock")
         lock.write_text(needed.lock, encoding="utf-8")
-        prepare_python("install", lock, wheelhouse, folder, layout.PACKAGES_ROOT)
+        prepare_python("install", lock, _chosen(needed, wheelhouse, Path(work, "wheels")), folder, layout.PACKAGES_ROOT)
         return write_layer(path, tree(folder, layout.PACKAGES_ROOT), description)
+
+
+def _chosen(needed: NeededPackages, wheelhouse: Path, folder: Path) -> Path:
+    """A folder with the wheels of an image and pip's alone: of two builds of a version pip takes the wrong one.
+
+    Raises:
+        WrongUse: If a wheel is missing.
+    """
+    folder.mkdir()
+    wheels = [wheel for package in needed.packages for wheel in wheels_of(package, wheelhouse)]
+    for wheel in (*wheels, *wheelhouse.glob(f"{PIP}-*.whl")):
+        (folder / wheel.name).symlink_to(wheel.resolve())
+    return folder
 
 
 def model_layer(model: Path, cache: Path) -> Layer:

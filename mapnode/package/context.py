@@ -12,7 +12,7 @@ from mapnode.errors import WrongUse
 from mapnode.package import layout
 from mapnode.package.contents import app_files, operators_files
 from mapnode.package.image_config import environment, labels
-from mapnode.package.wheelhouse import PIP, fill_wheelhouse
+from mapnode.package.wheelhouse import PIP, fill_wheelhouse, wheels_of
 from mapnode.share import shared_folder
 
 if TYPE_CHECKING:
@@ -83,13 +83,7 @@ def _write_wheels(plan: Plan, wheelhouse: Path | None, folder: Path) -> None:
         return
     folder.mkdir()
     for package in (*plan.needed.packages, plan.lock[PIP]):
-        name = package.name.replace("-", "_")
-        found = [
-            path for path in wheelhouse.glob("*.whl") if path.name.lower().startswith(f"{name}-{package.version}-")
-        ]
-        if not found:
-            raise WrongUse(f"the wheelhouse {wheelhouse} has no wheel of {package.name} {package.version}")
-        for path in found:
+        for path in wheels_of(package, wheelhouse):
             shutil.copy(path, folder)
 
 

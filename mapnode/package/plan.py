@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from mapnode.errors import WrongUse
 from mapnode.package.closure import OURS, ImportClosure, find_closure
+from mapnode.package.cuda_packages import read_cuda_lock, with_cuda
 from mapnode.package.distributions import LockedPackage, NeededPackages, asked_for, find_packages, read_lock
 from mapnode.package.kept_imports import kept_imports
 from mapnode.package.torch_wheel import TORCH, lock_torch
@@ -67,27 +68,39 @@ def make_plan(app: App, model: Path | None, platform: Platform, cache: Path, whe
         The plan.
 
     Raises:
-        WrongUse: If the model folder is missing or holds no model, or what the app loads is not locked.
+        WrongUse: If the model folder is missing or holds no model, or what the app loads is not locked, or torch is not
+            installed as it is locked, or GPUs are asked for without a model.
     """
+    if platform == "cuda" and model is None:
+        raise WrongUse("--platform cuda needs --model DIR: without a network nothing in the image uses a GPU")
     root, requirements = import_root(), shared_folder("requirements")
     engine = None if model is None else engine_module(model)
     with kept_imports(cache) as imports:
         plain = find_closure(app.folder, root, imports=imports)
         closure = plain if engine is None else find_closure(app.folder, root, engine, imports)
     lock = read_lock(requirements / "base.lock")
+    cuda: dict[str, LockedPackage] = {}
     if engine is not None:
         lock |= _lock_of_engine(requirements / "models.lock", closure.later - plain.later)
-        lock[TORCH] = lock_torch(wheelhouse, cache / WHEELS)
+        cuda = read_cuda_lock(requirements) if platform == "cuda" else {}
+        lock[TORCH] = cuda.get(TORCH) or lock_torch(wheelhouse, cache / WHEELS)
     kept = cache / f"needed-{_key(closure, root, lock)}.json"
-    if kept.exists():
-        names, left_out = json.loads(kept.read_text(encoding="utf-8"))
-        needed = NeededPackages(tuple(lock[name] for name in names), tuple(left_out))
-        return Plan(app, closure, needed, lock, model, platform)
-    needed = find_packages(app.folder, closure, lock, root)
-    if engine is not None:
-        _require_engine(engine, closure.later - plain.later, needed)
-    kept.write_text(json.dumps([[package.name for package in needed.packages], needed.left_out]), encoding="utf-8")
-    return Plan(app, closure, needed, lock, model, platform)
+    needed = _kept_needed(kept, lock)
+    if needed is None:
+        needed = find_packages(app.folder, closure, lock, root)
+        if engine is not None:
+            _require_engine(engine, closure.later - plain.later, needed)
+        names = [package.name for package in needed.packages]
+        kept.write_text(json.dumps([names, needed.left_out]), encoding="utf-8")
+    return Plan(app, closure, with_cuda(needed, cuda), lock | cuda, model, platform)
+
+
+def _kept_needed(kept: Path, lock: dict[str, LockedPackage]) -> NeededPackages | None:
+    """What an app was seen to need, while nothing has changed that the answer depends on."""
+    if not kept.exists():
+        return None
+    names, left_out = json.loads(kept.read_text(encoding="utf-8"))
+    return NeededPackages(tuple(lock[name] for name in names), tuple(left_out))
 
 
 def engine_module(model: Path) -> str:

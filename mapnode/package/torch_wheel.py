@@ -1,4 +1,4 @@
-"""torch_wheel: the one package that no lock has (decision 0020), held to the wheel that is at hand, by its hash."""
+"""torch_wheel: torch for CPUs, which no lock has (decision 0020), held to the wheel that is at hand, by its hash."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def lock_torch(wheelhouse: Path | None, cache: Path) -> LockedPackage:
     Raises:
         WrongUse: If torch is not installed, not in the version that is pinned, or its wheel cannot be had.
     """
-    version = _installed_version()
+    version = installed_version()
     folder = wheelhouse or cache
     if wheelhouse is None and not list(folder.glob(f"{TORCH}-{version}-*.whl")):
         folder.mkdir(parents=True, exist_ok=True)
@@ -44,7 +44,7 @@ def lock_torch(wheelhouse: Path | None, cache: Path) -> LockedPackage:
     return LockedPackage(TORCH, version, f"{TORCH}=={version}{hashes}\n")
 
 
-def _installed_version() -> str:
+def installed_version() -> str:
     """The version that is here, with the name of its build.
 
     Raises:

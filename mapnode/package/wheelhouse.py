@@ -67,6 +67,19 @@ def is_filled(folder: Path, needed: NeededPackages) -> bool:
     return done.exists() and needed.lock in done.read_text(encoding="utf-8")
 
 
+def wheels_of(package: LockedPackage, folder: Path) -> list[Path]:
+    """The wheels of a locked package, none of another build of the same version (`2.13.0+cpu`).
+
+    Raises:
+        WrongUse: If there is none.
+    """
+    beginning = f"{package.name.replace('-', '_')}-{package.version}-"
+    found = sorted(path for path in folder.glob("*.whl") if path.name.lower().startswith(beginning))
+    if not found:
+        raise WrongUse(f"the wheelhouse {folder} has no wheel of {package.name} {package.version}")
+    return found
+
+
 def require_pip(folder: Path) -> None:
     """A wheelhouse that somebody gave has to have the wheel that installs the others.
 

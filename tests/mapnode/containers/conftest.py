@@ -10,14 +10,14 @@ from mapnode.containers.engine import Engine
 from mapnode.containers.images import Images, socket_address
 from mapnode.containers.runner import NODE_LABEL, Containers
 from operators.core.contract import Job
-from tests.docker_under_test import docker_daemon
+from tests.docker_under_test import engine_under_test
 from tests.mapnode.containers.toy_map import OBEYS, ToyMaps, found
 
 
 @pytest.fixture(scope="session")
 def docker():
-    """A daemon that answers."""
-    with docker_daemon():
+    """An engine that answers: Docker, or Podman where MAPNODE_TEST_ENGINE says so."""
+    with engine_under_test():
         yield
 
 

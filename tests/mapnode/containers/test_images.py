@@ -91,3 +91,11 @@ def test_an_image_without_manifests_is_refused(toys):
     digest = toys.make("no-map", "", files={"/etc/holoscan/app.json": None})
     with pytest.raises(ImageRefused, match=r"is no MAP: /etc/holoscan/app.json missing"):
         allowed({"no-map": digest}).find("mapnode-toy-no-map:1")
+
+
+@pytest.mark.docker
+def test_an_image_with_volumes_is_refused_since_they_could_be_written_without_a_limit(toys):
+    """Docker and Podman make them on the disk, whatever the root file system is."""
+    digest = toys.make("volumes", "", config={"Volumes": {"/var/holoscan/output/": {}, "/data": {}, "/tmp": {}}})
+    with pytest.raises(ImageRefused, match=r"declares volumes \(/data, /tmp\), .* built without VOLUME"):
+        found("volumes", digest)

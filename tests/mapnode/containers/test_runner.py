@@ -11,6 +11,7 @@ import pytest
 from pydicom import dcmread
 from pydicom.uid import SecondaryCaptureImageStorage
 
+from mapnode.containers.confinement import PIDS
 from mapnode.containers.images import ANY_RESULT
 from mapnode.results.check import check_files, identity_of
 from mapnode.runners.warm import NodeStopping
@@ -71,14 +72,16 @@ def can_write(folder):
         return False
     return True
 folders = [folder for folder, _, _ in os.walk('/') if not folder.startswith(('/proc', '/sys'))]
-said = sorted({f for f in folders if can_write(f)} - {'/dev/shm', '/dev/mqueue'})
-sys.exit(f"{len(os.listdir('/var/holoscan/input'))} files, wrote {said}, as {os.getuid()}")
+logs = os.environ['HOLOSCAN_LOGS_PATH']
+wrote = sorted({f for f in folders if can_write(f)} - {'/dev/shm', '/dev/mqueue', '/tmp', logs})
+temporary = can_write('/tmp') and can_write(logs)
+sys.exit(f"{len(os.listdir('/var/holoscan/input'))} files, wrote {wrote}, {temporary}, as {os.getuid()}")
 """
     result, target = site.run(code)
 
     user = 1000 if os.getuid() == 0 else os.getuid()
     assert result.status is Status.FAILED
-    assert words(target) == f"4 files, wrote ['/tmp', '/var/holoscan/logs', '/var/holoscan/output'], as {user}"
+    assert words(target) == f"4 files, wrote ['/var/holoscan/output'], True, as {user}"
     assert {path.name: path.read_bytes() for path in site.study.glob("*.dcm")} == before
 
 
@@ -94,11 +97,41 @@ def reached(address):
 status = dict(line.split(':', 1) for line in open('/proc/self/status'))
 port = {listener.getsockname()[1]}
 said = [reached(('127.0.0.1', port)), reached(('172.17.0.1', port)), reached(('1.1.1.1', 53))]
-sys.exit(f"{{said}} {{os.listdir('/sys/class/net')}} {{status['CapEff'].strip()}} {{status['NoNewPrivs'].strip()}}")
+held = [status[name].strip() for name in ('CapBnd', 'NoNewPrivs', 'Seccomp')]
+sys.exit(f"{{said}} {{os.listdir('/sys/class/net')}} {{held}}")
 """
         _, target = site.run(code)
 
-    assert words(target) == "[False, False, False] ['lo'] 0000000000000000 1"
+    assert words(target) == "[False, False, False] ['lo'] ['0000000000000000', '1', '2']"
+
+
+def test_its_limits_hold_whatever_it_tries(site):
+    code = """
+import resource, signal
+pathlib.Path('/tmp/run').write_text('#!/bin/sh\\n')
+os.chmod('/tmp/run', 0o755)
+print(os.access('/tmp/run', os.X_OK))
+print(resource.getrlimit(resource.RLIMIT_NOFILE)[1], resource.getrlimit(resource.RLIMIT_CORE)[1])
+print([os.statvfs(f).f_blocks * os.statvfs(f).f_frsize >> 20 for f in ('/tmp', '/dev/shm')])
+began, burning = time.monotonic(), [os.fork() for _ in range(2)]
+while 0 in burning and time.monotonic() < began + 1: pass
+if 0 in burning: os._exit(0)
+[os.waitpid(one, 0) for one in burning]
+print(os.times().children_user + os.times().children_system < 1.3 * (time.monotonic() - began))
+started = 1
+try:
+    while started < 2000:
+        if os.fork() == 0: signal.pause()
+        started += 1
+except OSError:
+    print(started)
+"""
+    _, target = site.run(code, memory="1Gi")
+
+    *said, started = words(target).split("\n")
+    assert said == ["False", "4096 0", "[256, 64]", "True"]
+    # Podman's own first process counts while it goes.
+    assert PIDS - 2 <= int(started) <= PIDS
 
 
 def test_a_fork_bomb_ends_at_its_time(site, runs_well):

@@ -14,7 +14,7 @@ from mapnode.package.distributions import LockedPackage, NeededPackages
 from mapnode.package.layers import write_layer
 from mapnode.package.plan import Plan
 from mapnode.share import import_root
-from tests.docker_under_test import debian_base, docker_daemon
+from tests.docker_under_test import debian_base, engine_under_test
 from tests.mapnode.package.wheels import pip_wheel, write_wheel
 
 PYTHON = f"/usr/bin/python{sys.version_info.major}.{sys.version_info.minor}"
@@ -74,8 +74,8 @@ def cache(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def docker():
-    """A daemon that answers."""
-    with docker_daemon():
+    """An engine that answers: Docker, or Podman where MAPNODE_TEST_ENGINE says so."""
+    with engine_under_test():
         yield
 
 

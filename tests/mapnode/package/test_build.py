@@ -4,6 +4,7 @@ import dataclasses
 import hashlib
 import io
 import json
+import shutil
 import tarfile
 
 import pytest
@@ -13,6 +14,7 @@ from mapnode.package.archive import ImageArchive, files_of
 from mapnode.package.build import build, cache_folder, load, write
 from mapnode.package.inspect_map import inspect_map
 from mapnode.share import import_root
+from tests.mapnode.package.wheels import WHEEL_NAME
 
 
 @pytest.fixture(scope="module")
@@ -121,7 +123,18 @@ def test_a_cuda_image_asks_for_the_gpu(plan, base_tar, wheelhouse, cache, tmp_pa
     built = build(dataclasses.replace(plan, platform="cuda"), "ct:1", str(base_tar), wheelhouse)
     assert "NVIDIA_VISIBLE_DEVICES=all" in built.image.config["config"]["Env"]
     write(built, tmp_path / "ct.tar")
-    assert inspect_map(str(tmp_path / "ct.tar")).package.platform_config == "dgpu"
+    package = inspect_map(str(tmp_path / "ct.tar")).package
+    assert (package.platform_config, package.resources.gpu) == ("dgpu", 1), "the app alone asks for none"
+
+
+def test_a_second_build_of_a_version_in_the_wheelhouse_changes_nothing(
+    built, plan, base_tar, wheelhouse, tmp_path, monkeypatch
+):
+    """As torch for CPUs beside torch for GPUs: pip would take the one with the local version, and refuse its hash."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    both = shutil.copytree(wheelhouse, tmp_path / "wheels")
+    shutil.copy(both / WHEEL_NAME, both / WHEEL_NAME.replace("1.0", "1.0+other"))
+    assert build(plan, "ct:1", str(base_tar), both).image.image_id == built.image.image_id
 
 
 def test_what_is_written_is_a_map_without_a_warning(built, tmp_path):

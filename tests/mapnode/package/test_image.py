@@ -28,12 +28,17 @@ ALL_OBJECTS = json.dumps({
 })
 EVERY_LIBRARY = """
 import pathlib, subprocess
+missing, seen = set(), 0
 for path in sorted(pathlib.Path("/opt/holoscan/python").rglob("*.so*")):
-    said = subprocess.run(["/lib64/ld-linux-x86-64.so.2", "--list", str(path)], capture_output=True, text=True).stdout
-    for line in said.splitlines():
-        if "not found" in line:
-            print(path.name, line.split()[0])
+    # As ldd asks: with --list the loader ends at the first that it misses, and names none.
+    said = subprocess.run(["/lib64/ld-linux-x86-64.so.2", str(path)], env={"LD_TRACE_LOADED_OBJECTS": "1"},
+                          capture_output=True, text=True, check=True).stdout
+    missing |= {line.split()[0].split("-")[0] for line in said.splitlines() if "not found" in line}
+    seen += " => /" in said
+print(*sorted(missing), seen > 50)
 """
+FOUND_ELSEWHERE = "libcuda.so.1 libnvrtc.so.13 libquadmath"
+"""A GPU's driver; what Holoscan's helper for GPUs compiles with; what whoever loads libgfortran of SciPy finds."""
 EVERY_CODEC = """
 import imagecodecs
 print([name for name in ("JPEG2K", "JPEGLS", "JPEG8", "DICOMRLE") if not getattr(imagecodecs, name).available])
@@ -98,7 +103,7 @@ def test_every_object_that_the_app_makes_can_be_made(image, study, output):
 
 def test_every_shared_library_finds_those_that_it_needs(image):
     done = run("docker", "run", *LOCKED_DOWN, "--entrypoint", "python3", TAG, "-c", EVERY_LIBRARY)
-    assert done.stdout == ""
+    assert done.stdout == f"{FOUND_ELSEWHERE} True\n"
 
 
 def test_every_codec_is_there(image):

@@ -5,9 +5,10 @@ import pytest
 from mapnode.app_catalogue import App
 from mapnode.errors import WrongUse
 from mapnode.package import plan as module
+from mapnode.package.cuda_packages import read_cuda_lock
 from mapnode.package.distributions import LockedPackage, NeededPackages
 from mapnode.package.plan import HOLOSCAN, engine_module, make_plan
-from mapnode.share import import_root
+from mapnode.share import import_root, shared_folder
 from operators.core.model_folder import EngineKind
 from operators.segment.networks.network_engine import LOADERS
 
@@ -81,6 +82,11 @@ def test_the_module_of_a_models_engine_is_the_one_that_the_engine_loads(model):
 
 
 @pytest.fixture
+def installed_torch(monkeypatch, torch):
+    monkeypatch.setattr("mapnode.package.cuda_packages.installed_version", lambda: "2.13.0+cpu")
+
+
+@pytest.fixture
 def torch(monkeypatch):
     monkeypatch.setattr(module, "lock_torch", lambda *_: LockedPackage("torch", "2.13.0+cpu", "torch==2.13.0+cpu\n"))
 
@@ -90,6 +96,24 @@ def test_with_a_model_torch_may_go_in_and_what_only_other_engines_ask_for_may_no
     assert lock["torch"].version == "2.13.0+cpu"
     assert "monai" in lock
     assert not {"nnunetv2", "pandas", "matplotlib", "simpleitk"} & lock.keys()
+
+
+def test_an_image_for_gpus_takes_all_of_nvidias_libraries_and_torch_as_built_for_them(
+    app, traced, installed_torch, cache, model
+):
+    needed = {package.name: package for package in make_plan(app, model, "cuda", cache).needed.packages}
+    again = make_plan(app, model, "cuda", cache).needed.packages
+    plain = {package.name for package in make_plan(app, model, "cpu", cache).needed.packages}
+
+    assert {"pydicom", "torch", "nvidia-cublas", "nvidia-cudnn-cu13", "nvidia-cuda-runtime"} <= needed.keys()
+    assert needed["torch"] == read_cuda_lock(shared_folder("requirements"))["torch"]
+    assert tuple(needed.values()) == again
+    assert plain == {"pydicom"}
+
+
+def test_an_image_for_gpus_without_a_model_is_wrong_use(app, cache):
+    with pytest.raises(WrongUse, match="needs --model DIR: without a network nothing in the image uses a GPU"):
+        make_plan(app, None, "cuda", cache)
 
 
 def test_what_the_engine_needs_may_not_be_left_out(app, monkeypatch, torch, model, tmp_path):

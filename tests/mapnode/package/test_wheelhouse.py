@@ -6,7 +6,7 @@ import pytest
 
 from mapnode.errors import WrongUse
 from mapnode.package.distributions import LockedPackage, NeededPackages
-from mapnode.package.wheelhouse import fill_wheelhouse, is_filled, require_pip
+from mapnode.package.wheelhouse import fill_wheelhouse, is_filled, require_pip, wheels_of
 
 
 @pytest.fixture
@@ -34,6 +34,19 @@ def test_a_download_that_fails_is_not_taken_for_one_that_did_not(lock, tmp_path)
     with pytest.raises(WrongUse, match=r"wheels cannot be downloaded: .*other"):
         fill_wheelhouse(tmp_path, needed, lock)
     assert not is_filled(tmp_path, needed)
+
+
+def test_another_build_of_the_same_version_is_not_taken_for_the_locked_one(tmp_path):
+    for build in ("2.13.0", "2.13.0+cpu", "2.13.01"):
+        (tmp_path / f"torch-{build}-cp311-cp311-linux_x86_64.whl").touch()
+    for version in ("2.13.0", "2.13.0+cpu"):
+        (wheel,) = wheels_of(LockedPackage("torch", version, ""), tmp_path)
+        assert wheel.name.split("-")[1] == version
+
+
+def test_a_wheel_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(WrongUse, match=r"has no wheel of nvidia-cublas 13\.1"):
+        wheels_of(LockedPackage("nvidia-cublas", "13.1", ""), tmp_path)
 
 
 def test_a_wheelhouse_without_pip_is_wrong_use(tmp_path):
