@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from scipy import ndimage
+from scipy.spatial import ConvexHull
+from scipy.spatial.distance import pdist, squareform
+from skimage.measure import find_contours
 
 from operators.core import codes
 from operators.core.measurements import Measurement, Quantity, SegmentMeasurements, rounded
@@ -160,10 +163,6 @@ def _extremes(piece: NDArray[np.bool_]) -> NDArray[np.float64]:
 
 def _long_axis(points: NDArray[np.float64], spacing_mm: NDArray[np.float64]) -> Axis:
     """The two points farthest apart: they are corners of the convex hull."""
-    # Imported here: start-up that an app without diameters does not pay.
-    from scipy.spatial import ConvexHull
-    from scipy.spatial.distance import pdist, squareform
-
     hull = points[np.sort(ConvexHull(points).vertices)]
     distances = pdist(hull * spacing_mm)
     first, second = np.argwhere(squareform(distances) == distances.max())[0]
@@ -172,9 +171,6 @@ def _long_axis(points: NDArray[np.float64], spacing_mm: NDArray[np.float64]) -> 
 
 def _outline_edges(piece: NDArray[np.bool_]) -> NDArray[np.float64]:
     """`(edges, 2, 2)`: all edges of the outline and of holes, row and column of both ends."""
-    # Imported here, as above.
-    from skimage.measure import find_contours
-
     rings = find_contours(np.pad(piece, 1).astype(np.float64), HALF, fully_connected="high")
     return np.concatenate([np.stack([ring[:-1], ring[1:]], axis=1) for ring in rings]) - 1
 

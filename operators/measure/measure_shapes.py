@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from scipy import ndimage
+from scipy.spatial import SphericalVoronoi
 
 from operators.core import codes
 from operators.core.measurements import Measurement, Quantity, SegmentMeasurements, rounded
@@ -127,9 +128,6 @@ def line_steps(axes_mm: NDArray[np.float64]) -> NDArray[np.int_]:
 
 def voronoi_weights(directions: NDArray[np.float64]) -> NDArray[np.float64]:
     """Share of the unit sphere that is nearer to each direction `(n, 3)`, or its opposite, than to any other."""
-    # Imported here: start-up that an app without surfaces does not pay.
-    from scipy.spatial import SphericalVoronoi
-
     areas = SphericalVoronoi(np.concatenate([directions, -directions])).calculate_areas()[: len(directions)]
     return np.asarray(areas / areas.sum())
 

@@ -9,8 +9,8 @@ import pytest
 ROOT = Path(__file__).parents[2]
 APPS = sorted(path.name for path in (ROOT / "apps").iterdir() if (path / "app.py").is_file())
 RARE = (
-    "scipy.signal", "scipy.stats", "scipy.interpolate", "scipy.optimize", "scipy.integrate", "scipy.spatial",
-    "sklearn", "pandas", "matplotlib", "nibabel", "SimpleITK", "torch", "monai.transforms", "requests",
+    "scipy.signal", "scipy.stats", "scipy.interpolate", "scipy.optimize", "scipy.integrate",
+    "sklearn", "pandas", "matplotlib", "nibabel", "SimpleITK", "torch", "monai.transforms",
 )  # fmt: skip
 LOADED = f"""
 import sys
