@@ -18,7 +18,8 @@ from operators.core.errors import GeometryError, ModelError, SegmentationError
 from operators.core.identity import digest_of
 from operators.core.label_map import Algorithm, LabelMap, Segment
 from operators.core.model_folder import EngineKind, ModelFolder, find_model
-from operators.core.orientation import CANONICAL, Orientation, canonical
+from operators.core.orientation import Orientation, canonical
+from operators.core.patient_ends import CANONICAL
 from operators.core.probability_map import ProbabilityMap
 from operators.core.volume import Volume
 from operators.segment.engine import Engine, Report
