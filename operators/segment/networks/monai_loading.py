@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 PACKAGE, SDK = "monai.", "monai.deploy."
 """What the names of their modules begin with."""
+OPTIONAL = "scipy.signal"
+"""MONAI takes it where it is there, for ultrasound and for signals over time; it brings scipy.stats, a second of start-up."""
 WALKED = "monai.losses"
 """A part that nothing else of MONAI asks for: it is there where MONAI walked through all of itself."""
 
@@ -27,21 +29,28 @@ def monai_loading(*, whole: bool) -> Iterator[None]:
     """Have MONAI, if it is imported now, load all of itself or only what is imported of it.
 
     The SDK, which lies below MONAI, is left alone in any case: its operators for video and rendering are not in a MAP.
-    Whoever imports a part later gets it.
+    Whoever imports a part later gets it. Loaded by parts MONAI does without scipy.signal, for as long as the process
+    lives: `UltrasoundConfidenceMap` and `SignalRemoveFrequency` then say that they miss it.
 
     Args:
         whole: Whether all of it has to be there; what an earlier import left out is loaded then.
     """
     listed = pkgutil.iter_modules
+    hidden = not whole and OPTIONAL not in sys.modules
 
     def iter_modules(path: Iterable[str] | None = None, prefix: str = "") -> Iterator[pkgutil.ModuleInfo]:
         closed = SDK if whole else PACKAGE
         return iter(()) if prefix.startswith(closed) else listed(path, prefix)
 
     pkgutil.iter_modules = iter_modules
+    if hidden:
+        # An import of what stands as None is an ImportError.
+        sys.modules[OPTIONAL] = None  # type: ignore[assignment]
     try:
         if whole and "monai" in sys.modules and WALKED not in sys.modules:
             importlib.reload(sys.modules["monai"])
         yield
     finally:
         pkgutil.iter_modules = listed
+        if hidden:
+            del sys.modules[OPTIONAL]

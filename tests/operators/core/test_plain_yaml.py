@@ -20,7 +20,13 @@ def test_our_files_say_what_pyyaml_reads(path):
 
 @pytest.mark.parametrize(
     "text",
-    ["", "a: [1, 1.5, yes, null, 012, '012', 1e3, 2025-01-02]", "a: &x {b: |\n  c\n }", "ü: [日本, '\\u263a', \"\\u263a\"]", "- <<: {a: 1}\n  b: 2"],
+    [
+        "",
+        "a: [1, 1.5, yes, null, 012, '012', 1e3, 2025-01-02]",
+        "a: &x {b: |\n  c\n }",
+        "ü: [日本, '\\u263a', \"\\u263a\"]",
+        "- <<: {a: 1}\n  b: 2",
+    ],
 )
 def test_plain_values_are_those_of_pyyaml(text):
     assert read_outcome(read_yaml, text) == read_outcome(yaml.safe_load, text)

@@ -205,5 +205,3 @@ def test_a_missing_package_names_the_extra_to_install(folder, monkeypatch):
 
     with pytest.raises(ModelError, match=r"mapnode\[models\]"):
         Segment.prepare(folder)
-
-
