@@ -1,4 +1,4 @@
-"""PatientEnds: how an orientation is written, in a manifest for instance; for whoever turns no array and needs no NumPy."""
+"""PatientEnds: how an orientation is written, in a manifest for instance, without NumPy, for whoever turns no array."""
 
 CANONICAL = "LPS"
 """Columns run to the patient's left, rows to the back (posterior), slices to the head (superior)."""

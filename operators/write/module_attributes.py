@@ -54,11 +54,12 @@ class ModuleAttributes(Mapping[str, list[dict[str, Any]]]):
 def parse_modules_when_asked_for() -> None:
     """Have highdicom keep the table as ModuleAttributes, for as long as the process lives.
 
-    highdicom reads it once, by `json.loads`, into the cache of a function of its own, from which all its modules take it.
+    highdicom reads it once, by `json.loads`, into the cache of one of its functions, which all its modules ask.
     """
-    parser = _standard_utils.json
-    _standard_utils.json = SimpleNamespace(loads=ModuleAttributes)
+    library: Any = _standard_utils
+    parser = library.json
+    library.json = SimpleNamespace(loads=ModuleAttributes)
     try:
-        _standard_utils.get_module_attribute_map()
+        library.get_module_attribute_map()
     finally:
-        _standard_utils.json = parser
+        library.json = parser

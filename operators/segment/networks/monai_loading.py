@@ -16,10 +16,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from _typeshed import StrOrBytesPath
+
 PACKAGE, SDK = "monai.", "monai.deploy."
 """What the names of their modules begin with."""
 OPTIONAL = "scipy.signal"
-"""MONAI takes it where it is there, for ultrasound and for signals over time; it brings scipy.stats, a second of start-up."""
+"""MONAI takes it where it is there, for ultrasound and signals over time; it brings scipy.stats, a second more."""
 WALKED = "monai.losses"
 """A part that nothing else of MONAI asks for: it is there where MONAI walked through all of itself."""
 
@@ -38,7 +40,7 @@ def monai_loading(*, whole: bool) -> Iterator[None]:
     listed = pkgutil.iter_modules
     hidden = not whole and OPTIONAL not in sys.modules
 
-    def iter_modules(path: Iterable[str] | None = None, prefix: str = "") -> Iterator[pkgutil.ModuleInfo]:
+    def iter_modules(path: Iterable[StrOrBytesPath] | None = None, prefix: str = "") -> Iterator[pkgutil.ModuleInfo]:
         closed = SDK if whole else PACKAGE
         return iter(()) if prefix.startswith(closed) else listed(path, prefix)
 

@@ -1,4 +1,4 @@
-"""MonaiLoading: a chain of transforms loads what it imports of MONAI, a bundle all of it, neither the SDK's operators."""
+"""MonaiLoading: a chain of transforms loads what it imports of MONAI, a bundle all, neither the SDK's operators."""
 
 import json
 import subprocess

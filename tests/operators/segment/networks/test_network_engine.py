@@ -1,8 +1,6 @@
 """NetworkEngine: a model is loaded once, named by its digest, and chosen by its folder."""
 
 import dataclasses
-import subprocess
-import sys
 from types import SimpleNamespace
 
 import numpy as np
