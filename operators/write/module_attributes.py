@@ -1,6 +1,6 @@
 """ModuleAttributes: highdicom's table of the attributes of all modules (PS3.3), of which a result needs a few dozen.
 
-highdicom parses all of it for the first object of a process: 100,000 entries, a third of a second and 60 MB. Here an
+highdicom parses all of it for the first object of a process: 100,000 entries, a quarter of a second and 70 MB. Here an
 index of it says where each module begins, and a module is parsed when it is asked for.
 """
 
