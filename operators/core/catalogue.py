@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydicom.sr.coding import Code
 
 from operators.core.label_map import Segment
+from operators.core.plain_yaml import read_yaml
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -179,7 +180,7 @@ def read_catalogue(path: Path) -> dict[str, Entry]:
         CatalogueError: If the file has a wrong key or value, or names a concept or a source that it does not define.
     """
     try:
-        content = _File.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+        content = _File.model_validate(read_yaml(path.read_text(encoding="utf-8")))
     except ValidationError as error:
         wrong = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
         raise CatalogueError(f"{path.name}: {wrong}") from error

@@ -17,7 +17,8 @@ from operators.core.contract import ObjectKind
 from operators.core.errors import ModelError
 from operators.core.findings import FindingCode
 from operators.core.model_folder import EngineKind
-from operators.core.orientation import AS_STORED, END_PAIRS
+from operators.core.patient_ends import AS_STORED, END_PAIRS
+from operators.core.plain_yaml import read_yaml
 from operators.core.quality_limits import QualityLimits
 
 if TYPE_CHECKING:
@@ -229,7 +230,7 @@ def read_manifest(path: Path) -> Manifest:
         ManifestError: If the file is absent, no YAML, or has a wrong key or value, naming it.
     """
     try:
-        return Manifest.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+        return Manifest.model_validate(read_yaml(path.read_text(encoding="utf-8")))
     except OSError as error:
         raise ManifestError(f"{path}: {error.strerror}") from error
     except ValidationError as error:

@@ -11,17 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from operators.core.patient_ends import AS_STORED, CANONICAL
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from operators.core.volume import Spacing
 
-CANONICAL = "LPS"
-"""Columns run to the patient's left, rows to the back (posterior), slices to the head (superior)."""
-AS_STORED = "stored"
-"""In place of three letters: however the scanner wrote it."""
-END_PAIRS = {"L": "R", "P": "A", "I": "S"}
-"""The other end of each axis of the patient."""
 LPS_END = {"L": (0, 1), "R": (0, -1), "P": (1, 1), "A": (1, -1), "S": (2, 1), "I": (2, -1)}
 """Axis of LPS that runs to or from each end, and which of both."""
 

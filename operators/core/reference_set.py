@@ -157,15 +157,24 @@ def _scaled(reference: NDArray[np.float64], rows: NDArray[np.float64]) -> NDArra
 
 
 def _distances(reference: NDArray[np.float64], row: NDArray[np.float64]) -> Distances:
-    """Both distances of one row."""
-    # Imported here: a second of start-up that a run without a reference set does not pay.
-    from sklearn.decomposition import PCA
-    from sklearn.neighbors import NearestNeighbors
+    """Both distances of one row `(1, features)`."""
+    known, asked = _scaled(reference, reference), _scaled(reference, row)[0]
+    away = np.sort(np.linalg.norm(known - asked, axis=1))
+    return Distances(mahalanobis=_mahalanobis(known, asked), neighbour=float(away[NEIGHBOURS - 1]))
 
-    known, asked = _scaled(reference, reference), _scaled(reference, row)
-    components = PCA(n_components=EXPLAINED_VARIANCE, svd_solver="full", whiten=True).fit(known)
-    neighbours = NearestNeighbors(n_neighbors=NEIGHBOURS).fit(known)
-    distances, _ = neighbours.kneighbors(asked)
-    return Distances(
-        mahalanobis=float(np.linalg.norm(components.transform(asked)[0])), neighbour=float(distances[0, -1])
-    )
+
+def _mahalanobis(known: NDArray[np.float64], asked: NDArray[np.float64]) -> float:
+    """Length of the whitened vector of principal components, as many as hold EXPLAINED_VARIANCE of the variance.
+
+    Args:
+        known: `(scans, features)`.
+        asked: `(features,)`.
+    """
+    centre = known.mean(axis=0)
+    _, singular, components = np.linalg.svd(known - centre, full_matrices=False)
+    held = np.cumsum(singular**2)
+    if held[-1] == 0:
+        return 0.0
+    kept = int(np.searchsorted(held, EXPLAINED_VARIANCE * held[-1], side="right")) + 1
+    deviations = singular[:kept] / np.sqrt(len(known) - 1)
+    return float(np.linalg.norm(components[:kept] @ (asked - centre) / deviations))

@@ -30,7 +30,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
 from scipy import ndimage
-from skimage.measure import approximate_polygon
 
 Point: TypeAlias = tuple[float, float]
 """Column and row."""
@@ -133,6 +132,9 @@ def simplified(ring: Ring, tolerance_px: float) -> Ring:
     Returns:
         `(points, 2)`: a subset of the points, at least 3, in the same order (Douglas-Peucker).
     """
+    # Imported here: it brings scipy.signal and scipy.stats, a second of start-up for rings that few runs have.
+    from skimage.measure import approximate_polygon
+
     kept = np.asarray(approximate_polygon(closed(ring), tolerance_px))[:-1]
     return kept if len(kept) > 2 else ring
 

@@ -24,6 +24,7 @@ from pydicom.valuerep import AMBIGUOUS_VR, DSfloat
 from operators.core import defaults
 from operators.core.header import has, read_value
 from operators.core.identity import derived_uid
+from operators.write.module_attributes import parse_modules_when_asked_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
     from operators.core.identity import ResultIdentity
     from operators.core.label_map import Algorithm
     from operators.core.volume import Volume
+
+parse_modules_when_asked_for()
 
 DATE = re.compile(r"(\d{4}(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01]))?")
 TIME = re.compile(r"(([01]\d|2[0-3])([0-5]\d([0-5]\d(\.\d{1,6})?)?)?)?")

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import importlib
-import sys
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from types import ModuleType
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,11 +15,13 @@ from operators.core.errors import GeometryError, ModelError, SegmentationError
 from operators.core.identity import digest_of
 from operators.core.label_map import Algorithm, LabelMap, Segment
 from operators.core.model_folder import EngineKind, ModelFolder, find_model
-from operators.core.orientation import CANONICAL, Orientation, canonical
+from operators.core.orientation import Orientation, canonical
+from operators.core.patient_ends import CANONICAL
 from operators.core.probability_map import ProbabilityMap
 from operators.core.volume import Volume
 from operators.segment.engine import Engine, Report
 from operators.segment.networks.labels import merged_probabilities, segments_of
+from operators.segment.networks.monai_loading import monai_loading
 from operators.segment.networks.network import Image, Network, Prediction, Watch
 from operators.segment.networks.settings import NetworkSettings
 
@@ -171,28 +170,13 @@ def _loaded(model: ModelFolder, _digest: str) -> Network:
     """
     module, function = LOADERS[model.kind]
     try:
-        with _sdk_closed():
+        with monai_loading(whole=model.kind is EngineKind.MONAI_BUNDLE):
             load = getattr(importlib.import_module(f"{__package__}.{module}"), function)
     except ImportError as error:
         needs = error.name or str(error).splitlines()[0]
         raise ModelError(f"{model.kind} needs {needs}; install the extra: pip install 'mapnode[models]'") from error
     network: Network = load(model)
     return network
-
-
-@contextlib.contextmanager
-def _sdk_closed() -> Iterator[None]:
-    """Keep MONAI, which loads all that lies below it, from loading the SDK's operators for video and rendering.
-
-    Whoever imports one of them later gets it. They are not in a MAP, and take two seconds where they are there.
-    """
-    sdk = sys.modules.get("monai.deploy", ModuleType("monai.deploy"))
-    path = getattr(sdk, "__path__", [])
-    sdk.__path__ = []
-    try:
-        yield
-    finally:
-        sdk.__path__ = path
 
 
 def _image_of(volume: Volume, turn: Orientation) -> Image:

@@ -16,6 +16,7 @@ from operators.core.contract import JOB_VARIABLE
 pytestmark = pytest.mark.docker
 
 TAG = "mapnode-test-ct-body-composition:1"
+GOAL_BYTES = 400e6
 LOCKED_DOWN = (
     *("--rm", "--network", "none", "--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges"),
     *("--pids-limit", "64", "--memory", "1g"),
@@ -77,6 +78,10 @@ def run_image(study, output, *arguments, job=JOB, options=(), tag=TAG):
     mounts = ("-v", f"{study}:/var/holoscan/input:ro", "-v", f"{output}:/var/holoscan/output")
     return run("docker", "run", *LOCKED_DOWN, *mounts, *options, "-e", JOB_VARIABLE, tag, *arguments,
                environment={JOB_VARIABLE: job}, check=False)  # fmt: skip
+
+
+def test_it_is_no_larger_than_is_promised(image):
+    assert image["bytes"] <= GOAL_BYTES
 
 
 def test_docker_has_the_image_under_the_id_that_was_computed(image):

@@ -18,6 +18,7 @@ import yaml._yaml
 from mapnode.errors import WrongUse
 from mapnode.package.contents import prepare_python
 from mapnode.share import shared_folder
+from operators.runtime.worker import YOUNG_OBJECTS
 
 SCRIPT = shared_folder("map-build") / "prepare-python"
 
@@ -66,6 +67,17 @@ def test_what_no_map_uses_is_left_out_and_links_are_made(installed):
 def test_stand_ins_stand_where_the_lock_has_nothing(installed):
     folder = installed / "first"
     assert "stand-in" in (folder / "tritonclient/__init__.py").read_text()
+
+
+def test_python_looks_for_garbage_as_often_as_in_the_warm_worker(installed):
+    done = subprocess.run(
+        [sys.executable, "-c", "import gc; print(gc.get_threshold()[0])"],
+        env={"PYTHONPATH": str(installed / "first")},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert int(done.stdout) == YOUNG_OBJECTS
 
 
 def test_pyc_are_valid_whatever_the_time_and_name_the_place_in_the_image(installed):

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from operators.core.orientation import AS_STORED, Orientation, canonical
+from operators.core.orientation import Orientation, canonical
+from operators.core.patient_ends import AS_STORED
 from tests.builders import OBLIQUE, make_affine
 
 ARRAY = np.arange(2 * 3 * 4).reshape(2, 3, 4)

@@ -5,8 +5,11 @@ import json
 import numpy as np
 import pytest
 from scipy.spatial.distance import cdist
+from sklearn.decomposition import PCA
+from sklearn.neighbors import NearestNeighbors
 
 from operators.core.reference_set import (
+    EXPLAINED_VARIANCE,
     LEAST_STUDIES,
     NEIGHBOURS,
     ReferenceSet,
@@ -75,6 +78,33 @@ def test_mahalanobis_distance_is_that_of_the_covariance_where_all_components_cou
     expected = np.sqrt(away @ np.linalg.inv(np.cov(rows.T)) @ away)
 
     assert reference.distances(as_scans([scan])[0]).mahalanobis == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize(("scans", "features", "seed"), [(20, 3, 1), (25, 40, 2), (60, 12, 3)])
+def test_distances_are_those_of_scikit_learn(scans, features, seed):
+    """PCA with whitening, and nearest neighbours; fewer scans than features as well, and features that go together."""
+    rng = np.random.default_rng(seed)
+    rows = rng.normal(size=(scans, features)) @ rng.normal(size=(features, features))
+    named = [{str(number): float(value) for number, value in enumerate(row)} for row in rows]
+    scan = named[0] | {"0": named[0]["0"] + 5.0}
+    known, asked = (
+        (values - rows.mean(axis=0)) / rows.std(axis=0) for values in (rows, np.array([list(scan.values())]))
+    )
+
+    judged = PCA(n_components=EXPLAINED_VARIANCE, svd_solver="full", whiten=True).fit(known).transform(asked)
+    nearest, _ = NearestNeighbors(n_neighbors=NEIGHBOURS).fit(known).kneighbors(asked)
+    distances = build_reference_set("app", "1.0.0", named, 99).distances(scan)
+
+    assert distances.mahalanobis == pytest.approx(np.linalg.norm(judged), rel=1e-9)
+    assert distances.neighbour == pytest.approx(nearest[0, -1], rel=1e-9)
+
+
+def test_a_set_without_any_variety_has_no_distance_to_itself():
+    scans = [dict.fromkeys(NAMES, 7.0)] * LEAST_STUDIES
+
+    distances = build_reference_set("app", "1.0.0", scans, 99).distances(scans[0])
+
+    assert (distances.mahalanobis, distances.neighbour) == (0.0, 0.0)
 
 
 def test_the_order_of_scans_and_units_of_features_change_nothing():

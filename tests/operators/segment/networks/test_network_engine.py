@@ -1,8 +1,6 @@
 """NetworkEngine: a model is loaded once, named by its digest, and chosen by its folder."""
 
 import dataclasses
-import subprocess
-import sys
 from types import SimpleNamespace
 
 import numpy as np
@@ -205,19 +203,3 @@ def test_a_missing_package_names_the_extra_to_install(folder, monkeypatch):
 
     with pytest.raises(ModelError, match=r"mapnode\[models\]"):
         Segment.prepare(folder)
-
-
-def test_loading_monai_leaves_the_sdks_own_operators_alone():
-    """They want Holoscan's operators for video, which are in no MAP."""
-    code = """
-import sys
-import operators.runtime.sdk
-from operators.segment.networks import network_engine as module
-from operators.core.model_folder import EngineKind
-with module._sdk_closed():
-    import monai.transforms
-assert "monai.deploy.operators" not in sys.modules
-import monai.deploy.utils.argparse_types
-"""
-    done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
