@@ -58,8 +58,8 @@ def find_tissue(
 ) -> NDArray[np.bool_]:
     """Find what of one slice is more tissue than what lies beside it: air, or the cushion that the patient lies on.
 
-    A voxel at the surface is half filled where it is half way between what lies outside and water, `outside / 2` HU; but
-    whatever is brighter than the darkest fat is tissue.
+    A voxel at the surface is half filled where it is half way between what lies outside and water, `outside / 2` HU;
+    but whatever is brighter than the darkest fat is tissue.
 
     Args:
         hu: The slice `(rows, columns)`.
