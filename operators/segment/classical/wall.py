@@ -171,11 +171,9 @@ def find_linea_alba(
     Returns:
         The linea alba, `(slices, angles)`, in one piece around the midline of each slice.
     """
-    begin_mm = parameters.linea_alba_mm + parameters.surface_tolerance_mm
-    first, last = (
-        round(depth_mm / parameters.ray_step_mm) for depth_mm in (begin_mm, begin_mm + parameters.wall_dark_run_mm)
-    )
-    fat = ~soft[:, :, first:last].any(axis=2)
+    last = round((parameters.linea_alba_mm + parameters.surface_tolerance_mm) / parameters.ray_step_mm)
+    run = round(parameters.wall_dark_run_mm / parameters.ray_step_mm)
+    fat = np.any([~soft[:, :, first : first + run].any(axis=2) for first in range(last + 1)], axis=0)
     left_mm = np.abs(surface[2] - track.columns[:, None]) * spacing_mm[2]
     front = surface[1] < track.rows[:, None]
     midline = fat & front & (left_mm <= parameters.linea_alba_half_width_mm)
