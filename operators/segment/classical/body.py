@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -73,7 +74,7 @@ def find_tissue(
     outside = hu.copy()
     for along, beside, step_mm in ((outside, hu, row_mm), (outside.T, hu.T, column_mm)):
         # Several times as fast as scipy's filter.
-        for step in range(1, max(1, int(parameters.edge_mm / step_mm)) + 1):
+        for step in range(1, math.ceil(parameters.edge_mm / step_mm - 1e-6) + 1):
             np.minimum(along[step:], beside[:-step], out=along[step:])
             np.minimum(along[:-step], beside[step:], out=along[:-step])
     level = np.clip(outside, 2 * parameters.air_hu, 2 * parameters.sat_low_hu) / 2

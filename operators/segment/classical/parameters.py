@@ -28,8 +28,8 @@ class TrunkParameters:
 
     # Body: halfway between air (-1000) and water (0) is where a skin voxel is half filled.
     air_hu: float = -500.0
-    # Edges in a CT are blurred over 1-2 mm: so far from the surface lies what the body is beside, air or a cushion.
-    edge_mm: float = 2.0
+    # Edges in a CT are blurred over 1-3 mm: so far from the surface lies what the body is beside, air or a cushion.
+    edge_mm: float = 3.0
     # Shells of table tops are 1-5 mm thick; the chest wall of a lean person is above 8 mm.
     table_opening_mm: float = 3.0
     # Blankets, tubes and fingers are thinner than two of these; limbs and trunk are thicker.

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from scipy.stats import norm
 
 from operators.segment.classical import TrunkParameters, TrunkSegmentationError
 from operators.segment.classical.body import find_body, find_skin, find_tissue, refine_body
@@ -59,6 +60,16 @@ def test_surface_is_half_way_between_what_lies_outside_and_water(outside_hu, sur
         [False, True, True],
         [False, True, True],
     ]
+
+
+@pytest.mark.parametrize("pixel_mm", [0.7, 1.2, 3.0])
+def test_blurred_edge_at_air_lies_where_half_of_a_voxel_is_air(pixel_mm):
+    mm = np.arange(-10.1, 10.0, pixel_mm)
+    hu = 1000.0 * (norm.cdf(mm, scale=3.0 / 2.355) - 1.0)
+
+    tissue = find_tissue(np.tile(hu, (5, 1)), pixel_mm, pixel_mm, PARAMETERS)
+
+    np.testing.assert_array_equal(tissue[2], mm > 0)
 
 
 def test_fat_beside_muscle_is_tissue():

@@ -4,7 +4,7 @@ import pytest
 from operators.segment.classical import TrunkParameters, TrunkTissue, segment_trunk
 from operators.segment.classical.bone import fill_marrow, find_bone, find_enclosed, refine_bone
 from operators.segment.classical.grid import signed_distance
-from tests.operators.segment.classical.builders import MARROW, make_trunk
+from tests.operators.segment.classical.builders import MARROW, ellipse, make_trunk
 
 
 def _ring(shape, centre, outer, inner):
@@ -97,6 +97,22 @@ def test_body_with_dark_marrow_that_is_open_to_the_canal_is_bone_and_the_canal_i
     assert np.mean(found[marrow] == TrunkTissue.BONE) > 0.95
     canal = (trunk.hu == 20) & (trunk.truth == 1)
     assert np.mean(found[canal] == TrunkTissue.BONE) < 0.1
+
+
+def test_enhanced_vessels_before_a_vertebra_and_what_lies_between_are_no_bone():
+    trunk = make_trunk(slices=5)
+    shape, spacing_mm = trunk.hu.shape, trunk.spacing_mm
+    soft = ellipse(shape, spacing_mm, (-8.0, 0.0), 12.0, 26.0) & (trunk.truth[0] != 2)
+    vessels = [ellipse(shape, spacing_mm, (-8.0, left), 10.0, 10.0) & soft for left in (-14.0, 14.0)]
+    trunk.hu[:, soft] = 60
+    trunk.hu[:, vessels[0] | vessels[1]] = 250
+
+    found = segment_trunk(trunk.hu, spacing_mm).labels == TrunkTissue.BONE
+
+    rows_mm = (np.arange(shape[1]) - (shape[1] - 1) / 2)[:, None] * spacing_mm[1]
+    # A voxel of the working grid, and the osteophytes that the engine allows for, in front of the vertebra.
+    assert not found[:, soft & (rows_mm < -3.0)].any()
+    assert np.mean(found[:, soft]) < 0.15
 
 
 def _refined(hu, bone, marrow=None):
