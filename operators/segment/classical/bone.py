@@ -153,7 +153,7 @@ def fill_vertebrae(
         & (left_mm <= parameters.vertebra_width_mm / 2)
     )
     marrow = np.stack([convex_hull_image(plane) if plane.any() else plane for plane in enclosed & ~bone & zone])
-    return close_disc((bone & zone) | marrow, parameters.bone_closing_mm, spacing_mm) & zone
+    return np.asarray(close_disc((bone & zone) | marrow, parameters.bone_closing_mm, spacing_mm) & zone, dtype=np.bool_)
 
 
 def _front_of_canal(
