@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -38,7 +39,8 @@ def find_body(hu: NDArray[np.float32], spacing_mm: Spacing, parameters: TrunkPar
         TrunkSegmentationError: If no piece of tissue is as large as a trunk.
     """
     # The table goes before holes are filled, or the air between table and back would count as body.
-    tissue = open_slices(hu > parameters.air_hu, parameters.table_opening_mm, spacing_mm)
+    is_tissue = np.stack([find_tissue(plane, *spacing_mm[1:], parameters) for plane in hu])
+    tissue = open_slices(is_tissue, parameters.table_opening_mm, spacing_mm)
     tissue = fill_slices(largest_component(tissue))
     core = largest_component(open_slices(tissue, parameters.body_opening_mm, spacing_mm))
     volume_ml = float(core.sum()) * float(np.prod(spacing_mm)) / 1000.0
@@ -52,11 +54,36 @@ def find_body(hu: NDArray[np.float32], spacing_mm: Spacing, parameters: TrunkPar
     return fill_slices(recovered & tissue)
 
 
-def refine_body(
-    hu: NDArray[np.floating] | NDArray[np.integer], depth_mm: NDArray[np.float32], margin_mm: float, air_hu: float
+def find_tissue(
+    hu: NDArray[np.floating] | NDArray[np.integer], row_mm: float, column_mm: float, parameters: TrunkParameters
 ) -> NDArray[np.bool_]:
+    """Find what of one slice is more tissue than what lies beside it: air, or the cushion that the patient lies on.
+
+    A voxel at the surface is half filled where it is half way between what lies outside and water, `outside / 2` HU;
+    but whatever is brighter than the darkest fat is tissue.
+
+    Args:
+        hu: The slice `(rows, columns)`.
+        row_mm: Distance between rows.
+        column_mm: Distance between columns.
+        parameters: Constants of the engine.
+
+    Returns:
+        Tissue `(rows, columns)`.
+    """
+    outside = hu.copy()
+    for along, beside, step_mm in ((outside, hu, row_mm), (outside.T, hu.T, column_mm)):
+        # Several times as fast as scipy's filter.
+        for step in range(1, math.ceil(parameters.edge_mm / step_mm - 1e-6) + 1):
+            np.minimum(along[step:], beside[:-step], out=along[step:])
+            np.minimum(along[:-step], beside[step:], out=along[:-step])
+    level = np.clip(outside, 2 * parameters.air_hu, 2 * parameters.sat_low_hu) / 2
+    return np.asarray(hu > level, dtype=np.bool_)
+
+
+def refine_body(tissue: NDArray[np.bool_], depth_mm: NDArray[np.float32], margin_mm: float) -> NDArray[np.bool_]:
     """Find the body of one slice at full resolution: what lies deep is body, the surface is where tissue begins."""
-    return np.asarray((depth_mm > margin_mm) | ((depth_mm > -margin_mm) & (hu > air_hu)), dtype=np.bool_)
+    return np.asarray((depth_mm > margin_mm) | ((depth_mm > -margin_mm) & tissue), dtype=np.bool_)
 
 
 def find_skin(body: NDArray[np.bool_], row_mm: float, column_mm: float, skin_mm: float) -> NDArray[np.bool_]:

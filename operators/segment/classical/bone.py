@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy import ndimage
+from skimage.morphology import convex_hull_image
 
 from operators.segment.classical.morphology import Spacing, close_disc, drop_small, erode, fill_holes, fill_slices
 
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from operators.segment.classical.parameters import TrunkParameters
+
+_DIRECTIONS = 16
+"""At the far side of a vertebral body (25 mm from its middle) rays are 10 mm apart."""
 
 
 def find_bone(
@@ -32,6 +36,9 @@ def find_bone(
     cortex = _drop_stones(body & (hu > parameters.bone_hu), spacing_mm, parameters)
     closed = close_disc(cortex, parameters.bone_closing_mm, spacing_mm)
     filled = fill_marrow(closed, spacing_mm[1], parameters.canal_behind_bone_mm)
+    canal = fill_slices(closed) & ~filled
+    enclosed = find_enclosed(closed, body, spacing_mm, parameters) & (hu > parameters.soft_hu)
+    filled |= fill_vertebrae(closed, enclosed, canal, spacing_mm, parameters)
     # The closing also fills crevices between processes; eroding takes those off again, marrow survives it.
     marrow = np.stack([erode(plane[None], parameters.bone_shell_mm, spacing_mm)[0] for plane in filled])
     return np.asarray(cortex | marrow, dtype=np.bool_)
@@ -72,6 +79,92 @@ def refine_bone(
     solid = ((depth_mm > -margin_mm) & (hu > parameters.bone_hu)) | (marrow_mm > 0)
     within = (depth_mm > margin_mm / 2) & (fill_holes(solid) | (hu > parameters.marrow_hu))
     return np.asarray(solid | within, dtype=np.bool_)
+
+
+def find_enclosed(
+    bone: NDArray[np.bool_], body: NDArray[np.bool_], spacing_mm: Spacing, parameters: TrunkParameters
+) -> NDArray[np.bool_]:
+    """Find what a cortex with gaps encloses near the midline: what meets bone in most directions of its slice.
+
+    The cortex of an old vertebra is thinner than a voxel, and behind it is open for the basivertebral vein.
+
+    Args:
+        bone: Bone, `(slices, rows, columns)`.
+        body: The body.
+        spacing_mm: Distance between slices, rows, columns.
+        parameters: Constants of the engine.
+
+    Returns:
+        Where `vertebra_enclosure` of all directions meet bone within the width of a vertebral body.
+    """
+    columns = np.flatnonzero(body.any(axis=(0, 1)))
+    middle = (columns[0] + columns[-1]) / 2 if columns.size else 0.0
+    near = np.abs(np.arange(bone.shape[2]) - middle) * spacing_mm[2] <= parameters.spine_midline_mm
+    radii_mm = np.arange(max(spacing_mm[1:]), parameters.vertebra_width_mm, max(spacing_mm[1:]))
+    meeting = np.zeros(bone.shape, dtype=np.uint8)
+    for angle in (np.arange(_DIRECTIONS) + 0.5) * 2 * np.pi / _DIRECTIONS:
+        rows, columns = radii_mm * np.sin(angle) / spacing_mm[1], radii_mm * np.cos(angle) / spacing_mm[2]
+        meeting += _meets(bone, np.rint(rows).astype(np.intp), np.rint(columns).astype(np.intp))
+    return near & (meeting >= parameters.vertebra_enclosure * _DIRECTIONS)
+
+
+def _meets(bone: NDArray[np.bool_], rows: NDArray[np.intp], columns: NDArray[np.intp]) -> NDArray[np.bool_]:
+    """Mark where bone lies at any of some offsets in the same slice."""
+    margins = [int(np.abs(offsets).max()) for offsets in (rows, columns)]
+    padded = np.pad(bone, ((0, 0), *((margin, margin) for margin in margins)))
+    out = np.zeros_like(bone)
+    for row, column in zip(rows + margins[0], columns + margins[1], strict=True):
+        out |= padded[:, row : row + bone.shape[1], column : column + bone.shape[2]]
+    return out
+
+
+def fill_vertebrae(
+    bone: NDArray[np.bool_],
+    enclosed: NDArray[np.bool_],
+    canal: NDArray[np.bool_],
+    spacing_mm: Spacing,
+    parameters: TrunkParameters,
+) -> NDArray[np.bool_]:
+    """Fill vertebral bodies, which lie in front of the canal and are convex: the hull of what they enclose.
+
+    Args:
+        bone: Bone, `(slices, rows, columns)`.
+        enclosed: What it encloses, where it is open to the canal that with it.
+        canal: The canal, in the slices in which it is closed.
+        spacing_mm: Distance between slices, rows, columns.
+        parameters: Constants of the engine.
+
+    Returns:
+        The vertebral bodies where they enclose marrow; nothing where no slice shows the canal.
+    """
+    found = [_front_of_canal(plane, spacing_mm, parameters) for plane in canal]
+    shown = np.flatnonzero([front is not None for front in found])
+    if shown.size == 0:
+        return np.zeros_like(bone)
+    fronts = np.array([front for front in found if front is not None])
+    half = parameters.spine_smoothing_mm / 2 / spacing_mm[0]
+    smooth = np.array([np.median(fronts[np.abs(shown - index) <= half], axis=0) for index in shown])
+    row, column = (np.interp(np.arange(bone.shape[0]), shown, values)[:, None, None] for values in smooth.T)
+    in_front_mm = (row - np.arange(bone.shape[1])[None, :, None]) * spacing_mm[1]
+    left_mm = np.abs(np.arange(bone.shape[2])[None, None, :] - column) * spacing_mm[2]
+    zone = (
+        (in_front_mm > 0)
+        & (in_front_mm <= parameters.vertebra_depth_mm)
+        & (left_mm <= parameters.vertebra_width_mm / 2)
+    )
+    marrow = np.stack([convex_hull_image(plane) if plane.any() else plane for plane in enclosed & ~bone & zone])
+    return np.asarray(close_disc((bone & zone) | marrow, parameters.bone_closing_mm, spacing_mm) & zone, dtype=np.bool_)
+
+
+def _front_of_canal(
+    holes: NDArray[np.bool_], spacing_mm: Spacing, parameters: TrunkParameters
+) -> tuple[float, float] | None:
+    """Give the foremost row and the middle column of the hole that is not larger than a canal; None without one."""
+    for rows, columns in reversed(ndimage.find_objects(ndimage.label(holes)[0])):
+        depth_mm, width_mm = (rows.stop - rows.start) * spacing_mm[1], (columns.stop - columns.start) * spacing_mm[2]
+        if depth_mm <= parameters.canal_depth_mm and width_mm <= parameters.canal_width_mm:
+            return float(rows.start), (columns.start + columns.stop - 1) / 2
+    return None
 
 
 def fill_marrow(bone: NDArray[np.bool_], row_mm: float, canal_behind_bone_mm: float) -> NDArray[np.bool_]:

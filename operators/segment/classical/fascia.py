@@ -47,8 +47,18 @@ def find_fascia(
     below_skin = np.stack([erode(plane[None], parameters.fascia_under_skin_mm, spacing_mm)[0] for plane in body])
     soft = largest_component(below_skin & (hu > parameters.soft_hu))
     closed = close_ball(soft, parameters.fascia_closing_mm, spacing_mm) & below_skin
-    inside = fill_slices(closed)
+    inside = fill_slices(closed) & ~_furrow(soft, track, spacing_mm, parameters)
     front = track.posterior_mm(body.shape, spacing_mm) < 0
     gas = below_skin & (hu < parameters.air_hu)
     wide = close_disc((inside | gas) & front, parameters.fascia_front_closing_mm, spacing_mm) & below_skin & front
     return fill_slices(inside | wide)
+
+
+def _furrow(
+    soft: NDArray[np.bool_], track: SpineTrack, spacing_mm: Spacing, parameters: TrunkParameters
+) -> NDArray[np.bool_]:
+    """Mark what lies behind the muscles of the back: their fascia follows them down to the spinous processes."""
+    behind = track.posterior_mm(soft.shape, spacing_mm) > track.radii_mm[:, None, None]
+    near = np.abs(track.lateral_mm(soft.shape, spacing_mm)) <= parameters.paraspinal_far_mm
+    covered = np.logical_or.accumulate(soft[:, ::-1], axis=1)[:, ::-1]
+    return np.asarray(behind & near & ~covered, dtype=np.bool_)

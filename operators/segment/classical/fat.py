@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from operators.segment.classical.morphology import Spacing, close_ball
+from operators.segment.classical.morphology import Spacing, close_ball, erode
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -34,4 +34,6 @@ def bowel_content(
         Gas, stool and lungs, without a margin.
     """
     gas = cavity & (hu < parameters.air_hu) & ~lungs
-    return close_ball(gas, parameters.gas_closing_mm, spacing_mm) | lungs
+    bubbles = cavity & (hu < parameters.gas_hu) & ~lungs
+    stool = close_ball(bubbles, parameters.gas_closing_mm, spacing_mm)
+    return gas | erode(stool, parameters.gas_margin_mm, spacing_mm) | lungs

@@ -28,6 +28,8 @@ class TrunkParameters:
 
     # Body: halfway between air (-1000) and water (0) is where a skin voxel is half filled.
     air_hu: float = -500.0
+    # Edges in a CT are blurred over 1-3 mm: so far from the surface lies what the body is beside, air or a cushion.
+    edge_mm: float = 3.0
     # Shells of table tops are 1-5 mm thick; the chest wall of a lean person is above 8 mm.
     table_opening_mm: float = 3.0
     # Blankets, tubes and fingers are thinner than two of these; limbs and trunk are thicker.
@@ -52,6 +54,11 @@ class TrunkParameters:
     bone_section_cm2: float = 0.9
     # Marrow lies below a cortex; what the closing filled at the surface itself is a crevice.
     bone_shell_mm: float = 3.0
+    # Vertebral bodies are at most so wide (35-55 mm) and so deep (25-40 mm).
+    vertebra_width_mm: float = 55.0
+    vertebra_depth_mm: float = 40.0
+    # Seen from the middle, the basivertebral foramen (15 mm) opens 60 of 360 degrees; a disc is open to both sides.
+    vertebra_enclosure: float = 0.8
     # A vertebral body is 25-35 mm deep: so much bone in front makes a hole in bone the canal, not marrow.
     canal_behind_bone_mm: float = 20.0
 
@@ -72,6 +79,7 @@ class TrunkParameters:
     # Lumbar canal: 15-18 mm deep, 22-30 mm wide; behind it 3-5 mm of ligamentum flavum.
     canal_depth_mm: float = 20.0
     canal_half_width_mm: float = 12.0
+    canal_width_mm: float = 30.0
 
     # Lungs are aerated tissue (-950..-500); bowel gas is pure air below that, even at 3 mm.
     lung_median_low_hu: float = -960.0
@@ -113,6 +121,8 @@ class TrunkParameters:
     wall_maximum_mm: float = 40.0
     # Fat planes between wall muscles are 1-3 mm; behind the wall lies more.
     wall_dark_run_mm: float = 5.0
+    # The linea alba is an aponeurosis of 1-3 mm, with preperitoneal fat behind it.
+    linea_alba_mm: float = 3.0
     # Innermost intercostal and endothoracic fascia behind a rib.
     rib_inner_mm: float = 2.0
     # Latissimus, serratus and pectoralis over the lower ribs; bright things deeper than this are no ribs.

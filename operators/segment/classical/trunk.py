@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from operators.segment.classical.body import find_body, find_skin, refine_body
+from operators.segment.classical.body import find_body, find_skin, find_tissue, refine_body
 from operators.segment.classical.bone import find_bone, refine_bone
 from operators.segment.classical.fascia import find_fascia
 from operators.segment.classical.fat import bowel_content
@@ -237,7 +237,8 @@ def _classify(
     margin_mm = max(grid.spacing_mm[1:]) if max(grid.factors[1:]) > 1 else 0.0
     labels = np.zeros(hu.shape, dtype=np.uint8)
     for index, plane in enumerate(hu):
-        body = refine_body(plane, grid.restore(body_mm, index), margin_mm, parameters.air_hu)
+        tissue = find_tissue(plane, *spacing_mm[1:], parameters)
+        body = refine_body(tissue, grid.restore(body_mm, index), margin_mm)
         depth, in_marrow = grid.restore(bone_mm, index), grid.restore(marrow_mm, index)
         is_bone = body & refine_bone(plane, depth, in_marrow, margin_mm, parameters)
         labels[index][body] = TrunkTissue.OTHER

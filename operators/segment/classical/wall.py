@@ -81,8 +81,8 @@ def find_inner_wall(
         The surface, and where it parts muscle from fat or gas.
     """
     rays = cast_rays(fascia, spacing_mm, parameters)
-    measured, by_rib = measure_wall(hu, bone, rays, track, spacing_mm, parameters)
-    thickness = smooth_wall(measured, spacing_mm, parameters)
+    measured, by_rib, bare = measure_wall(hu, bone, rays, track, spacing_mm, parameters)
+    thickness = smooth_wall(measured, bare, spacing_mm, parameters)
     edge = (np.isfinite(measured) & ~by_rib & (np.abs(measured - thickness) <= parameters.wall_outlier_mm)).astype(
         float
     )
@@ -116,7 +116,7 @@ def measure_wall(
     track: SpineTrack,
     spacing_mm: Spacing,
     parameters: TrunkParameters,
-) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+) -> tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_]]:
     """Measure the wall's thickness along each ray, NaN where nothing parts it from what lies inside.
 
     Args:
@@ -128,7 +128,7 @@ def measure_wall(
         parameters: Constants of the engine.
 
     Returns:
-        Thickness in mm, `(slices, angles)`, and whether a rib gave it.
+        Thickness in mm, `(slices, angles)`; whether a rib gave it; whether the wall is but the linea alba there.
     """
     depths = np.arange(0.0, parameters.wall_maximum_mm + parameters.wall_dark_run_mm, parameters.ray_step_mm)
     points = rays.points(np.maximum(rays.fascia_mm[:, :, None] - depths, 0.0), spacing_mm)
@@ -147,14 +147,48 @@ def measure_wall(
     thickness = np.where(rib, rib_end + parameters.rib_inner_mm, thickness)
     thickness[thickness > parameters.wall_maximum_mm] = np.nan
     thickness[_crosses_spine(points, track, spacing_mm, parameters)] = np.nan
-    return np.asarray(thickness, dtype=np.float64), np.asarray(rib, dtype=np.bool_)
+    bare = find_linea_alba(soft | is_bone, points[:, :, :, 0], track, spacing_mm, parameters)
+    thickness[bare] = 0.0
+    return np.asarray(thickness, dtype=np.float64), np.asarray(rib, dtype=np.bool_), bare
 
 
-def smooth_wall(measured: NDArray[np.float64], spacing_mm: Spacing, parameters: TrunkParameters) -> NDArray[np.float64]:
+def find_linea_alba(
+    soft: NDArray[np.bool_],
+    surface: NDArray[np.float64],
+    track: SpineTrack,
+    spacing_mm: Spacing,
+    parameters: TrunkParameters,
+) -> NDArray[np.bool_]:
+    """Find where no muscle lies under the fascia: the rays around the front midline that meet fat at once.
+
+    Args:
+        soft: Soft tissue and bone along the rays, `(slices, angles, steps)`.
+        surface: Where the rays enter the fascia, `(3, slices, angles)`.
+        track: The vertebral column.
+        spacing_mm: Distance between slices, rows, columns.
+        parameters: Constants of the engine.
+
+    Returns:
+        The linea alba, `(slices, angles)`, in one piece around the midline of each slice.
+    """
+    last = round((parameters.linea_alba_mm + parameters.surface_tolerance_mm) / parameters.ray_step_mm)
+    run = round(parameters.wall_dark_run_mm / parameters.ray_step_mm)
+    fat = np.any([~soft[:, :, first : first + run].any(axis=2) for first in range(last + 1)], axis=0)
+    left_mm = np.abs(surface[2] - track.columns[:, None]) * spacing_mm[2]
+    front = surface[1] < track.rows[:, None]
+    midline = fat & front & (left_mm <= parameters.linea_alba_half_width_mm)
+    labels, _ = ndimage.label(fat & front, structure=[[0, 0, 0], [1, 1, 1], [0, 0, 0]])
+    return np.asarray(np.isin(labels, labels[midline]) & (labels > 0), dtype=np.bool_)
+
+
+def smooth_wall(
+    measured: NDArray[np.float64], bare: NDArray[np.bool_], spacing_mm: Spacing, parameters: TrunkParameters
+) -> NDArray[np.float64]:
     """Drop outliers against the local median and fill the gaps from near to far.
 
     Args:
         measured: Thickness in mm, NaN where unknown, `(slices, angles)`.
+        bare: Where it is no outlier, however thin.
         spacing_mm: Distance between slices, rows, columns.
         parameters: Constants of the engine.
 
@@ -163,7 +197,7 @@ def smooth_wall(measured: NDArray[np.float64], spacing_mm: Spacing, parameters: 
     """
     window = (parameters.wall_median_mm / spacing_mm[0], parameters.wall_median_degrees / parameters.ray_step_degrees)
     local = _local_median(measured, (round(window[0] / 2), round(window[1] / 2)))
-    known = np.isfinite(measured) & (np.abs(measured - local) <= parameters.wall_outlier_mm)
+    known = bare | (np.isfinite(measured) & (np.abs(measured - local) <= parameters.wall_outlier_mm))
     values = np.where(known, measured, 0.0)
     out = np.full(measured.shape, parameters.wall_default_mm)
     for scale in reversed(parameters.wall_scales):

@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 
-from operators.segment.classical import TrunkParameters
-from operators.segment.classical.bone import fill_marrow, find_bone, refine_bone
+from operators.segment.classical import TrunkParameters, TrunkTissue, segment_trunk
+from operators.segment.classical.bone import fill_marrow, find_bone, find_enclosed, refine_bone
 from operators.segment.classical.grid import signed_distance
-from tests.operators.segment.classical.builders import make_trunk
+from tests.operators.segment.classical.builders import MARROW, ellipse, make_trunk
 
 
 def _ring(shape, centre, outer, inner):
@@ -54,6 +54,65 @@ def test_vertebra_is_filled_and_its_canal_is_not():
     bone = find_bone(trunk.hu.astype(np.float32), trunk.truth > 0, trunk.spacing_mm, TrunkParameters())
 
     np.testing.assert_array_equal(bone, trunk.truth == 2)
+
+
+def _enclosed(bone):
+    return find_enclosed(bone[None], np.ones((1, *bone.shape), bool), (3.0, 3.0, 3.0), TrunkParameters())[0]
+
+
+def test_cortex_with_the_foramen_of_its_vein_encloses_marrow():
+    ring = _ring((40, 41), (20, 20), 7, 5)
+    ring[20:, 18:23] = False
+
+    enclosed = _enclosed(ring)
+
+    assert enclosed[20, 20]
+    assert np.mean(enclosed[_ring((40, 41), (20, 20), 4, -1)]) > 0.8
+    assert not enclosed[_ring((40, 41), (20, 20), 40, 7)].any()
+
+
+def test_groove_beside_a_vertebra_is_not_enclosed_but_for_its_corner():
+    bone = _ring((40, 41), (20, 20), 7, -1)
+    bone[25:28, 4:37] = True
+
+    assert _enclosed(bone)[~bone].sum() <= 2
+
+
+def test_bone_far_from_the_midline_encloses_nothing():
+    ring = _ring((60, 101), (30, 15), 7, 5)
+
+    assert not _enclosed(ring).any()
+
+
+@pytest.mark.parametrize("marrow_hu", [60, 110])
+def test_body_with_dark_marrow_that_is_open_to_the_canal_is_bone_and_the_canal_is_not(marrow_hu):
+    trunk = make_trunk(slices=5)
+    rows_mm, columns_mm = ((np.arange(size) - (size - 1) / 2) * 3.0 for size in trunk.hu.shape[1:])
+    marrow = trunk.hu == MARROW
+    marrow[:, 50:59] |= (trunk.truth[:, 50:59] == 2) & ((rows_mm[50:59] < 43)[:, None] & (np.abs(columns_mm) < 9))
+    trunk.hu[marrow] = marrow_hu
+
+    found = segment_trunk(trunk.hu, trunk.spacing_mm).labels
+
+    assert np.mean(found[marrow] == TrunkTissue.BONE) > 0.95
+    canal = (trunk.hu == 20) & (trunk.truth == 1)
+    assert np.mean(found[canal] == TrunkTissue.BONE) < 0.1
+
+
+def test_enhanced_vessels_before_a_vertebra_and_what_lies_between_are_no_bone():
+    trunk = make_trunk(slices=5)
+    shape, spacing_mm = trunk.hu.shape, trunk.spacing_mm
+    soft = ellipse(shape, spacing_mm, (-8.0, 0.0), 12.0, 26.0) & (trunk.truth[0] != 2)
+    vessels = [ellipse(shape, spacing_mm, (-8.0, left), 10.0, 10.0) & soft for left in (-14.0, 14.0)]
+    trunk.hu[:, soft] = 60
+    trunk.hu[:, vessels[0] | vessels[1]] = 250
+
+    found = segment_trunk(trunk.hu, spacing_mm).labels == TrunkTissue.BONE
+
+    rows_mm = (np.arange(shape[1]) - (shape[1] - 1) / 2)[:, None] * spacing_mm[1]
+    # A voxel of the working grid, and the osteophytes that the engine allows for, in front of the vertebra.
+    assert not found[:, soft & (rows_mm < -3.0)].any()
+    assert np.mean(found[:, soft]) < 0.15
 
 
 def _refined(hu, bone, marrow=None):

@@ -27,6 +27,23 @@ def test_surface_does_not_sink_into_the_linea_alba():
     assert _fascia(trunk)[:, 18, 60].all()
 
 
+def test_fascia_of_the_back_follows_the_furrow_to_the_spinous_processes():
+    trunk = make_trunk()
+    trunk.hu[:, 70:76, 57:63] = FAT
+
+    fascia = _fascia(trunk)
+
+    assert not fascia[:, 71:76, 58:62].any()
+    assert fascia[:, 69, 60].all()
+
+
+def test_fat_between_muscles_of_the_back_is_inside():
+    trunk = make_trunk()
+    trunk.hu[:, 64:68, 50:54] = FAT
+
+    assert _fascia(trunk)[:, 64:68, 50:54].all()
+
+
 def test_a_vessel_in_the_fat_is_outside():
     trunk = make_trunk()
     trunk.hu[:, 11, 60] = MUSCLE
