@@ -16,6 +16,8 @@ from mapnode.containers.images import SOCKET_VARIABLE
 from mapnode.share import shared_folder
 
 ENGINE_VARIABLE = "MAPNODE_TEST_ENGINE"
+ENGINE = os.environ.get(ENGINE_VARIABLE) or "docker"
+"""The engine's own command. Docker's `run --rm` ends with 0 whatever a container of Podman ended with."""
 START_S = 30.0
 PODMAN = {
     # For machines without systemd, and for whoever may not raise limits: Podman asks for a million processes otherwise.
@@ -100,7 +102,7 @@ def podman_service():
 
 def engine_under_test():
     """The engine that MAPNODE_TEST_ENGINE names, Docker where it says nothing."""
-    return podman_service() if os.environ.get(ENGINE_VARIABLE) == "podman" else docker_daemon()
+    return podman_service() if ENGINE == "podman" else docker_daemon()
 
 
 def _comes_up(daemon: subprocess.Popen[bytes]) -> bool:

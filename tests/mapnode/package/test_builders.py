@@ -9,10 +9,12 @@ import tarfile
 
 import pytest
 
+from mapnode.containers.images import SOCKET_VARIABLE
 from mapnode.package.archive import write_archive
 from mapnode.package.build import build
-from mapnode.package.container_engine import ContainerEngine
+from mapnode.package.container_engine import ContainerEngine, find_engine
 from mapnode.package.context import write_context
+from mapnode.package.inspect_map import inspect_map
 from tests.docker_under_test import podman_storage
 
 pytestmark = pytest.mark.docker
@@ -124,3 +126,10 @@ def test_buildah_and_podman_make_the_files_of_our_image(in_podman, context, tmp_
 def test_podman_has_our_image_under_the_id_that_docker_has_it_under(in_docker, in_podman):
     ids = {run(engine, "image", "inspect", "--format", "{{.Id}}", OURS).strip() for engine in ("docker", "podman")}
     assert len({one.removeprefix("sha256:") for one in ids}) == 1
+
+
+def test_where_no_docker_answers_podman_is_asked_and_gives_our_image_back(in_podman, plan, monkeypatch):
+    monkeypatch.setenv(SOCKET_VARIABLE, "unix:///nowhere/docker.sock")
+    assert find_engine().program == "podman"
+    found = inspect_map(OURS)
+    assert (found.app.version, found.warnings) == (plan.app.manifest.application.version, ())

@@ -12,6 +12,7 @@ import pytest
 from mapnode.phantom import TrunkPhantomParameters, build_trunk_phantom, write_ct_series
 from mapnode.share import import_root
 from operators.core.contract import JOB_VARIABLE
+from tests.docker_under_test import ENGINE
 
 pytestmark = pytest.mark.docker
 
@@ -63,7 +64,7 @@ def mapnode(*arguments, **options):
 def image(base):
     """The app's image, loaded; what `mapnode package` says of it."""
     yield json.loads(mapnode("package", "ct_body_composition", "--tag", TAG, "--base-image", base, "--json").stdout)
-    run("docker", "rmi", "--force", TAG, check=False)
+    run(ENGINE, "rmi", "--force", TAG, check=False)
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +77,7 @@ def study(place):
 
 def run_image(study, output, *arguments, job=JOB, options=(), tag=TAG):
     mounts = ("-v", f"{study}:/var/holoscan/input:ro", "-v", f"{output}:/var/holoscan/output")
-    return run("docker", "run", *LOCKED_DOWN, *mounts, *options, "-e", JOB_VARIABLE, tag, *arguments,
+    return run(ENGINE, "run", *LOCKED_DOWN, *mounts, *options, "-e", JOB_VARIABLE, tag, *arguments,
                environment={JOB_VARIABLE: job}, check=False)  # fmt: skip
 
 
@@ -84,9 +85,10 @@ def test_it_is_no_larger_than_is_promised(image):
     assert image["bytes"] <= GOAL_BYTES
 
 
-def test_docker_has_the_image_under_the_id_that_was_computed(image):
-    found = json.loads(run("docker", "image", "inspect", TAG).stdout)[0]
-    assert found["Id"] == image["image_id"]
+def test_the_engine_has_the_image_under_the_id_that_was_computed(image):
+    found = json.loads(run(ENGINE, "image", "inspect", TAG).stdout)[0]
+    # Podman writes it without `sha256:`.
+    assert found["Id"].removeprefix("sha256:") == image["image_id"].removeprefix("sha256:")
     assert found["RootFS"]["Layers"] == [layer["digest"] for layer in image["layers"]]
 
 
@@ -107,19 +109,19 @@ def test_every_object_that_the_app_makes_can_be_made(image, study, output):
 
 
 def test_every_shared_library_finds_those_that_it_needs(image):
-    done = run("docker", "run", *LOCKED_DOWN, "--entrypoint", "python3", TAG, "-c", EVERY_LIBRARY)
+    done = run(ENGINE, "run", *LOCKED_DOWN, "--entrypoint", "python3", TAG, "-c", EVERY_LIBRARY)
     assert done.stdout == f"{FOUND_ELSEWHERE} True\n"
 
 
 def test_every_codec_is_there(image):
-    assert run("docker", "run", *LOCKED_DOWN, "--entrypoint", "python3", TAG, "-c", EVERY_CODEC).stdout == "[]\n"
+    assert run(ENGINE, "run", *LOCKED_DOWN, "--entrypoint", "python3", TAG, "-c", EVERY_CODEC).stdout == "[]\n"
 
 
 def test_without_mounts_it_says_what_is_missing(image, study):
-    done = run("docker", "run", *LOCKED_DOWN, TAG, check=False)
+    done = run(ENGINE, "run", *LOCKED_DOWN, TAG, check=False)
     assert done.returncode == 3
     assert done.stderr.startswith("MAP: no input: mount a folder with DICOM files at /var/holoscan/input")
-    done = run("docker", "run", *LOCKED_DOWN, "-v", f"{study}:/var/holoscan/input:ro", TAG, check=False)
+    done = run(ENGINE, "run", *LOCKED_DOWN, "-v", f"{study}:/var/holoscan/input:ro", TAG, check=False)
     assert done.returncode == 3
     assert done.stderr.startswith("MAP: no output: mount a folder at /var/holoscan/output that user 1000 may write")
 
@@ -138,21 +140,21 @@ def test_a_stopped_container_ends_at_once(image, study, place, output):
     mounts = ("-v", f"{study}:/var/holoscan/input:ro", "-v", f"{output}:/var/holoscan/output")
     over = ("-v", f"{place / 'app.py'}:/opt/holoscan/app/app.py:ro")
     name = f"mapnode-test-{os.getpid()}"
-    with subprocess.Popen(["docker", "run", *LOCKED_DOWN, "--name", name, *mounts, *over, TAG], stdout=subprocess.PIPE,
+    with subprocess.Popen([ENGINE, "run", *LOCKED_DOWN, "--name", name, *mounts, *over, TAG], stdout=subprocess.PIPE,
                           stderr=subprocess.DEVNULL) as process:  # fmt: skip
         assert process.stdout.readline() == b"ready\n"
         started = time.monotonic()
-        run("docker", "stop", "--time", "30", name)
+        run(ENGINE, "stop", "--time", "30", name)
         assert process.wait(timeout=30) == 128 + 15
     assert time.monotonic() - started < 8
 
 
 def test_show_and_extract_give_what_is_in_it(image, output):
-    shown = json.loads(run("docker", "run", *LOCKED_DOWN, TAG, "show").stdout)
+    shown = json.loads(run(ENGINE, "run", *LOCKED_DOWN, TAG, "show").stdout)
     inspected = json.loads(mapnode("map", "inspect", TAG, "--json").stdout)
     assert (shown["app"], shown["pkg"]["models"]) == (inspected["app"], [])
     assert inspected["warnings"] == []
-    run("docker", "run", *LOCKED_DOWN, "-v", f"{output}:/var/run/holoscan/export", TAG, "extract")
+    run(ENGINE, "run", *LOCKED_DOWN, "-v", f"{output}:/var/run/holoscan/export", TAG, "extract")
     source = import_root() / "apps" / "ct_body_composition" / "app.py"
     assert (output / "app" / "app.py").read_bytes() == source.read_bytes()
     assert json.loads((output / "config" / "app.json").read_text()) == shown["app"]
