@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 ANSWER_S = 60
 """An engine that says nothing for so long does not answer: removing a container of a slow disk takes seconds."""
+REMOVALS = 4
+"""Podman waits five seconds for what it killed, and refuses then: hundreds of processes may take longer to die."""
 LARGEST_MANIFEST_BYTES = 1 << 20
 
 
@@ -201,6 +203,10 @@ class Engine:
             EngineRefused: If it cannot be removed.
         """
         with self._border(), contextlib.suppress(NotFound):
+            for _ in range(REMOVALS - 1):
+                with contextlib.suppress(APIError):
+                    self._api.remove_container(container, force=True, v=True)
+                    return
             self._api.remove_container(container, force=True, v=True)
 
     def labelled(self, labels: Mapping[str, str], *, older_than_s: float = 0.0) -> dict[str, dict[str, str]]:
