@@ -20,7 +20,6 @@ from mapnode.package.manifests import read_app_manifest, read_package_manifest
 from mapnode.share import references_folder
 from operators.core.contract import ObjectKind
 from operators.core.manifest import Manifest, OutputPart, Resources
-from operators.core.plain_yaml import read_yaml
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
@@ -289,6 +288,7 @@ def digests_of(found: Mapping[str, Any]) -> list[str]:
 def _own_manifest(content: bytes | None) -> Manifest | None:
     """The app.yaml of one of our apps; None where a MAP has another one, or none."""
     try:
-        return Manifest.model_validate(read_yaml(content)) if content is not None else None
-    except (ValidationError, yaml.YAMLError, ValueError):
+        # Not by libyaml, which has no limit to depth: a foreign image must not end the node.
+        return Manifest.model_validate(yaml.safe_load(content)) if content is not None else None
+    except (ValidationError, yaml.YAMLError, ValueError, RecursionError):
         return None

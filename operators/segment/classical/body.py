@@ -13,6 +13,7 @@ from operators.segment.classical.morphology import (
     Spacing,
     dilate,
     disc_footprint,
+    fill_holes,
     fill_slices,
     largest_component,
     open_slices,
@@ -82,8 +83,11 @@ def find_tissue(
 
 
 def refine_body(tissue: NDArray[np.bool_], depth_mm: NDArray[np.float32], margin_mm: float) -> NDArray[np.bool_]:
-    """Find the body of one slice at full resolution: what lies deep is body, the surface is where tissue begins."""
-    return np.asarray((depth_mm > margin_mm) | ((depth_mm > -margin_mm) & tissue), dtype=np.bool_)
+    """Find the body of one slice at full resolution: what lies deep is body, the surface is where tissue begins.
+
+    Holes below the surface are noise in fat.
+    """
+    return fill_holes((depth_mm > margin_mm) | ((depth_mm > -margin_mm) & tissue))
 
 
 def find_skin(body: NDArray[np.bool_], row_mm: float, column_mm: float, skin_mm: float) -> NDArray[np.bool_]:

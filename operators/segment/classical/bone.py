@@ -15,9 +15,6 @@ if TYPE_CHECKING:
 
     from operators.segment.classical.parameters import TrunkParameters
 
-_DIRECTIONS = 16
-"""At the far side of a vertebral body (25 mm from its middle) rays are 10 mm apart."""
-
 
 def find_bone(
     hu: NDArray[np.float32], body: NDArray[np.bool_], spacing_mm: Spacing, parameters: TrunkParameters
@@ -86,7 +83,8 @@ def find_enclosed(
 ) -> NDArray[np.bool_]:
     """Find what a cortex with gaps encloses near the midline: what meets bone in most directions of its slice.
 
-    The cortex of an old vertebra is thinner than a voxel, and behind it is open for the basivertebral vein.
+    The cortex of an old vertebra is thinner than a voxel, and behind it is open for the basivertebral vein. A rim that
+    is open in front or at a side is that of a disc.
 
     Args:
         bone: Bone, `(slices, rows, columns)`.
@@ -95,17 +93,26 @@ def find_enclosed(
         parameters: Constants of the engine.
 
     Returns:
-        Where `vertebra_enclosure` of all directions meet bone within the width of a vertebral body.
+        Where `vertebra_enclosure` of all directions, and all but `vertebra_gaps_ahead` of those that do not lead to the
+        canal, meet bone within the width of a vertebral body.
     """
     columns = np.flatnonzero(body.any(axis=(0, 1)))
     middle = (columns[0] + columns[-1]) / 2 if columns.size else 0.0
     near = np.abs(np.arange(bone.shape[2]) - middle) * spacing_mm[2] <= parameters.spine_midline_mm
     radii_mm = np.arange(max(spacing_mm[1:]), parameters.vertebra_width_mm, max(spacing_mm[1:]))
     meeting = np.zeros(bone.shape, dtype=np.uint8)
-    for angle in (np.arange(_DIRECTIONS) + 0.5) * 2 * np.pi / _DIRECTIONS:
+    directions = parameters.vertebra_directions
+    open_ahead = np.zeros(bone.shape, dtype=np.uint8)
+    for angle in (np.arange(directions) + 0.5) * 2 * np.pi / directions:
         rows, columns = radii_mm * np.sin(angle) / spacing_mm[1], radii_mm * np.cos(angle) / spacing_mm[2]
-        meeting += _meets(bone, np.rint(rows).astype(np.intp), np.rint(columns).astype(np.intp))
-    return near & (meeting >= parameters.vertebra_enclosure * _DIRECTIONS)
+        met = _meets(bone, np.rint(rows).astype(np.intp), np.rint(columns).astype(np.intp))
+        meeting += met
+        # Rows run to the back: the quarter of the directions towards the canal may be open.
+        if np.sin(angle) < np.sqrt(0.5):
+            open_ahead += ~met
+    return (
+        near & (open_ahead <= parameters.vertebra_gaps_ahead) & (meeting >= parameters.vertebra_enclosure * directions)
+    )
 
 
 def _meets(bone: NDArray[np.bool_], rows: NDArray[np.intp], columns: NDArray[np.intp]) -> NDArray[np.bool_]:
@@ -160,7 +167,7 @@ def _front_of_canal(
     holes: NDArray[np.bool_], spacing_mm: Spacing, parameters: TrunkParameters
 ) -> tuple[float, float] | None:
     """Give the foremost row and the middle column of the hole that is not larger than a canal; None without one."""
-    for rows, columns in reversed(ndimage.find_objects(ndimage.label(holes)[0])):
+    for rows, columns in ndimage.find_objects(ndimage.label(holes)[0]):
         depth_mm, width_mm = (rows.stop - rows.start) * spacing_mm[1], (columns.stop - columns.start) * spacing_mm[2]
         if depth_mm <= parameters.canal_depth_mm and width_mm <= parameters.canal_width_mm:
             return float(rows.start), (columns.start + columns.stop - 1) / 2

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy import ndimage
 
 from operators.segment.classical.morphology import (
     Spacing,
@@ -47,7 +48,7 @@ def find_fascia(
     below_skin = np.stack([erode(plane[None], parameters.fascia_under_skin_mm, spacing_mm)[0] for plane in body])
     soft = largest_component(below_skin & (hu > parameters.soft_hu))
     closed = close_ball(soft, parameters.fascia_closing_mm, spacing_mm) & below_skin
-    inside = fill_slices(closed) & ~_furrow(soft, track, spacing_mm, parameters)
+    inside = fill_slices(closed) & ~_furrow(hu, soft, track, spacing_mm, parameters)
     front = track.posterior_mm(body.shape, spacing_mm) < 0
     gas = below_skin & (hu < parameters.air_hu)
     wide = close_disc((inside | gas) & front, parameters.fascia_front_closing_mm, spacing_mm) & below_skin & front
@@ -55,10 +56,21 @@ def find_fascia(
 
 
 def _furrow(
-    soft: NDArray[np.bool_], track: SpineTrack, spacing_mm: Spacing, parameters: TrunkParameters
+    hu: NDArray[np.float32],
+    soft: NDArray[np.bool_],
+    track: SpineTrack,
+    spacing_mm: Spacing,
+    parameters: TrunkParameters,
 ) -> NDArray[np.bool_]:
-    """Mark what lies behind the muscles of the back: their fascia follows them down to the spinous processes."""
-    behind = track.posterior_mm(soft.shape, spacing_mm) > track.radii_mm[:, None, None]
-    near = np.abs(track.lateral_mm(soft.shape, spacing_mm)) <= parameters.paraspinal_far_mm
+    """Mark the furrow of the back: behind the tips of the spinous processes, with nothing soft behind it.
+
+    Not beside the processes: where a fascia is thinner than a voxel, fat of wasted muscles there looks the same.
+    """
+    behind_mm = track.posterior_mm(soft.shape, spacing_mm)
+    near = np.abs(track.lateral_mm(soft.shape, spacing_mm)) <= parameters.furrow_half_width_mm
+    process = soft & near & (hu > parameters.bone_hu) & (behind_mm > track.radii_mm[:, None, None])
+    tips_mm = np.where(process, behind_mm, -np.inf).max(axis=(1, 2))
+    tips_mm = ndimage.maximum_filter1d(tips_mm, 2 * round(parameters.vertebra_height_mm / 2 / spacing_mm[0]) + 1)
+    behind_tips = np.isfinite(tips_mm)[:, None, None] & (behind_mm > tips_mm[:, None, None])
     covered = np.logical_or.accumulate(soft[:, ::-1], axis=1)[:, ::-1]
-    return np.asarray(behind & near & ~covered, dtype=np.bool_)
+    return np.asarray(behind_tips & near & ~covered, dtype=np.bool_)

@@ -57,8 +57,16 @@ class TrunkParameters:
     # Vertebral bodies are at most so wide (35-55 mm) and so deep (25-40 mm).
     vertebra_width_mm: float = 55.0
     vertebra_depth_mm: float = 40.0
-    # Seen from the middle, the basivertebral foramen (15 mm) opens 60 of 360 degrees; a disc is open to both sides.
+    # Seen from the middle, the basivertebral foramen (15 mm) opens 60 of 360 degrees.
     vertebra_enclosure: float = 0.8
+    # At the far side of a vertebral body (25 mm from its middle) so many rays are 10 mm apart.
+    vertebra_directions: int = 16
+    # A cortex thinner than a voxel is missed here and there; the rim of a disc is open for more than that.
+    vertebra_gaps_ahead: int = 1
+    # A lumbar vertebra with its disc.
+    vertebra_height_mm: float = 40.0
+    # The furrow of the back, over the tips of the spinous processes, is 10-20 mm wide.
+    furrow_half_width_mm: float = 10.0
     # A vertebral body is 25-35 mm deep: so much bone in front makes a hole in bone the canal, not marrow.
     canal_behind_bone_mm: float = 20.0
 

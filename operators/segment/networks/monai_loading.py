@@ -8,13 +8,13 @@ only in those that are loaded.
 from __future__ import annotations
 
 import contextlib
-import importlib
 import pkgutil
 import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from types import ModuleType
 
     from _typeshed import StrOrBytesPath
 
@@ -50,9 +50,17 @@ def monai_loading(*, whole: bool) -> Iterator[None]:
         sys.modules[OPTIONAL] = None  # type: ignore[assignment]
     try:
         if whole and "monai" in sys.modules and WALKED not in sys.modules:
-            importlib.reload(sys.modules["monai"])
+            _walk(sys.modules["monai"])
         yield
     finally:
         pkgutil.iter_modules = listed
         if hidden:
             del sys.modules[OPTIONAL]
+
+
+def _walk(monai: ModuleType) -> None:
+    """What `import monai` does at its end, packages first; a second import would wrap its handler of warnings twice."""
+    from monai.utils.module import load_submodules
+
+    for modules_too in (False, True):
+        load_submodules(monai, modules_too, exclude_pattern=monai.excludes)

@@ -18,7 +18,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from operators.core.errors import ModelError
 from operators.core.model_folder import DESCRIPTION_NAME, ModelFolder
-from operators.core.plain_yaml import read_yaml
 from operators.segment.networks.monai_chain import IMAGE, PREDICTION, MonaiChain, from_monai, read_from_memory
 from operators.segment.networks.network import COMPUTED, Image, Prediction, Watch
 from operators.segment.networks.settings import NetworkSettings
@@ -76,11 +75,11 @@ def read_description(path: Path) -> Description:
         ModelError: If it is no YAML, or has a wrong key or value.
     """
     try:
-        return Description.model_validate(read_yaml(path.read_text(encoding="utf-8")))
+        return Description.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
     except ValidationError as error:
         wrong = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'document'}: {e['msg']}" for e in error.errors())
         raise ModelError(f"{path.name}: {wrong}") from error
-    except (yaml.YAMLError, ValueError) as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise ModelError(f"{path.name}: no YAML: {error}") from error
 
 

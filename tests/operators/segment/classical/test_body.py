@@ -84,6 +84,15 @@ def test_surface_is_found_by_hu_and_depth_by_distance():
     assert body.tolist() == [[False, True, True, False]]
 
 
+def test_noise_below_the_surface_makes_no_hole():
+    tissue = np.array([[0, 0, 0, 0, 0], [0, 1, 1, 1, 0], [0, 1, 0, 1, 0], [0, 1, 1, 1, 0], [0, 0, 0, 0, 0]], bool)
+
+    body = refine_body(tissue, np.where(tissue, 1.0, -1.0).astype(np.float32), 2.0)
+
+    assert body[2, 2]
+    assert body.sum() == 9
+
+
 @pytest.mark.parametrize(("pixel_mm", "layers"), [(3.0, 1), (1.0, 2), (0.5, 4)])
 def test_skin_is_two_mm_but_at_least_one_pixel(pixel_mm, layers):
     body = np.zeros((40, 40), dtype=bool)

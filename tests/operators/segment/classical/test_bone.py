@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from operators.segment.classical import TrunkParameters, TrunkTissue, segment_trunk
 from operators.segment.classical.bone import fill_marrow, find_bone, find_enclosed, refine_bone
@@ -184,3 +185,20 @@ def test_disc_between_two_vertebrae_is_not_closed():
     hu[3:6][trunk.truth[3:6] == 2] = 80.0
 
     assert not find_bone(hu, trunk.truth > 0, trunk.spacing_mm, TrunkParameters())[3:6].any()
+
+
+def test_disc_with_a_bony_rim_that_is_open_in_front_is_no_bone():
+    trunk = make_trunk(slices=9)
+    hu, body = trunk.hu.astype(np.float32), trunk.truth > 0
+    vertebra = trunk.truth[4] == 2
+    rim = vertebra & ~ndimage.binary_erosion(vertebra, iterations=2)
+    rows, columns = np.nonzero(vertebra)
+    angle = np.arctan2(
+        *(axis - middle for axis, middle in zip(np.indices(rim.shape), (rows.mean(), columns.mean()), strict=True))
+    )
+    rim &= ~(np.abs(angle + np.pi / 2) < np.pi / 4)
+    hu[4] = np.where(vertebra, np.where(rim, 350.0, 80.0), hu[4])
+
+    found = find_bone(hu, body, trunk.spacing_mm, TrunkParameters())
+
+    assert not found[4, round(rows.mean()), round(columns.mean())]

@@ -44,6 +44,17 @@ def test_fat_between_muscles_of_the_back_is_inside():
     assert _fascia(trunk)[:, 64:68, 50:54].all()
 
 
+def test_fat_of_wasted_muscles_stays_inside_though_their_fascia_is_too_thin_to_be_seen():
+    trunk, whole = make_trunk(), _fascia(make_trunk())
+    columns_mm = np.abs(np.arange(trunk.hu.shape[2]) - 60) * trunk.spacing_mm[2]
+    behind = np.arange(trunk.hu.shape[1])[:, None] > 60
+    wasted = (trunk.truth == 5) & behind & (columns_mm > PARAMETERS.furrow_half_width_mm) & (columns_mm <= 22)
+    trunk.hu[wasted] = FAT
+
+    # The closing, too, cuts the corners of such a gap.
+    assert np.mean(_fascia(trunk)[wasted & whole]) > 0.85
+
+
 def test_a_vessel_in_the_fat_is_outside():
     trunk = make_trunk()
     trunk.hu[:, 11, 60] = MUSCLE

@@ -94,6 +94,13 @@ def test_gap_beside_the_midline_is_no_linea_alba():
     assert not bare.any()
 
 
+def test_dark_rays_beside_the_linea_alba_are_none_of_it():
+    _, _, bare = _measure(_without_muscle(make_trunk(slices=5), 0.0, 60.0))
+
+    assert bare[:, 134:136].all()
+    assert not bare[:, :125].any()
+
+
 def test_gaps_are_filled_and_outliers_fall_out():
     measured = np.full((10, 180), 15.0)
     measured[3:6, 40:50] = np.nan
