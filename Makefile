@@ -37,7 +37,7 @@ test: $(VENV)/dev.stamp ## every test that this machine can run, and the checks
 	$(BIN)/python -m pytest --numprocesses auto --dist loadfile -m chain -rs
 	$(BIN)/python -m pytest --numprocesses auto --dist loadfile -m "(orthanc or postgres) and not (slow or docker or browser)" -rs
 	$(BIN)/python -m pytest -m "(slow or docker) and not (browser or long)" -rs --durations 20
-	MAPNODE_TEST_ENGINE=podman $(BIN)/python -m pytest tests/mapnode/containers/test_runner.py -m docker -rs
+	MAPNODE_TEST_ENGINE=podman $(BIN)/python -m pytest tests/mapnode/containers/test_runner.py -m docker -k "limits or privilege" -rs
 
 test-long: $(VENV)/dev.stamp ## proofs that take minutes: a reference set of twenty scans, an image with a network, a small run of each benchmark of the node
 	$(BIN)/python -m pytest -m long --timeout 3600 -rs
