@@ -15,6 +15,7 @@ NETWORKS = tuple(
         "device",
         "monai_bundle",
         "monai_chain",
+        "monai_loading",
         "nnunet",
         "torchscript",
         "weights",
