@@ -15,7 +15,6 @@ NETWORKS = tuple(
         "device",
         "monai_bundle",
         "monai_chain",
-        "monai_loading",
         "nnunet",
         "torchscript",
         "weights",

@@ -60,7 +60,7 @@ def monai_loading(*, whole: bool) -> Iterator[None]:
 
 def _walk(monai: ModuleType) -> None:
     """What `import monai` does at its end, packages first; a second import would wrap its handler of warnings twice."""
-    from monai.utils.module import load_submodules
-
+    # Not imported here: an app without a network would seem to want MONAI.
+    load_submodules = sys.modules["monai.utils.module"].load_submodules
     for modules_too in (False, True):
         load_submodules(monai, modules_too, exclude_pattern=monai.excludes)
