@@ -45,19 +45,19 @@ def files():
 
 runpy.run_path(app, run_name="app")
 known = files()
-found = {"": sorted(known)}
+found, failed = {"": sorted(known)}, []
 for name in later:
     try:
         importlib.import_module(name)
     except ImportError:
-        continue
+        failed.append(name)
     found[name] = sorted(files() - known)
     known = files()
-print("\\n" + json.dumps(found))
+print("\\n" + json.dumps([found, failed]))
 """
 """Files of modules and shared libraries that are there when an app is loaded, and those that each module brings that it
-imports later; one that is not there brings none. What is not locked is not there, as in the image: who can do without
-it does so here as well."""
+imports later, also those that cannot be imported, until they break off. What is not locked is not there, as in the
+image: who can do without it does so here as well."""
 
 
 @dataclass(frozen=True)
@@ -168,13 +168,15 @@ def find_packages(
     stand_ins = shared_folder("map-build") / "stand-ins"
     paths = [root] if tops & {path.name for path in stand_ins.iterdir()} else [stand_ins, root]
     absent = sorted(_absent(lock) | (NO_NETWORK - tops))
-    found = _trace(app_folder / "app.py", sorted(closure.later), paths, absent)
+    found, failed = _trace(app_folder / "app.py", sorted(closure.later), paths, absent)
     owners = _owners({file for files in found.values() for file in files if not file.startswith(str(root / OURS))})
     brought = {name: {owners[file] for file in files if file in owners} for name, files in found.items()}
-    wanted = {name: packages for name, packages in brought.items() if not name or packages <= lock.keys()}
-    needed = sorted(set().union(*wanted.values()))
+    left_out = {name for name, packages in brought.items() if name and (name in failed or not packages <= lock.keys())}
+    # What one that is left out loaded before it broke off, later ones have as well.
+    shared = set().union(*(brought[name] for name in failed)) & lock.keys()
+    needed = sorted(shared.union(*(packages for name, packages in brought.items() if name not in left_out)))
     _require_locked(needed, lock)
-    return NeededPackages(tuple(lock[name] for name in needed), tuple(sorted(closure.later - wanted.keys())))
+    return NeededPackages(tuple(lock[name] for name in needed), tuple(sorted(left_out)))
 
 
 def _absent(lock: dict[str, LockedPackage]) -> set[str]:
@@ -188,8 +190,8 @@ def _absent(lock: dict[str, LockedPackage]) -> set[str]:
     return absent - present
 
 
-def _trace(app: Path, later: list[str], paths: list[Path], absent: list[str]) -> dict[str, list[str]]:
-    """Files that an app loads, and those that each module brings that it imports later.
+def _trace(app: Path, later: list[str], paths: list[Path], absent: list[str]) -> tuple[dict[str, list[str]], list[str]]:
+    """Files that an app loads, and those that each module brings that it imports later; which of these cannot be.
 
     Raises:
         WrongUse: If the app loads what is not locked.
@@ -209,8 +211,8 @@ def _trace(app: Path, later: list[str], paths: list[Path], absent: list[str]) ->
                 f"{app} cannot be loaded, {missing[1]} is not locked: add it to pyproject.toml and `make lock`"
             )
         raise NodeError(f"{app} cannot be loaded, so that nobody knows what it needs: {last}")
-    document: dict[str, list[str]] = json.loads(done.stdout.splitlines()[-1])
-    return document
+    found, failed = json.loads(done.stdout.splitlines()[-1])
+    return found, failed
 
 
 def _owners(files: Iterable[str]) -> dict[str, str]:

@@ -62,6 +62,12 @@ def test_what_is_imported_later_and_brings_what_is_not_locked_is_left_out(app):
     assert needed.left_out == ("pydantic",)
 
 
+def test_what_breaks_off_while_it_is_imported_later_takes_nothing_else_with_it(app):
+    needed = packages_of(app(""), ("monai.utils.module", "nibabel.nicom"))
+    assert "nibabel" in {package.name for package in needed.packages}
+    assert needed.left_out == ("monai.utils.module",)
+
+
 def test_what_is_loaded_and_not_locked_is_wrong_use(app):
     with pytest.raises(WrongUse, match="hypothesis is not locked: add it"):
         packages_of(app("import hypothesis"))
