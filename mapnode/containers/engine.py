@@ -204,9 +204,13 @@ class Engine:
         """
         with self._border(), contextlib.suppress(NotFound):
             for _ in range(REMOVALS - 1):
-                with contextlib.suppress(APIError):
+                try:
                     self._api.remove_container(container, force=True, v=True)
+                except NotFound:
                     return
+                except APIError:
+                    continue
+                return
             self._api.remove_container(container, force=True, v=True)
 
     def labelled(self, labels: Mapping[str, str], *, older_than_s: float = 0.0) -> dict[str, dict[str, str]]:

@@ -49,7 +49,9 @@ def test_a_container_that_takes_long_to_die_is_removed_at_a_further_request():
 
 
 def test_one_that_is_gone_is_no_error():
-    engine_of(FakeApi([NotFound("no such container")] * REMOVALS)).remove("gone")
+    api = FakeApi([NotFound("no such container")] * REMOVALS)
+    engine_of(api).remove("gone")
+    assert api.removed == ["gone"]
 
 
 def test_one_that_cannot_be_removed_is_said():
