@@ -180,7 +180,7 @@ class Coordinator:
     def reconcile(self) -> None:
         """Bring the states of jobs and what DBOS does into agreement, after kills and restored databases."""
         for job in self._records.jobs.in_states({JobState.RUNNING}):
-            self._back(job, f"{job.id}.{job.tries}", JobState.QUEUED)
+            self._back(job, job.last_run, JobState.QUEUED)
         for job in self._records.jobs.in_states({JobState.PUBLISHING}):
             self._back(job, f"{job.id}.publish.{self._publisher.times_published(job.id)}", JobState.WAITING)
 

@@ -251,7 +251,7 @@ class Node:
             records,
             self._capacity,
             self._runner.compute,
-            self._runner.is_computing,
+            self._runner.is_under_way,
             settings.research_hours,
             self._images.known,
         )

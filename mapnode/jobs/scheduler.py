@@ -68,7 +68,7 @@ class Scheduler:
         records: Records,
         capacity: Callable[[], Capacity],
         start: Callable[[JobRecord], None],
-        is_under_way: Callable[[JobRecord], bool],
+        is_under_way: Callable[[str], bool],
         research_hours: Hours | None,
         images: Callable[[], Mapping[str, Runnable]] = dict,
     ) -> None:
@@ -78,7 +78,7 @@ class Scheduler:
             records: The jobs that wait, and the switches.
             capacity: What all processes together may run.
             start: Begins a job.
-            is_under_way: Whether the last run of a job has not ended yet.
+            is_under_way: Whether a workflow has not ended yet, whatever became of its job meanwhile.
             research_hours: When jobs of the lowest priority may start; None: always.
             images: The container images that jobs may run, by name.
         """
@@ -168,7 +168,7 @@ class Scheduler:
     def _may_start(self, job: JobRecord) -> bool:
         """Whether it has its hours, and no run that was called back and has not noticed yet writes into its folder."""
         in_hours = job.priority < RESEARCH or self._hours is None or self._hours.now()
-        return in_hours and not (job.tries and self._is_under_way(job))
+        return in_hours and not (job.tries and self._is_under_way(job.last_run))
 
     @staticmethod
     def _why(job: JobRecord) -> str:

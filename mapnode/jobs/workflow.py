@@ -95,7 +95,7 @@ class JobRunner:
 
     def compute(self, job: JobRecord) -> None:
         """Have a job's results made; nothing happens where that was begun already."""
-        with SetWorkflowID(_compute_id(job)):
+        with SetWorkflowID(job.last_run):
             if self._presence.is_alone:
                 DBOS.start_workflow(self._compute, job.id)
             else:
@@ -124,10 +124,6 @@ class JobRunner:
             DBOS.delete_workflows([one.workflow_id for one in ended])
         return len(ended)
 
-    def is_computing(self, job: JobRecord) -> bool:
-        """Whether the last run of a job has not ended, whatever became of the job meanwhile."""
-        return self.is_under_way(_compute_id(job))
-
     def is_under_way(self, workflow: str) -> bool:
         """Whether DBOS has a workflow and will bring it to its end."""
         status = DBOS.get_workflow_status(workflow)
@@ -147,10 +143,6 @@ class JobRunner:
         self._presence.drain()
         DBOS.destroy(workflow_completion_timeout_sec=patience_s)
         self._presence.leave()
-
-
-def _compute_id(job: JobRecord) -> str:
-    return f"{job.id}.{job.tries}"
 
 
 def _define(place: Workplace) -> tuple[Callable[[str], None], Callable[[str], None], Callable[[str, str], None]]:

@@ -63,6 +63,11 @@ class JobRecord:
     progress: str
 
     @property
+    def last_run(self) -> str:
+        """The name of the workflow that computes it, of the last time that it was started."""
+        return f"{self.id}.{self.tries}"
+
+    @property
     def is_out(self) -> bool:
         """Whether any of its results went into Orthanc and was not rejected."""
         return any(one["orthanc_id"] for one in self.stored)

@@ -83,10 +83,10 @@ def test_a_job_waits_until_its_last_run_has_noticed_that_it_was_called_back(reco
 
     def start(job):
         started.append(job.id)
-        under_way.add((job.id, job.tries))
+        under_way.add(job.last_run)
 
     capacity = Capacity(2, 0, 100 * GIB)
-    scheduler = Scheduler(records, lambda: capacity, start, lambda job: (job.id, job.tries) in under_way, None)
+    scheduler = Scheduler(records, lambda: capacity, start, under_way.__contains__, None)
     job, other = add_job(records, 1), add_job(records, 2, source="CT2")
     scheduler.tick()
     records.jobs.move(job, JobState.CANCELLED)
@@ -94,7 +94,7 @@ def test_a_job_waits_until_its_last_run_has_noticed_that_it_was_called_back(reco
     scheduler.wake()
     scheduler.tick()
     during = list(started)
-    under_way.remove((job, 1))
+    under_way.remove(f"{job}.1")
     scheduler.wake()
     scheduler.tick()
 
