@@ -166,7 +166,10 @@ def fill_vertebrae(
 def _front_of_canal(
     holes: NDArray[np.bool_], spacing_mm: Spacing, parameters: TrunkParameters
 ) -> tuple[float, float] | None:
-    """Give the foremost row and the middle column of the hole that is not larger than a canal; None without one."""
+    """Give the front row and the middle column of the foremost hole that is not larger than a canal; None without one.
+
+    Holes behind it are marrow of a spinous process.
+    """
     for rows, columns in ndimage.find_objects(ndimage.label(holes)[0]):
         depth_mm, width_mm = (rows.stop - rows.start) * spacing_mm[1], (columns.stop - columns.start) * spacing_mm[2]
         if depth_mm <= parameters.canal_depth_mm and width_mm <= parameters.canal_width_mm:

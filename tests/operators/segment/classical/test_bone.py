@@ -3,7 +3,7 @@ import pytest
 from scipy import ndimage
 
 from operators.segment.classical import TrunkParameters, TrunkTissue, segment_trunk
-from operators.segment.classical.bone import fill_marrow, find_bone, find_enclosed, refine_bone
+from operators.segment.classical.bone import fill_marrow, fill_vertebrae, find_bone, find_enclosed, refine_bone
 from operators.segment.classical.grid import signed_distance
 from tests.operators.segment.classical.builders import MARROW, ellipse, make_trunk
 
@@ -202,3 +202,17 @@ def test_disc_with_a_bony_rim_that_is_open_in_front_is_no_bone():
     found = find_bone(hu, body, trunk.spacing_mm, TrunkParameters())
 
     assert not found[4, round(rows.mean()), round(columns.mean())]
+
+
+def test_vertebra_ends_at_its_canal_though_its_spinous_process_has_marrow():
+    vertebra, canal, process = (np.zeros((1, 80, 60), bool) for _ in range(3))
+    vertebra[:, 20:40, 20:40] = True
+    canal[:, 42:48, 26:34] = True
+    process[:, 58:61, 29:31] = True
+
+    found = fill_vertebrae(
+        np.zeros_like(vertebra), vertebra | canal, canal | process, (3.0, 1.0, 1.0), TrunkParameters()
+    )
+
+    assert found[vertebra].all()
+    assert not found[:, 42:].any()
