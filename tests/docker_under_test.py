@@ -51,15 +51,10 @@ def docker_daemon():
     if shutil.which("dockerd") is None or os.geteuid() != 0:
         pytest.skip("no Docker daemon answers, and starting one needs root and dockerd")
     folder = Path(tempfile.mkdtemp(prefix="mapnode-docker-", dir="/var/lib"))
-    with (folder / "log").open("w") as log:
-        daemon = subprocess.Popen(["dockerd", "--data-root", folder / "data"], stdout=log, stderr=log)
     try:
-        if not _comes_up(daemon):
-            pytest.skip(f"dockerd does not start here: {(folder / 'log').read_text().splitlines()[-1:]}")
-        yield
+        with _daemon(folder, "dockerd", "--data-root", str(folder / "data")):
+            yield
     finally:
-        daemon.terminate()
-        daemon.wait(timeout=START_S)
         shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -86,23 +81,30 @@ def podman_service():
     """Podman where DOCKER_HOST says, while the block runs; skips where it does not start."""
     if shutil.which("docker") is None:
         pytest.skip("the tests ask Podman by Docker's client: apt-get install docker.io")
-    with podman_storage() as folder, pytest.MonkeyPatch.context() as patch, (folder / "log").open("w") as log:
+    with podman_storage() as folder, pytest.MonkeyPatch.context() as patch:
         patch.setenv(SOCKET_VARIABLE, f"unix://{folder}/podman.sock")
-        command = ["podman", "system", "service", "--time=0", os.environ[SOCKET_VARIABLE]]
-        # Its monitor leaves a file where it was started when a container runs out of memory.
-        service = subprocess.Popen(command, stdout=log, stderr=log, cwd=folder)
-        try:
-            if not _comes_up(service):
-                pytest.skip(f"Podman does not start here: {(folder / 'log').read_text().splitlines()[-1:]}")
+        with _daemon(folder, "podman", "system", "service", "--time=0", os.environ[SOCKET_VARIABLE]):
             yield
-        finally:
-            service.terminate()
-            service.wait(timeout=START_S)
 
 
 def engine_under_test():
     """The engine that MAPNODE_TEST_ENGINE names, Docker where it says nothing."""
     return podman_service() if ENGINE == "podman" else docker_daemon()
+
+
+@contextlib.contextmanager
+def _daemon(folder: Path, *command: str):
+    """A daemon that answers, while the block runs; skips where it does not start."""
+    # Podman's monitor leaves a file where it was started when a container runs out of memory.
+    with (folder / "log").open("w") as log:
+        daemon = subprocess.Popen(command, stdout=log, stderr=log, cwd=folder)
+    try:
+        if not _comes_up(daemon):
+            pytest.skip(f"{command[0]} does not start here: {(folder / 'log').read_text().splitlines()[-1:]}")
+        yield
+    finally:
+        daemon.terminate()
+        daemon.wait(timeout=START_S)
 
 
 def _comes_up(daemon: subprocess.Popen[bytes]) -> bool:
