@@ -7,15 +7,18 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.container import trained_model
 from mapnode.app_catalogue import find_app
 from mapnode.package.build import cache_folder
 from mapnode.package.closure import find_closure
 from mapnode.package.distributions import LockedPackage, NeededPackages
 from mapnode.package.layers import write_layer
 from mapnode.package.plan import Plan
+from mapnode.phantom import write_ct_series
 from mapnode.share import import_root
 from tests.docker_under_test import debian_base, engine_under_test
 from tests.mapnode.package.wheels import pip_wheel, write_wheel
+from tests.networks.phantoms import make_phantom
 
 PYTHON = f"/usr/bin/python{sys.version_info.major}.{sys.version_info.minor}"
 DPKG_STATUS = """Package: libc6
@@ -91,6 +94,21 @@ def place():
     with tempfile.TemporaryDirectory(prefix="mapnode-test-") as folder:
         Path(folder).chmod(0o755)
         yield Path(folder)
+
+
+@pytest.fixture(scope="session")
+def tissue_model(tmp_path_factory):
+    """A TorchScript network after a minute of training, with the catalogue's names."""
+    return trained_model(tmp_path_factory.mktemp("models") / "tissues")
+
+
+@pytest.fixture(scope="module")
+def tissue_study(place):
+    """What that network was trained for."""
+    folder = place / "study"
+    phantom = make_phantom(7, slices=14)
+    write_ct_series(phantom.hu, phantom.affine_lps, folder, description="axial", uid_seed="tissues")
+    return folder
 
 
 @pytest.fixture

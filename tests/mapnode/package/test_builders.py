@@ -88,16 +88,16 @@ def _digest(tar, member) -> str:
     return f"-> {member.linkname}" if file is None else hashlib.sha256(file.read()).hexdigest()
 
 
-def compare(engine: str, folder) -> None:
+def differences(engine: str, folder) -> list[str]:
+    """Files that only one of both images has, or that differ."""
     ours, theirs = files_of(engine, OURS, folder), files_of(engine, THEIRS, folder)
     assert "opt/holoscan/app/app.py" in ours
-    assert ours.keys() ^ theirs.keys() == set()
-    assert [name for name in ours if ours[name] != theirs[name]] == []
+    return [name for name in sorted(ours.keys() | theirs.keys()) if ours.get(name) != theirs.get(name)]
 
 
 def test_dockers_classic_builder_makes_the_files_of_our_image(in_docker, context, tmp_path):
     run("docker", "build", *NO_NETWORK, "--tag", THEIRS, context, DOCKER_BUILDKIT="0")
-    compare("docker", tmp_path)
+    assert differences("docker", tmp_path) == []
 
 
 def test_buildkit_makes_the_files_of_our_image(in_docker, context, tmp_path):
@@ -106,7 +106,7 @@ def test_buildkit_makes_the_files_of_our_image(in_docker, context, tmp_path):
     if not able:
         pytest.skip("no client of Docker has BuildKit here: one before 23, or the plug-in buildx")
     run(able[0], "build", *NO_NETWORK, "--tag", THEIRS, context, DOCKER_BUILDKIT="1")
-    compare("docker", tmp_path)
+    assert differences("docker", tmp_path) == []
 
 
 def _has_buildkit(client: str) -> bool:
@@ -120,7 +120,7 @@ def test_buildah_and_podman_make_the_files_of_our_image(in_podman, context, tmp_
     if shutil.which(builder) is None:
         pytest.skip(f"{builder} is not installed: apt-get install {builder}")
     run(builder, "build", *NO_NETWORK, "--tag", THEIRS, context)
-    compare("podman", tmp_path)
+    assert differences("podman", tmp_path) == []
 
 
 def test_podman_has_our_image_under_the_id_that_docker_has_it_under(in_docker, in_podman):

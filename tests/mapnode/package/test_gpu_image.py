@@ -4,11 +4,8 @@ import json
 
 import pytest
 
-from benchmarks.container import trained_model
-from mapnode.phantom import write_ct_series
 from operators.core.contract import JOB_VARIABLE
 from tests.mapnode.package.test_image import JOB, LOCKED_DOWN, mapnode, run, run_image
-from tests.networks.phantoms import make_phantom
 
 pytestmark = [pytest.mark.docker, pytest.mark.long]
 
@@ -28,25 +25,11 @@ CLUSTERS = ("libcufile_rdma", "nvshmem_bootstrap_", "nvshmem_transport_")
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    """A TorchScript network after a minute of training, with the catalogue's names."""
-    return trained_model(tmp_path_factory.mktemp("models") / "tissues")
-
-
-@pytest.fixture(scope="module")
-def image(base, model):
+def image(base, tissue_model):
     """The app's image for GPUs, loaded: 4 GB, of 2.5 GB of wheels."""
-    options = ("--tag", TAG, "--base-image", base, "--model", model, "--platform", "cuda", "--json")
+    options = ("--tag", TAG, "--base-image", base, "--model", tissue_model, "--platform", "cuda", "--json")
     yield json.loads(mapnode("package", APP, *options).stdout)
     run("docker", "rmi", "--force", TAG, check=False)
-
-
-@pytest.fixture(scope="module")
-def study(place):
-    folder = place / "study"
-    phantom = make_phantom(7, slices=14)
-    write_ct_series(phantom.hu, phantom.affine_lps, folder, description="axial", uid_seed="gpu")
-    return folder
 
 
 def test_torch_is_built_for_gpus_and_finds_its_libraries(image):
@@ -61,9 +44,11 @@ def test_it_asks_the_node_for_a_gpu(image):
     assert json.loads(mapnode("map", "inspect", TAG, "--json").stdout)["pkg"]["resources"]["gpu"] == 1
 
 
-def test_without_a_gpu_it_gives_the_bytes_of_mapnode_run_on_the_cpu(image, model, study, output, tmp_path):
-    done = run_image(study, output, tag=TAG)
+def test_without_a_gpu_it_gives_the_bytes_of_mapnode_run_on_the_cpu(
+    image, tissue_model, tissue_study, output, tmp_path
+):
+    done = run_image(tissue_study, output, tag=TAG)
     assert done.returncode == 0, done.stderr[-2000:]
-    mapnode("run", APP, study, tmp_path / "ours", "--model", model, environment={JOB_VARIABLE: JOB})
+    mapnode("run", APP, tissue_study, tmp_path / "ours", "--model", tissue_model, environment={JOB_VARIABLE: JOB})
     for name in ("seg.dcm", "sr.dcm", "key_image.png"):
         assert (output / name).read_bytes() == (tmp_path / "ours" / name).read_bytes(), name

@@ -5,11 +5,8 @@ import json
 import pytest
 import yaml
 
-from benchmarks.container import trained_model
-from mapnode.phantom import write_ct_series
 from operators.core.contract import JOB_VARIABLE
 from tests.mapnode.package.test_image import EVERY_LIBRARY, FOUND_ELSEWHERE, JOB, LOCKED_DOWN, mapnode, run, run_image
-from tests.networks.phantoms import make_phantom
 
 pytestmark = [pytest.mark.docker, pytest.mark.long]
 
@@ -24,31 +21,17 @@ print(sorted(path.stem for path in pathlib.Path("/opt/holoscan/app/operators/seg
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    """A TorchScript network after a minute of training, with the catalogue's names."""
-    return trained_model(tmp_path_factory.mktemp("models") / "tissues")
-
-
-@pytest.fixture(scope="module")
-def image(base, model):
+def image(base, tissue_model):
     """The app's image with the model, loaded; what `mapnode package` says of it."""
-    done = mapnode("package", APP, "--tag", TAG, "--base-image", base, "--model", model, "--json")
+    done = mapnode("package", APP, "--tag", TAG, "--base-image", base, "--model", tissue_model, "--json")
     yield json.loads(done.stdout)
     run("docker", "rmi", "--force", TAG, check=False)
 
 
-@pytest.fixture(scope="module")
-def study(place):
-    folder = place / "study"
-    phantom = make_phantom(7, slices=14)
-    write_ct_series(phantom.hu, phantom.affine_lps, folder, description="axial", uid_seed="network")
-    return folder
-
-
-def test_locked_down_it_gives_the_bytes_of_mapnode_run(image, model, study, output, tmp_path):
-    done = run_image(study, output, tag=TAG)
+def test_locked_down_it_gives_the_bytes_of_mapnode_run(image, tissue_model, tissue_study, output, tmp_path):
+    done = run_image(tissue_study, output, tag=TAG)
     assert done.returncode == 0, done.stderr[-2000:]
-    mapnode("run", APP, study, tmp_path / "ours", "--model", model, environment={JOB_VARIABLE: JOB})
+    mapnode("run", APP, tissue_study, tmp_path / "ours", "--model", tissue_model, environment={JOB_VARIABLE: JOB})
     for name in ("seg.dcm", "sr.dcm", "key_image.png"):
         assert (output / name).read_bytes() == (tmp_path / "ours" / name).read_bytes(), name
 
