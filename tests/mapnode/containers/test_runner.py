@@ -248,7 +248,8 @@ def test_the_exit_code_and_last_words_of_one_that_fails_stand_in_the_reason_and_
     result, target = site.run("print('begun')\nraise SystemExit('the model is missing')")
 
     assert reason(result) == "mapnode-toy-obeys:1 ended with exit code 1; last words: the model is missing"
-    assert (target.parent / "log.txt").read_text().split("\n") == ["begun", "the model is missing", ""]
+    # No engine keeps the order between the two streams.
+    assert sorted((target.parent / "log.txt").read_text().splitlines()) == ["begun", "the model is missing"]
 
 
 def test_a_flood_of_words_fills_no_disk(site, runs_well):
