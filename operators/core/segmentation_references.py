@@ -13,6 +13,8 @@ from operators.core.object_checks import listed_by_series, plain_references
 from operators.core.segmentation_checks import SEGMENTATIONS
 
 if TYPE_CHECKING:
+    from collections.abc import Container
+
     from operators.core.reading import Instance
     from operators.core.selection import LoadedFolder
 
@@ -45,8 +47,36 @@ def references_of(instance: Instance, series_uid: str = "") -> set[str]:
         return set()
 
 
+def drawn_on(instance: Instance, present: Container[str]) -> set[str]:
+    """SOP Instance UIDs of the images that a segmentation was drawn on, as far as it says so.
+
+    It may list other series too, such as those that were looked at beside; frames of a SEG name what each was made from
+    (PS3.3 C.7.6.16.2.6), contours of a structure set the image that each lies on (PS3.3 C.8.8.6).
+
+    Args:
+        instance: A SEG or RT Structure Set.
+        present: The images that are there.
+
+    Returns:
+        The UIDs that its frames or contours name where one of these is there, else all that it refers to.
+    """
+    try:
+        named = _named_by_frames(instance) or _named_by_contours(instance)
+    except PARSE_ERRORS:
+        named = set()
+    return named if any(uid in present for uid in named) else references_of(instance)
+
+
 def _named_by_frames(instance: Instance) -> set[str]:
-    """Some SEGs list nothing for the object as a whole, and name the images frame by frame alone."""
+    """SOP Instance UIDs of the source images of a SEG's frames; some SEGs name no others."""
     if read_text(instance.header, "SOPClassUID") not in SEGMENTATIONS:
         return set()
     return {source.uid for sources in read_frames(instance.header).sources for source in sources}
+
+
+def _named_by_contours(instance: Instance) -> set[str]:
+    """SOP Instance UIDs of the images that the contours of a structure set lie on."""
+    rois = PlainObject(instance.header).items("ROIContourSequence")
+    contours = (contour for roi in rois for contour in roi.items("ContourSequence"))
+    images = (image for contour in contours for image in contour.items("ContourImageSequence"))
+    return {image.text("ReferencedSOPInstanceUID") for image in images}

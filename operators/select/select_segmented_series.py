@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from operators.core.errors import NotApplicable
 from operators.core.manifest import Criteria
-from operators.core.segmentation_references import references_of, segmentations_in
+from operators.core.segmentation_references import drawn_on, references_of, segmentations_in
 from operators.core.selection import LoadedFolder, Selection
 from operators.runtime.step import Step
 from operators.select.select_series import select_series
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 class SelectSegmentedSeries(Step):
     """Choose the volume that the folder's SEGs and RT Structure Sets refer to, by the manifest's criteria.
 
-    Other series are left, however well they would fit. Of several that are referred to `SelectSeries` says which.
+    Other series are left, however well they would fit, and so are those that a SEG lists but none of its frames was
+    made from. Of several that are left `SelectSeries` says which.
 
     Named Input:
         folder: LoadedFolder, with the images and the segmentations.
@@ -55,7 +56,8 @@ def select_segmented_series(folder: LoadedFolder, criteria: Criteria) -> Selecti
     segmentations = segmentations_in(folder)
     if not segmentations:
         raise NotApplicable(["the folder holds no Segmentation and no RT Structure Set"])
-    named = {uid for instance in segmentations for uid in references_of(instance)}
+    present = {instance.uid for series in folder.series for instance in series.series.instances}
+    named = {uid for instance in segmentations for uid in drawn_on(instance, present)}
     referred = tuple(series for series in folder.series if _has_any(series, named))
     if not referred:
         raise NotApplicable([
