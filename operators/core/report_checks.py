@@ -323,7 +323,7 @@ def _segment_reference_defects(children: Iterable[Item], found: set[Concept]) ->
     for child in children:
         if concept_of(child) == REFERENCED_SEGMENT:
             references = child.items("ReferencedSOPSequence")
-            if not references or any(reference.number("ReferencedSegmentNumber") < 1 for reference in references):
+            if not references or any(reference.number("ReferencedSegmentNumber") < 0 for reference in references):
                 yield f"the referenced segment has no {attribute('ReferencedSegmentNumber')}"
     if not found & SEGMENT_SOURCES:
         yield "the referenced segment has no source: (121232, DCM) or (121233, DCM) (TID 1411)"

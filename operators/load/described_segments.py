@@ -16,6 +16,7 @@ from operators.core import codes
 from operators.core.header import PARSE_ERRORS, read_text, read_value
 from operators.core.identity import derived_uid
 from operators.core.label_map import Segment, SegmentOrigin
+from operators.core.modality import padding_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -49,10 +50,19 @@ class Anatomy:
 
 
 def segments_of(header: Dataset) -> tuple[Segment, ...]:
-    """Segments of a SEG (PS3.3 C.8.20.4), in their order; the background of a label map, Segment Number 0, is none."""
+    """Segments of a SEG (PS3.3 C.8.20.4), in their order; the background is none."""
+    background = background_of(header)
     return tuple(
-        _segment(item, header) for item in items_of(header, "SegmentSequence") if _number(item, "SegmentNumber") > 0
+        _segment(item, header)
+        for item in items_of(header, "SegmentSequence")
+        if _number(item, "SegmentNumber") != background
     )
+
+
+def background_of(header: Dataset) -> int:
+    """Number of a SEG's background: Pixel Padding Value (0028,0120) of a label map (PS3.3 C.8.20.2), else 0."""
+    padding = padding_of(header, signed=False)
+    return 0 if padding is None or read_text(header, "SegmentationType") != "LABELMAP" else padding[0]
 
 
 def rois_of(header: Dataset) -> tuple[Segment, ...]:

@@ -19,6 +19,7 @@ from operators.core.header import PARSE_ERRORS, attribute, read_text, read_value
 from operators.core.pixels import LARGEST_VOLUME_BYTES
 from operators.core.segmentation_checks import TYPES
 from operators.core.segmented_regions import Grid, RegionBuilder
+from operators.load.described_segments import background_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -204,9 +205,12 @@ def _masks(
     """Segment Number, slice and mask of each frame, and in a label map of each label of it."""
     kind = read_text(instance.header, "SegmentationType")
     at_least = _at_least(instance, kind, threshold)
+    background = background_of(instance.header)
     for number, plane, values in zip(table.segments, index, _frames(instance, len(table)), strict=True):
         if kind == "LABELMAP":
-            yield from ((label, int(plane), values == label) for label in _labels(values))
+            yield from (
+                (label, int(plane), values == label) for label in np.unique(values).tolist() if label != background
+            )
         else:
             yield int(number), int(plane), values >= at_least
 
@@ -253,11 +257,6 @@ def _bit_frames(instance: Instance, count: int) -> Iterator[NDArray[np.uint8]]:
             data = np.frombuffer(source.read((first % 8 + size + 7) // 8), np.uint8)
             bits = np.unpackbits(data, bitorder="little")[first % 8 : first % 8 + size]
             yield bits.reshape(rows, columns)
-
-
-def _labels(values: NDArray[np.integer]) -> list[int]:
-    """Labels of a frame but 0, the background (PS3.3 C.8.20.2)."""
-    return [int(label) for label in np.unique(values) if label]
 
 
 def _remark(header: Dataset, threshold: float) -> str:

@@ -159,6 +159,12 @@ def test_a_report_of_a_person_needs_no_device(report):
     assert check_object(report) == []
 
 
+def test_a_segment_of_a_label_map_may_have_the_number_0(report):
+    named(SEGMENT)(report).ReferencedSOPSequence[0].ReferencedSegmentNumber = 0
+
+    assert check_object(report) == []
+
+
 def test_qualitative_evaluations_stand_for_measurements(report):
     name = content_named(report, MEASUREMENTS)[0][1].ConceptNameCodeSequence[0]
     name.CodeValue, name.CodingSchemeDesignator = "C0034375", "UMLS"

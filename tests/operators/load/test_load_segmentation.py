@@ -89,6 +89,33 @@ def test_labels_of_a_label_map_are_its_segments(tmp_path, encode):
     assert np.array_equal(found["Lesion"], MASKS["Lesion"])
 
 
+@pytest.mark.parametrize("described", [True, False], ids=["described", "implied"])
+def test_the_background_of_a_label_map_is_its_padding_whatever_number_it_has(tmp_path, described):
+    def renumber(seg):
+        labels = np.frombuffer(seg.PixelData, np.uint8)
+        # The kidney is 0 now, and what is around it 9.
+        seg.PixelData = np.choose(labels, [9, 0, 2]).astype(np.uint8).tobytes()
+        background, kidney, _ = seg.SegmentSequence
+        seg.PixelPaddingValue = background.SegmentNumber = 9
+        kidney.SegmentNumber = 0
+        if not described:
+            del seg.SegmentSequence[0]
+
+    _, regions = read(make_study(tmp_path, kind="LABELMAP", edit=renumber))
+
+    found = masks_of(regions)
+    assert set(found) == {"Kidney", "Lesion"}
+    assert [region.number for region in regions.regions] == [0, 2]
+    assert np.array_equal(found["Kidney"], MASKS["Kidney"] & ~MASKS["Lesion"])
+    assert np.array_equal(found["Lesion"], MASKS["Lesion"])
+
+
+def test_without_a_padding_value_0_is_the_background_of_a_label_map(tmp_path):
+    folder = make_study(tmp_path, kind="LABELMAP", edit=lambda seg: delattr(seg, "PixelPaddingValue"))
+
+    assert set(masks_of(read(folder)[1])) == {"Kidney", "Lesion"}
+
+
 def test_frames_whose_bits_do_not_end_with_a_byte_are_read(tmp_path):
     shape = (5, 7, 9)
     mask = np.random.default_rng(1).random(shape) > 0.5
