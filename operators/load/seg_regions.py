@@ -215,7 +215,7 @@ def _masks(
             yield int(number), int(plane), values >= at_least
 
 
-def _at_least(instance: Instance, kind: str, threshold: float) -> float:
+def _at_least(instance: Instance, kind: str, threshold: float) -> int:
     """Stored value from which a voxel belongs to the segment (PS3.3 C.8.20.2.3).
 
     Raises:
@@ -226,11 +226,12 @@ def _at_least(instance: Instance, kind: str, threshold: float) -> float:
             _refusal(instance, f"{attribute('SegmentationType')} is none of its SOP Class; {SEND_AGAIN}")
         )
     if kind != "FRACTIONAL":
-        return 1.0
-    most = float(read_value(instance.header, "MaximumFractionalValue") or 0)
+        return 1
+    most = int(read_value(instance.header, "MaximumFractionalValue") or 0)
     if not most > 0:
         raise InputRefused(_refusal(instance, f"{attribute('MaximumFractionalValue')} is absent; {SEND_AGAIN}"))
-    return threshold * most
+    # Divided and not multiplied: 0.55 x 100 is more than 55 in binary numbers, 55 / 100 is what 0.55 is.
+    return next(value for value in range(most + 1) if value / most >= threshold)
 
 
 def _frames(instance: Instance, count: int) -> Iterator[NDArray[Any]]:

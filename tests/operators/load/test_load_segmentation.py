@@ -75,6 +75,19 @@ def test_fractional_voxels_count_from_the_threshold_on(tmp_path, threshold):
     assert regions.objects[0].kind == "FRACTIONAL"
 
 
+@pytest.mark.parametrize("percent", [7, 14, 28, 29, 55, 56, 57, 58, 100])
+def test_a_fraction_that_is_the_threshold_counts(tmp_path, percent):
+    def in_percent(seg):
+        seg.MaximumFractionalValue = 100
+        seg.PixelData = np.where(np.frombuffer(seg.PixelData, np.uint8) > 0, percent, 0).astype(np.uint8).tobytes()
+
+    folder = make_study(tmp_path, masks={"Lesion": MASKS["Lesion"] * 1.0}, kind="FRACTIONAL", edit=in_percent)
+
+    _, regions = read(folder, percent / 100)
+
+    assert np.array_equal(masks_of(regions)["Lesion"], MASKS["Lesion"])
+
+
 @pytest.mark.parametrize("encode", [False, True], ids=["native", "rle"])
 def test_labels_of_a_label_map_are_its_segments(tmp_path, encode):
     folder = make_study(tmp_path, kind="LABELMAP")
