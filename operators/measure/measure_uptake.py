@@ -57,7 +57,7 @@ class MeasureUptake(Step):
 
     - peak_suvbw: the highest mean SUVbw in a sphere of 1 cm3 (radius 6.2 mm) around any voxel of the segment (PERCIST,
       Wahl et al. 2009; IBSI 0F91): the mean of the image's voxels whose centres lie in the sphere, in the segment or
-      not, as far as the image reaches;
+      not, as far as the image reaches, padding left out;
     - mtv_ml = voxels of the segment at or above the threshold x voxel volume of the image / 1000;
     - tlg_g = mtv_ml x mean SUVbw of these voxels.
 
@@ -99,7 +99,7 @@ def _measure(volume: Volume, region: Region, parameters: MeasureUptakeParameters
     tumour = suv[suv >= threshold]
     mtv_ml = tumour.size * volume.voxel_volume_mm3 / 1000
     tlg_g = mtv_ml * float(tumour.mean()) if tumour.size else 0.0
-    peak = suv_peak(volume.array, region.on(grid_of(volume)), grid_of(volume))
+    peak = suv_peak(volume.array, region.on(grid_of(volume)), grid_of(volume), volume.padding)
     return [
         Measurement(PEAK, rounded(peak)),
         Measurement(_metabolic_volume(parameters), rounded(mtv_ml)),
@@ -117,32 +117,35 @@ def _glycolysis(parameters: MeasureUptakeParameters) -> Quantity:
     return Quantity("tlg_g", "g", codes.TOTAL_LESION_GLYCOLYSIS, codes.GRAM, definition=definition)
 
 
-def suv_peak(suv: NDArray[np.generic], box: Box, grid: Grid) -> float:
+def suv_peak(suv: NDArray[np.generic], box: Box, grid: Grid, padding: NDArray[np.bool_] | None = None) -> float:
     """The highest mean in a sphere of 1 cm3 around any voxel of a mask.
 
     Args:
         suv: `(slices, rows, columns)`, the whole image.
         box: The mask on the image's grid, not empty.
         grid: The image's grid.
+        padding: As in Volume; some voxel of the mask is none.
 
     Returns:
-        The mean, of the voxels whose centres lie in the sphere and in the image.
+        The mean, of the voxels whose centres lie in the sphere and in the image, padding left out.
     """
     offsets = _sphere(grid)
     reach = np.abs(offsets).max(axis=0)
     low = np.maximum(np.array(box.corner) - reach, 0)
     high = np.minimum(np.array(box.corner) + box.mask.shape + reach, suv.shape)
-    around = suv[tuple(map(slice, low, high))].astype(np.float64)
+    within = tuple(map(slice, low, high))
+    measured = np.ones(suv[within].shape, bool) if padding is None else ~padding[within]
     before = reach - (np.array(box.corner) - low)
     after = reach - (high - np.array(box.corner) - box.mask.shape)
     margins = list(zip(before, after, strict=True))
-    padded, counted = np.pad(around, margins), np.pad(np.ones(around.shape), margins)
+    padded, counted = np.pad(np.where(measured, suv[within], 0.0), margins), np.pad(measured, margins)
     total, count = np.zeros(box.mask.shape), np.zeros(box.mask.shape)
     for offset in offsets + reach:
         there = tuple(slice(o, o + n) for o, n in zip(offset, box.mask.shape, strict=True))
         total += padded[there]
         count += counted[there]
-    return float((total[box.mask] / count[box.mask]).max())
+    centres = box.mask if padding is None else box.mask & ~padding[box.slices]
+    return float((total[centres] / count[centres]).max())
 
 
 def _sphere(grid: Grid) -> NDArray[np.int64]:

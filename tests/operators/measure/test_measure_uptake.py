@@ -75,6 +75,22 @@ def test_peak_is_the_highest_mean_of_all_spheres_in_the_segment(seed, spacing_mm
         assert found == pytest.approx(peak_by_brute_force(suv, mask, affine), rel=1e-9)
 
 
+def test_padding_is_in_no_sphere_and_has_none():
+    rng = np.random.default_rng(2)
+    mask, affine = blob(SHAPE, (4, 5, 5), (2, 3, 3)), make_affine(spacing_mm=(4.0, 3.0, 3.0))
+    suv, padding = rng.random(SHAPE), rng.random(SHAPE) < 0.2
+    pet = replace(make_pet(np.where(padding, -3e4, suv), affine), padding=padding)
+
+    (found,) = measure_uptake(pet, regions_on(mask, affine), DEFAULT)
+
+    kept = ~padding
+    places = np.argwhere(kept) @ affine[:3, :3].T
+    centres = np.argwhere(mask & kept) @ affine[:3, :3].T
+    peaks = [suv[kept][np.linalg.norm(places - centre, axis=1) <= PEAK_RADIUS_MM].mean() for centre in centres]
+    assert (mask & padding).any()
+    assert found.values[0].value == pytest.approx(max(peaks))
+
+
 def test_a_sphere_of_a_cubic_centimetre_of_ones_in_nothing_has_a_peak_of_one():
     spacing = 0.5
     mask = np.sqrt(sum(((g - 16) * spacing) ** 2 for g in np.ogrid[:33, :33, :33])) <= PEAK_RADIUS_MM
