@@ -88,18 +88,27 @@ def _inconsistent(table: FrameTable) -> list[str]:
     return problems
 
 
+def planes_along(table: FrameTable) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Where the planes of frames lie along their normal in mm, ascending, and the plane that each frame lies in.
+
+    Positions are text and lose digits: frames of several segments in one plane may differ in the last ones.
+    """
+    along = table.positions @ np.cross(table.orientations[0, :3], table.orientations[0, 3:])
+    places, of_frame = np.unique(along, return_inverse=True)
+    begins = np.diff(places, prepend=-np.inf) >= MISPLACED_PIXELS * table.spacings.min()
+    return places[begins], (np.cumsum(begins) - 1)[of_frame]
+
+
 def _off_grid(table: FrameTable) -> list[str]:
     """Positions lie on one line, a multiple of one distance apart: empty frames may be left out."""
-    positions = np.array(sorted(set(map(tuple, table.positions.tolist()))))
-    along = positions @ np.cross(table.orientations[0, :3], table.orientations[0, 3:])
-    order = np.argsort(along)
-    positions, along = positions[order], along[order]
-    gaps = np.diff(along)
-    if not len(gaps):
-        return []
-    if gaps.min() < MISPLACED_PIXELS * table.spacings.min():
+    along, plane_of = planes_along(table)
+    positions = table.positions[np.unique(plane_of, return_index=True)[1]]
+    pixel_mm = float(table.spacings.min())
+    if np.linalg.norm(table.positions - positions[plane_of], axis=1).max() >= MISPLACED_PIXELS * pixel_mm:
         return ["frames lie in one plane and are shifted against each other: they do not lie on one grid"]
-    return _uneven(gaps, float(table.between[0, 0])) + _bent(positions, along, float(table.spacings.min()))
+    if len(along) == 1:
+        return []
+    return _uneven(np.diff(along), float(table.between[0, 0])) + _bent(positions, along, pixel_mm)
 
 
 def _uneven(gaps: NDArray[np.float64], stated: float) -> list[str]:

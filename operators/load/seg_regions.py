@@ -13,7 +13,7 @@ from pydicom.pixels.utils import iter_pixels
 from operators.core.dicom_file import inflate, open_file
 from operators.core.errors import InputRefused
 from operators.core.findings import Finding, FindingCode
-from operators.core.frame_geometry import CAUSES, frame_problems
+from operators.core.frame_geometry import CAUSES, frame_problems, planes_along
 from operators.core.frame_table import read_frames
 from operators.core.header import PARSE_ERRORS, attribute, read_text, read_value, transfer_syntax
 from operators.core.pixels import LARGEST_VOLUME_BYTES
@@ -35,8 +35,6 @@ if TYPE_CHECKING:
 
 ON_A_PLANE = 0.02
 """How far a frame may lie from a plane, in parts of the distance between planes, to lie in it."""
-PLACES = 4
-"""Decimals of a position in mm: frames of one plane agree in them."""
 PARALLEL = 1 - 1e-6
 """Cosine from which normals are parallel."""
 SEND_AGAIN = "send the Segmentation as its maker wrote it"
@@ -132,8 +130,7 @@ def _grid(
         InputRefused: If it is larger than any scan.
     """
     row, column = table.orientations[0, :3], table.orientations[0, 3:]
-    normal = np.cross(row, column)
-    planes, plane_of = np.unique(np.round(table.positions @ normal, PLACES), return_inverse=True)
+    planes, plane_of = planes_along(table)
     step = _step_mm(instance, table, planes, matrix, source)
     # Gap by gap: a stated distance that is rounded would drift away over many slices.
     index = np.concatenate([[0], np.cumsum(np.maximum(np.round(np.diff(planes) / step), 1))]).astype(np.int64)
@@ -143,7 +140,7 @@ def _grid(
     first, last = (table.positions[plane_of == plane][0] for plane in (0, len(planes) - 1))
     affine = np.eye(4)
     # Frames of a tilted stack do not lie one above the other.
-    affine[:3, 0] = (last - first) / (slices - 1) if slices > 1 else normal * step
+    affine[:3, 0] = (last - first) / (slices - 1) if slices > 1 else np.cross(row, column) * step
     affine[:3, 1], affine[:3, 2] = column * table.spacings[0, 0], row * table.spacings[0, 1]
     affine[:3, 3] = first
     return Grid((slices, *matrix), affine), index[plane_of]

@@ -263,6 +263,19 @@ def test_a_frame_shifted_in_its_plane_is_found_without_a_source(seg):
     assert "shifted against each other" in only(seg)
 
 
+@pytest.mark.parametrize("axis", [0, 1, 2])
+@pytest.mark.parametrize("digits_mm", [1e-6, 1e-3])
+def test_segments_whose_positions_differ_in_the_last_digits_share_their_planes(seg, axis, digits_mm):
+    for frame in frames(seg):
+        place = frame.PlanePositionSequence[0] = copy.deepcopy(frame.PlanePositionSequence[0])
+        if frame.SegmentIdentificationSequence[0].ReferencedSegmentNumber == 2:
+            position = [float(value) for value in place.ImagePositionPatient]
+            position[axis] += digits_mm
+            place.ImagePositionPatient = decimals(position)
+
+    assert problems(seg) == []
+
+
 def test_six_thousand_frames_are_judged_in_a_fraction_of_a_second():
     """20 segments on each of 300 slices; the limit leaves room for a slow and busy machine: it takes 0.07 s."""
     volume = make_volume(np.zeros((300, 4, 4), np.int16))

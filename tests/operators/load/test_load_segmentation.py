@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import SimpleITK
-from pydicom import dcmread
+from pydicom import Dataset, dcmread
 from pydicom.uid import RLELossless
 
 from operators.core.errors import InputRefused
@@ -289,6 +289,23 @@ def test_what_does_not_fit_its_images_is_refused_with_the_reason(tmp_path, edit,
     assert code in [finding.code for finding in refused.value.findings]
     assert sentence in str(refused.value)
     assert "somebody else" not in str(refused.value)
+
+
+def test_segments_whose_positions_differ_in_the_last_digits_lie_on_one_grid(tmp_path):
+    def lose_digits(seg):
+        for frame in seg.PerFrameFunctionalGroupsSequence:
+            place = frame.PlanePositionSequence[0]
+            frame.PlanePositionSequence = [Dataset()]
+            position = [float(value) for value in place.ImagePositionPatient]
+            number = frame.SegmentIdentificationSequence[0].ReferencedSegmentNumber
+            frame.PlanePositionSequence[0].ImagePositionPatient = [round(p + 6e-5 * (number - 1), 5) for p in position]
+
+    _, regions = read(make_study(tmp_path, edit=lose_digits))
+
+    found = masks_of(regions)
+    assert {name: mask.tolist() for name, mask in found.items()} == {k: m.tolist() for k, m in MASKS.items()}
+    for region in regions.regions:
+        assert region.grid.spacing_mm == pytest.approx((3.0, 0.8, 0.6), rel=1e-4)
 
 
 def test_fractions_of_an_unknown_whole_are_refused(tmp_path):
