@@ -97,6 +97,7 @@ class Region:
         shape: Shape of the bounding box; zeros where the segment is empty.
         bits: The mask inside the box, a bit a voxel (`numpy.packbits`).
         remark: How the mask came about where that is a choice, such as a threshold; for the report.
+        unmeasured: Why it has no voxel although something was drawn; empty of all others.
     """
 
     segment: Segment
@@ -105,6 +106,7 @@ class Region:
     shape: Index
     bits: NDArray[np.uint8]
     remark: str = ""
+    unmeasured: str = ""
 
     def __post_init__(self) -> None:
         self.bits.flags.writeable = False

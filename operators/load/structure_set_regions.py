@@ -9,7 +9,8 @@ its left or above it.
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from pydicom.dataelem import RawDataElement
@@ -21,7 +22,7 @@ from operators.core.header import PARSE_ERRORS, attribute, read_text, read_value
 from operators.core.segmented_regions import RegionBuilder
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
     from pydicom import Dataset
@@ -36,6 +37,19 @@ OFF_ITS_SLICE = 0.1
 """How far a contour's points may lie from the slice that it is on, in parts of the distance between slices."""
 LEAST_POINTS = 3
 GAP_TEXT = "{count} slices between its first and its last contour have none; nothing was put there."
+OPEN_TEXT = "{count} of its contours have no inside and were left out: {kinds}."
+
+
+class Contour(NamedTuple):
+    """One contour of an ROI.
+
+    Attributes:
+        kind: Contour Geometric Type (3006,0042).
+        points: `(points, 3)`, mm in LPS; none where the kind has no inside.
+    """
+
+    kind: str
+    points: NDArray[np.float64]
 
 
 def regions_of_structure_set(instance: Instance, rois: Sequence[Segment], source: Grid) -> tuple[Region, ...]:
@@ -47,7 +61,7 @@ def regions_of_structure_set(instance: Instance, rois: Sequence[Segment], source
         source: The grid of the images that its contours lie on.
 
     Returns:
-        The regions; an ROI without a closed contour has an empty one.
+        The regions; an ROI without a contour has an empty one, one whose contours enclose nothing says why.
 
     Raises:
         InputRefused: If a contour cannot be read, or lies on none of the slices.
@@ -95,14 +109,14 @@ def _count_crossings(crossings: NDArray[np.int64], ring: NDArray[np.float64]) ->
     np.add.at(crossings, (rows, np.clip(columns, 0, crossings.shape[1] - 1).astype(np.int64)), 1)
 
 
-def _contours(header: Dataset, number: int) -> Iterator[NDArray[np.float64]]:
-    """`(points, 3)`, mm in LPS, of each closed contour of an ROI."""
+def _contours(header: Dataset, number: int) -> Iterator[Contour]:
+    """The contours of an ROI; of those without an inside the places are not read."""
     for item in header.get("ROIContourSequence") or []:
         if int(read_value(item, "ReferencedROINumber") or 0) != number:
             continue
         for contour in item.get("ContourSequence") or []:
-            if read_text(contour, "ContourGeometricType") in CLOSED:
-                yield _numbers(contour).reshape(-1, 3)
+            kind = read_text(contour, "ContourGeometricType")
+            yield Contour(kind, _numbers(contour).reshape(-1, 3) if kind in CLOSED else np.zeros((0, 3)))
 
 
 def _numbers(contour: Dataset) -> NDArray[np.float64]:
@@ -113,10 +127,10 @@ def _numbers(contour: Dataset) -> NDArray[np.float64]:
     return np.array(contour.ContourData, dtype=np.float64)
 
 
-def _region(instance: Instance, roi: Segment, contours: Iterable[NDArray[np.float64]], source: Grid) -> Region:
+def _region(instance: Instance, roi: Segment, contours: Sequence[Contour], source: Grid) -> Region:
     by_slice: dict[int, list[NDArray[np.float64]]] = defaultdict(list)
     to_index = np.linalg.inv(source.affine_lps)
-    for points in contours:
+    for _, points in contours:
         if len(points) < LEAST_POINTS:
             continue
         index = points @ to_index[:3, :3].T + to_index[:3, 3]
@@ -124,8 +138,28 @@ def _region(instance: Instance, roi: Segment, contours: Iterable[NDArray[np.floa
     builder = RegionBuilder()
     for number, rings in by_slice.items():
         builder.add(number, rasterised(rings, source.shape[1:]))
-    gaps = max(by_slice) - min(by_slice) + 1 - len(by_slice) if by_slice else 0
-    return builder.region(roi, source, GAP_TEXT.format(count=gaps) if gaps else "")
+    region = builder.region(roi, source, " ".join(_remarks(contours, by_slice)))
+    return replace(region, unmeasured=_why_empty(contours)) if contours and not region.voxels else region
+
+
+def _remarks(contours: Iterable[Contour], slices: Collection[int]) -> Iterator[str]:
+    """What a reader has to know of how contours became a mask."""
+    gaps = max(slices) - min(slices) + 1 - len(slices) if slices else 0
+    if gaps:
+        yield GAP_TEXT.format(count=gaps)
+    if others := [contour.kind for contour in contours if contour.kind not in CLOSED]:
+        yield OPEN_TEXT.format(count=len(others), kinds=_listed(others))
+
+
+def _why_empty(contours: Sequence[Contour]) -> str:
+    """Why an ROI that has contours has no voxel: nobody may read it as absent."""
+    if any(contour.kind in CLOSED for contour in contours):
+        return "its contours enclose no centre of a pixel of the images"
+    return f"none of its contours has an inside: {_listed(contour.kind for contour in contours)}"
+
+
+def _listed(kinds: Iterable[str]) -> str:
+    return ", ".join(sorted({kind or "no Contour Geometric Type" for kind in kinds}))
 
 
 def _slice_of(instance: Instance, roi: Segment, index: NDArray[np.float64], slices: int) -> int:

@@ -50,7 +50,8 @@ class MeasureShapes(Step):
         label_map: SegmentedRegions.
 
     Named Output:
-        shapes: tuple of SegmentMeasurements, one a segment, of an empty one its volume of 0 alone.
+        shapes: tuple of SegmentMeasurements, one a segment, of an empty one its volume of 0 alone, and not even that
+            where something was drawn.
     """
 
     inputs: ClassVar[tuple[str, ...]] = ("label_map",)
@@ -76,6 +77,8 @@ def measure_shapes(
 
 def _measure(region: Region) -> SegmentMeasurements:
     voxels = region.voxels
+    if region.unmeasured:
+        return SegmentMeasurements(region.segment.name, 0, ())
     values = [Measurement(VOLUME, rounded(voxels * region.grid.voxel_volume_mm3 / 1000))]
     if voxels:
         mask = region.box.mask

@@ -137,8 +137,8 @@ def _body_slices(volume: Volume) -> list[_BodySlice]:
 
 def _place_of(region: Region, volume: Volume, body: list[_BodySlice], unfit: str) -> _Place:
     """Where a region lies against the middle of the body around it."""
-    if unfit:
-        return _Place(reason=unfit)
+    if region.unmeasured or unfit:
+        return _Place(reason=region.unmeasured or unfit)
     box = region.on(grid_of(volume))
     if not box.mask.any():
         return _Place(reason="it has no voxel in the images")

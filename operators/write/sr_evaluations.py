@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from operators.core.label_map import Segment
     from operators.core.measurements import DerivedValue
     from operators.core.quality import QualityReport
+    from operators.core.segmented_regions import Region
 
 VERDICT_CODES = {
     Verdict.PASS: codes.QUALITY_PASS,
@@ -57,18 +58,29 @@ def absent_item(segment: Segment) -> sr.CodeContentItem:
     return _absent(segment, "not found by the algorithm in the images measured.")
 
 
-def empty_item(segment: Segment) -> sr.CodeContentItem:
-    """A segment that the object which was measured describes, and that has no voxel in it."""
-    return _absent(segment, "described, but without any voxel; nothing was measured.")
+def empty_item(region: Region) -> sr.CodeContentItem:
+    """A segment that the object which was measured describes, and that has no voxel in it.
+
+    It is absent where nothing was drawn; where something was, nobody may read it as absent.
+    """
+    if region.unmeasured:
+        why = f"{region.segment.label}: not measured, because {region.unmeasured}."
+        return _evaluation(codes.VOLUME, codes.MEASUREMENT_NOT_ATTEMPTED, _what(region.segment), [why])
+    remark = f" {region.remark}" if region.remark else ""
+    return _absent(region.segment, f"described, but without any voxel; nothing was measured.{remark}")
 
 
 def _absent(segment: Segment, why: str) -> sr.CodeContentItem:
-    what = [
+    return _evaluation(codes.PRESENCE_OF_PROPERTY, codes.ABSENT, _what(segment), [f"{segment.label}: {why}"])
+
+
+def _what(segment: Segment) -> list[sr.CodeContentItem]:
+    """What a segment is, and where."""
+    return [
         sr.CodeContentItem(codes.FINDING_CATEGORY, segment.category, Relation.HAS_CONCEPT_MOD),
         sr.CodeContentItem(codes.FINDING, segment.type, Relation.HAS_CONCEPT_MOD),
         *(finding_sites(segment) or ()),
     ]
-    return _evaluation(codes.PRESENCE_OF_PROPERTY, codes.ABSENT, what, [f"{segment.label}: {why}"])
 
 
 def not_computed_item(derived: DerivedValue) -> sr.CodeContentItem:

@@ -180,7 +180,7 @@ def build_segment_report(
         content.append(evaluations(verdict_items(remarks.quality, remarks.comments), context.algorithm_id))
         return sr_document(volume, [], regions.algorithm, identity, content, predecessor)
     content.extend(measurement_items(_groups(volume, measured, context)))
-    empty = (empty_item(one.region.segment) for one in measured if not one.region.voxels)
+    empty = (empty_item(one.region) for one in measured if not one.region.voxels)
     content.append(evaluations([*verdict_items(remarks.quality, remarks.comments), *empty], context.algorithm_id))
     segs = {str(one.reference.seg.SOPInstanceUID): one.reference.seg for one in measured if one.reference}
     segs |= {str(one.source.header.SOPInstanceUID): one.source.header for one in regions.objects}

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydicom import dcmread
 from skimage.measure import grid_points_in_poly
 
 from operators.core.errors import InputRefused
@@ -106,6 +107,44 @@ def test_rois_keep_name_colour_and_maker_and_say_where_contours_are_missing(tmp_
     assert gtv.remark.startswith("3 slices between")
     assert gtv.voxels == pytest.approx(4 * np.pi * 16, rel=0.1)
     assert (marker.voxels, marker.segment.type.value) == (0, "111099")
+
+
+def read_contours(folder, *contours, kind="CLOSED_PLANAR", kinds=(), moved_mm=(0, 0, 0)):
+    """The region of an ROI: contours are indices and radii of circles, all of a kind or of the kinds given."""
+    images = make_ct_series(folder / "ct", hu=make_hu())
+    path = make_structure_set(folder / "rt.dcm", images, {"GTV": []})
+    affine = read(folder)[0].affine_lps
+    circles = [circle(index, radius, affine) + moved_mm for index, radius in contours]
+    make_structure_set(path, images, {"GTV": circles})
+    structure_set = dcmread(path)
+    items = structure_set.ROIContourSequence[0].ContourSequence
+    for item, its_kind in zip(items, kinds or [kind] * len(contours), strict=True):
+        item.ContourGeometricType = its_kind
+    structure_set.save_as(path)
+    (region,) = read(folder)[1].regions
+    return region
+
+
+def test_contours_without_an_inside_are_counted(tmp_path):
+    region = read_contours(tmp_path, (3, 5), (4, 5), (5, 5), kinds=["CLOSED_PLANAR", "OPEN_PLANAR", "POINT"])
+
+    assert region.remark == "2 of its contours have no inside and were left out: OPEN_PLANAR, POINT."
+    assert np.flatnonzero(whole(region).any(axis=(1, 2))).tolist() == [3]
+
+
+@pytest.mark.parametrize(
+    ("kind", "radius", "reason"),
+    [
+        ("OPEN_PLANAR", 5, "none of its contours has an inside: OPEN_PLANAR"),
+        ("CLOSED_PLANAR", 0.3, "its contours enclose no centre of a pixel of the images"),
+    ],
+)
+def test_what_was_drawn_and_has_no_voxel_is_not_measured_and_says_why(tmp_path, kind, radius, reason):
+    between_pixels_mm = (0.3, 0.4, 0)
+
+    region = read_contours(tmp_path, (3, radius), kind=kind, moved_mm=between_pixels_mm)
+
+    assert (region.voxels, region.unmeasured) == (0, reason)
 
 
 @pytest.mark.parametrize("off", [0.3, 20.0, -3.0])

@@ -209,6 +209,34 @@ def test_a_segment_without_a_voxel_is_said_to_be_absent(tmp_path):
     assert "without any voxel" in only(absent, "121106").TextValue
 
 
+def test_what_was_drawn_and_encloses_nothing_is_neither_absent_nor_of_0_ml(tmp_path):
+    folder = make_contoured_study(tmp_path / "study")
+    structure_set = dcmread(folder / "rt.dcm")
+    for contour in structure_set.ROIContourSequence[0].ContourSequence:
+        contour.ContourGeometricType = "OPEN_PLANAR"
+    structure_set.save_as(folder / "rt.dcm")
+
+    inputs, written, report = report_on(folder, tmp_path / "out")
+
+    (not_measured,) = (
+        item for item in content_items(report, "CODE") if item.ConceptNameCodeSequence[0].CodeValue == "118565006"
+    )
+    assert not_measured.ConceptCodeSequence[0].CodeMeaning == "Measurement not attempted"
+    assert "GTV: not measured, because none of its contours has an inside" in only(not_measured, "121106").TextValue
+    assert only(only(report, "121052"), "121106").TextValue.startswith("none: described, but without any voxel")
+    assert inputs["measurements"][0].values == ()
+    assert inputs["derived"][0].reason.startswith("none of its contours")
+    assert dciodvfy_errors(written.path) == []
+    assert check_object(report) == []
+
+
+def test_a_fractional_segment_below_its_threshold_is_absent_by_that_threshold(tmp_path):
+    masks = {"Lesion": MASKS["Lesion"] * 0.4}
+    _, _, report = report_on(make_study(tmp_path / "study", masks=masks, kind="FRACTIONAL"), tmp_path / "out")
+
+    assert "probability is at least 0.5" in only(only(report, "121052"), "121106").TextValue
+
+
 def test_the_threshold_of_a_fractional_segment_is_stated(tmp_path):
     masks = {"Lesion": np.random.default_rng(3).random(SHAPE)}
     folder = make_study(tmp_path / "study", masks=masks, kind="FRACTIONAL")
