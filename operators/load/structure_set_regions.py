@@ -130,7 +130,7 @@ def _numbers(contour: Dataset) -> NDArray[np.float64]:
 def _region(instance: Instance, roi: Segment, contours: Sequence[Contour], source: Grid) -> Region:
     by_slice: dict[int, list[NDArray[np.float64]]] = defaultdict(list)
     to_index = np.linalg.inv(source.affine_lps)
-    for _, points in contours:
+    for points in _each_once(contours):
         if len(points) < LEAST_POINTS:
             continue
         index = points @ to_index[:3, :3].T + to_index[:3, 3]
@@ -140,6 +140,20 @@ def _region(instance: Instance, roi: Segment, contours: Sequence[Contour], sourc
         builder.add(number, rasterised(rings, source.shape[1:]))
     region = builder.region(roi, source, " ".join(_remarks(contours, by_slice)))
     return replace(region, unmeasured=_why_empty(contours)) if contours and not region.voxels else region
+
+
+def _each_once(contours: Iterable[Contour]) -> Iterator[NDArray[np.float64]]:
+    """The points of closed contours; of a CLOSED_PLANAR that stands there twice, once.
+
+    Only CLOSEDPLANAR_XOR says that contours take away what others have (PS3.3 C.8.8.6.3).
+    """
+    seen: set[bytes] = set()
+    for kind, points in contours:
+        place = points.tobytes()
+        if kind == "CLOSED_PLANAR" and place in seen:
+            continue
+        seen.add(place)
+        yield points
 
 
 def _remarks(contours: Iterable[Contour], slices: Collection[int]) -> Iterator[str]:

@@ -125,6 +125,21 @@ def read_contours(folder, *contours, kind="CLOSED_PLANAR", kinds=(), moved_mm=(0
     return region
 
 
+def test_a_contour_that_stands_there_twice_is_one(tmp_path):
+    once = read_contours(tmp_path / "once", (3, 5), (3, 2), (4, 5))
+    twice = read_contours(tmp_path / "twice", (3, 5), (3, 2), (4, 5), (3, 5), (4, 5))
+
+    assert once.voxels > 100
+    assert np.array_equal(whole(twice), whole(once))
+
+
+def test_contours_that_are_said_to_exclude_each_other_do(tmp_path):
+    region = read_contours(tmp_path, (3, 5), (3, 5), (4, 5), kind="CLOSEDPLANAR_XOR")
+
+    assert np.flatnonzero(whole(region).any(axis=(1, 2))).tolist() == [4]
+    assert not region.unmeasured
+
+
 def test_contours_without_an_inside_are_counted(tmp_path):
     region = read_contours(tmp_path, (3, 5), (4, 5), (5, 5), kinds=["CLOSED_PLANAR", "OPEN_PLANAR", "POINT"])
 
