@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from operators.core.geometry import VolumeGeometry
-    from operators.core.label_map import Algorithm
+    from operators.core.label_map import Algorithm, Segment
     from operators.core.reading import Instance
 
 
@@ -168,14 +169,22 @@ def _read(instance: Instance, volume: VolumeGeometry, source: Grid, threshold: f
     return SegmentedObject(origin, kind, regions_of_seg(instance, segments, source, planes, threshold))
 
 
-def _require_segments(instance: Instance, segments: Iterable[object]) -> None:
-    """Refuse an object that describes nothing.
+def _require_segments(instance: Instance, segments: Sequence[Segment]) -> None:
+    """Refuse an object that describes nothing, or two things of one number: nothing says whose a frame or contour is.
 
     Raises:
         InputRefused: If so.
     """
-    if not list(segments):
+    numbers = Counter(segment.labels[0] for segment in segments)
+    repeated = ", ".join(str(number) for number, count in numbers.items() if count > 1)
+    if not segments:
         raise InputRefused([_finding(instance, FindingCode.UNFIT_SEGMENTATION, "it describes no segment")])
+    if repeated:
+        raise InputRefused([
+            _finding(
+                instance, FindingCode.UNFIT_SEGMENTATION, f"it describes several segments with the number {repeated}"
+            )
+        ])
 
 
 def _named_apart(objects: Iterable[SegmentedObject]) -> Iterator[SegmentedObject]:

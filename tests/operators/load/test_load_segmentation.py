@@ -315,6 +315,19 @@ def test_fractions_of_an_unknown_whole_are_refused(tmp_path):
         read(folder)
 
 
+def test_two_segments_of_one_number_are_refused(tmp_path):
+    def number_alike(seg):
+        for item in seg.SegmentSequence:
+            item.SegmentNumber = 1
+        for frame in seg.PerFrameFunctionalGroupsSequence:
+            frame.SegmentIdentificationSequence[0].ReferencedSegmentNumber = 1
+
+    folder = make_study(tmp_path, edit=number_alike)
+
+    with pytest.raises(InputRefused, match="it describes several segments with the number 1"):
+        read(folder)
+
+
 def test_cut_pixels_are_refused(tmp_path):
     folder = make_study(tmp_path, kind="LABELMAP")
     dataset = dcmread(folder / "seg.dcm")

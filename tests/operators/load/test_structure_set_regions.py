@@ -173,6 +173,17 @@ def test_a_contour_on_no_slice_is_refused(tmp_path, off):
         read(tmp_path)
 
 
+def test_two_rois_of_one_number_are_refused(tmp_path):
+    images = make_ct_series(tmp_path / "ct", hu=make_hu())
+    path = make_structure_set(tmp_path / "rt.dcm", images, {"GTV": [], "PTV": []})
+    structure_set = dcmread(path)
+    structure_set.StructureSetROISequence[1].ROINumber = 1
+    structure_set.save_as(path)
+
+    with pytest.raises(InputRefused, match="it describes several segments with the number 1"):
+        read(tmp_path)
+
+
 def test_contour_data_that_is_no_numbers_is_refused(tmp_path):
     images = make_ct_series(tmp_path / "ct", hu=make_hu())
     path = make_structure_set(tmp_path / "rt.dcm", images, {"GTV": [np.arange(9.0).reshape(3, 3)]})
