@@ -131,8 +131,8 @@ def referenced_instances(dataset: Dataset) -> set[str]:
 def plain_references(plain: PlainObject) -> set[str]:
     """The same for an object whose sequences are read already; ValueError where they cannot be read."""
     found: set[str] = set()
-    # The frames of a SEG name nothing that its list does not have: check_object sees to that.
-    skipped = OTHER_OBJECTS | ({"PerFrameFunctionalGroupsSequence"} if _lists_sources(plain.dataset) else set())
+    # The frames of a SEG name nothing that its list, where it has one, does not have: check_object sees to that.
+    skipped = OTHER_OBJECTS | ({"PerFrameFunctionalGroupsSequence"} if _lists_sources(plain) else set())
     for keyword in plain.sequences():
         if keyword not in skipped:
             _collect(tag_of(keyword), plain.items(keyword), found)
@@ -153,8 +153,10 @@ def listed_by_series(plain: PlainObject) -> dict[str, set[str]]:
     return listed
 
 
-def _lists_sources(dataset: Dataset) -> bool:
-    return read_text(dataset, "SOPClassUID") in SEGMENTATIONS | {PARAMETRIC_MAP}
+def _lists_sources(plain: PlainObject) -> bool:
+    """Whether it is a SEG or Parametric Map that lists its images for the object as a whole."""
+    is_one = read_text(plain.dataset, "SOPClassUID") in SEGMENTATIONS | {PARAMETRIC_MAP}
+    return is_one and bool(plain.items("ReferencedSeriesSequence"))
 
 
 def _collect(tag: int, items: list[Item], found: set[str]) -> None:

@@ -41,8 +41,7 @@ def references_of(instance: Instance, series_uid: str = "") -> set[str]:
     """
     plain = PlainObject(instance.header)
     try:
-        listed = listed_by_series(plain).get(series_uid)
-        return listed or plain_references(plain) or _named_by_frames(instance)
+        return listed_by_series(plain).get(series_uid) or plain_references(plain)
     except PARSE_ERRORS:
         return set()
 
@@ -68,7 +67,7 @@ def drawn_on(instance: Instance, present: Container[str]) -> set[str]:
 
 
 def _named_by_frames(instance: Instance) -> set[str]:
-    """SOP Instance UIDs of the source images of a SEG's frames; some SEGs name no others."""
+    """SOP Instance UIDs of the source images of a SEG's frames."""
     if read_text(instance.header, "SOPClassUID") not in SEGMENTATIONS:
         return set()
     return {source.uid for sources in read_frames(instance.header).sources for source in sources}

@@ -192,3 +192,18 @@ def test_images_are_found_wherever_an_object_names_them():
     dataset.ReferencedStudySequence = [reference("1.9")]
 
     assert referenced_instances(dataset) == {"1.1", "1.2", "1.3", "1.4", "1.5"}
+
+
+@pytest.mark.parametrize("forgotten", [(), ("ReferencedSeriesSequence", "SourceImageSequence")], ids=["listed", "not"])
+def test_a_seg_refers_to_what_its_frames_name_whether_it_lists_it_or_not(seg, forgotten):
+    named = {
+        source.ReferencedSOPInstanceUID
+        for frame in seg.PerFrameFunctionalGroupsSequence
+        for source in frame.DerivationImageSequence[0].SourceImageSequence
+    }
+    for keyword in forgotten:
+        if keyword in seg:
+            del seg[keyword]
+
+    assert named
+    assert named <= referenced_instances(seg)

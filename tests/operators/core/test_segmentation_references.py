@@ -28,7 +28,11 @@ def test_a_structure_set_refers_to_its_contour_images(tmp_path):
 
 def test_a_seg_without_a_list_refers_to_what_its_frames_name(tmp_path):
     images = make_ct_series(tmp_path / "ct", hu=make_hu())
-    make_seg(tmp_path / "seg.dcm", images, edit=lambda seg: delattr(seg, "ReferencedSeriesSequence"))
+
+    def forget_lists(seg):
+        del seg.ReferencedSeriesSequence, seg.SourceImageSequence
+
+    make_seg(tmp_path / "seg.dcm", images, edit=forget_lists)
 
     found = references_of(only(tmp_path))
 
