@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
 from operators.core.errors import NotApplicable
+from operators.core.findings import FindingCode
 from operators.core.manifest import Criteria
 from operators.core.segmentation_references import drawn_on, references_of, segmentations_in
 from operators.core.selection import LoadedFolder, Selection
@@ -19,8 +20,9 @@ if TYPE_CHECKING:
 class SelectSegmentedSeries(Step):
     """Choose the volume that the folder's SEGs and RT Structure Sets refer to, by the manifest's criteria.
 
-    Other series are left, however well they would fit, and so are those that a SEG lists but none of its frames was
-    made from. Of several that are left `SelectSeries` says which.
+    Other series, and other volumes of the same one, such as points in time, are left, however well they would fit, and
+    so are those that a SEG lists but none of its frames was made from. Of several that are left `SelectSeries` says
+    which.
 
     Named Input:
         folder: LoadedFolder, with the images and the segmentations.
@@ -58,7 +60,7 @@ def select_segmented_series(folder: LoadedFolder, criteria: Criteria) -> Selecti
         raise NotApplicable(["the folder holds no Segmentation and no RT Structure Set"])
     present = {instance.uid for series in folder.series for instance in series.series.instances}
     named = {uid for instance in segmentations for uid in drawn_on(instance, present)}
-    referred = tuple(series for series in folder.series if _has_any(series, named))
+    referred = tuple(_segmented(series, named) for series in folder.series if _has_any(series, named))
     if not referred:
         raise NotApplicable([
             f"{instance.name} ({instance.uid}) refers to {len(references_of(instance))} images, none of which is in "
@@ -66,6 +68,15 @@ def select_segmented_series(folder: LoadedFolder, criteria: Criteria) -> Selecti
             for instance in segmentations
         ])
     return select_series(replace(folder, series=referred), criteria)
+
+
+def _segmented(series: SeriesGeometry, uids: set[str]) -> SeriesGeometry:
+    """A series with the one of its volumes that has some of the instances; the whole series where several do."""
+    volumes = tuple(v for v in series.volumes if any(frame.instance.uid in uids for frame in v.frames))
+    if len(volumes) != 1:
+        return series
+    findings = tuple(f for f in series.own_findings if f.code is not FindingCode.SEVERAL_VOLUMES)
+    return replace(series, volumes=volumes, own_findings=findings)
 
 
 def _has_any(series: SeriesGeometry, uids: set[str]) -> bool:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from pydicom import Dataset, dcmread
 
-from operators.core.errors import NotApplicable
+from operators.core.errors import InputRefused, NotApplicable
 from operators.core.manifest import Criteria
 from operators.load.load_series import load_series
 from operators.select.select_segmented_series import select_segmented_series
@@ -28,10 +28,11 @@ def test_the_series_that_is_referred_to_is_taken_and_no_larger_one(tmp_path):
     assert {frame.instance.path for frame in selection.volume.frames} == set(images)
 
 
-def make_two_phases(folder):
+def make_two_phases(folder, *common):
     """Two series of one study and one Frame of Reference; the second is the one that is taken of equals."""
-    images = make_ct_series(folder / "ct", hu=make_hu())
-    shared = {keyword: dcmread(images[0])[keyword].value for keyword in ("StudyInstanceUID", "FrameOfReferenceUID")}
+    images = make_ct_series(folder / "ct", hu=make_hu(), edit=lambda d, _: setattr(d, "TemporalPositionIdentifier", 1))
+    keywords = ("StudyInstanceUID", "FrameOfReferenceUID", *common)
+    shared = {keyword: dcmread(images[0])[keyword].value for keyword in keywords} | {"TemporalPositionIdentifier": 2}
     phase = make_ct_series(
         folder / "phase", hu=make_hu(), uid_seed="phase", edit=lambda dataset, _: dataset.update(shared)
     )
@@ -67,6 +68,25 @@ def test_of_several_series_that_are_listed_the_one_is_taken_that_contours_lie_on
     _, selection = select(tmp_path)
 
     assert {frame.instance.path for frame in selection.volume.frames} == set(images)
+
+
+@pytest.mark.parametrize("which", [0, 1])
+def test_of_several_volumes_of_a_series_the_one_is_taken_that_frames_were_drawn_on(tmp_path, which):
+    phases = make_two_phases(tmp_path, "SeriesInstanceUID")
+    make_seg(tmp_path / "seg.dcm", phases[which])
+
+    _, selection = select(tmp_path)
+
+    assert {frame.instance.path for frame in selection.volume.frames} == set(phases[which])
+
+
+def test_volumes_of_a_series_that_are_segmented_both_are_refused(tmp_path):
+    phases = make_two_phases(tmp_path, "SeriesInstanceUID")
+    for number, images in enumerate(phases):
+        make_seg(tmp_path / f"seg{number}.dcm", images)
+
+    with pytest.raises(InputRefused, match="the series holds 2 volumes"):
+        select(tmp_path)
 
 
 def test_a_folder_without_a_segmentation_is_not_applicable(tmp_path):
