@@ -19,7 +19,7 @@ from pydicom.dataelem import RawDataElement
 from pydicom.filewriter import correct_ambiguous_vr_element
 from pydicom.multival import MultiValue
 from pydicom.sr.codedict import codes
-from pydicom.valuerep import AMBIGUOUS_VR, DSfloat
+from pydicom.valuerep import AMBIGUOUS_VR, CUSTOMIZABLE_CHARSET_VR, DSfloat
 
 from operators.core import defaults
 from operators.core.header import has, read_value
@@ -27,7 +27,7 @@ from operators.core.identity import derived_uid
 from operators.write.module_attributes import parse_modules_when_asked_for
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from pydicom import Dataset
@@ -57,6 +57,8 @@ VALID_VALUES = {
 }
 """What highdicom takes; anonymised images often have something else, such as a birth date of 19500000."""
 UTF8 = "ISO_IR 192"
+ASCII = frozenset({None, "", "ISO_IR 6"})
+"""Character sets that have no other letters (PS3.3 C.12.1.1.2); pydicom takes them for Latin-1."""
 ENCODED_HERE = -1
 """Place in a file (`RawDataElement.value_tell`) of elements that were encoded here, in Explicit VR Little Endian."""
 KNOWN_CHARACTER_SETS = {
@@ -120,13 +122,16 @@ def _can_be_kept(header: Dataset) -> bool:
     character_set = header.get("SpecificCharacterSet")
     if isinstance(character_set, MultiValue) or character_set not in KNOWN_CHARACTER_SETS:
         return False
+    names = ("PatientName", "PatientID", "ReferringPhysicianName")
+    return _holds(character_set, (str(read_value(header, keyword) or "") for keyword in names))
+
+
+def _holds(character_set: str | None, texts: Iterable[str]) -> bool:
+    """Whether a character set has all letters of some texts."""
     encodings = convert_encodings(character_set)
-    names = [
-        str(read_value(header, keyword) or "") for keyword in ("PatientName", "PatientID", "ReferringPhysicianName")
-    ]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # pydicom says which letters it cannot encode, and the name with them
-        return all(decode_bytes(encode_string(name, encodings), encodings, set()) == name for name in names)
+        return all(decode_bytes(encode_string(text, encodings), encodings, set()) == text for text in texts)
 
 
 def own_copy(header: Dataset) -> Dataset:
@@ -192,15 +197,25 @@ def stamp(dataset: Dataset, identity: ResultIdentity, description: str) -> None:
 
 
 def save(dataset: Dataset, path: Path) -> None:
-    """Write a data set as a DICOM file (PS3.10)."""
-    _settle(dataset)
+    """Write a data set as a DICOM file (PS3.10), in UTF-8 where its character set lacks a letter of its texts."""
+    letters: set[str] = set()
+    _settle(dataset, letters, of_item=False)
+    character_set = dataset.get("SpecificCharacterSet")
+    if letters and (character_set in ASCII or not _holds(character_set, letters)):
+        dataset.SpecificCharacterSet = UTF8
+        dataset.set_original_encoding(False, True, dataset._character_set)
     dataset.save_as(path, enforce_file_format=True)
 
 
-def _settle(dataset: Dataset) -> None:
+def _settle(dataset: Dataset, letters: set[str], *, of_item: bool = True) -> None:
     """Decide on US or SS where a VR depends on other elements, and say that this is done.
 
     pydicom would look for such elements in all that is below each data set, level by level: half the time of an SR.
+
+    Args:
+        dataset: A data set.
+        letters: Takes the texts of items that ASCII does not hold.
+        of_item: What lies above all items is the source's, and stays as it is: `source_headers` looked at its names.
     """
     if dataset.original_encoding != (None, None):
         return  # it was read from a file: pydicom converts what has to be converted
@@ -210,7 +225,9 @@ def _settle(dataset: Dataset) -> None:
         settled = dataset[element.tag]
         if settled.VR == "SQ":
             for item in settled.value:
-                _settle(item)
+                _settle(item, letters)
         elif settled.VR in AMBIGUOUS_VR:
             correct_ambiguous_vr_element(settled, dataset, is_little_endian=True)
+        elif of_item and settled.VR in CUSTOMIZABLE_CHARSET_VR and not (text := str(settled.value)).isascii():
+            letters.add(text)
     dataset.set_original_encoding(False, True, dataset._character_set)

@@ -70,3 +70,16 @@ def test_distance_between_slices_is_that_of_the_positions(written):
     volume = make_volume(edit=lambda header, _: setattr(header, "SpacingBetweenSlices", written))
 
     assert {float(header.SpacingBetweenSlices) for header in source_headers(volume)} == {volume.spacing_mm[0]}
+
+
+@pytest.mark.parametrize("character_set", [None, "ISO_IR 100"])
+def test_texts_of_the_source_alone_leave_its_character_set_as_it_is(tmp_path, character_set):
+    """Some archives know what a file without a character set means; nothing of it is written in another way."""
+    volume = make_volume()
+    seg = build_segmentation(volume, make_label_map(volume), make_identity())
+    seg.StudyDescription, seg.SpecificCharacterSet = "Étude", character_set
+
+    save(seg, tmp_path / "seg.dcm")
+
+    assert (dcmread(tmp_path / "seg.dcm").get("SpecificCharacterSet") or None) == character_set
+    assert "Étude".encode("latin-1") in (tmp_path / "seg.dcm").read_bytes()

@@ -64,6 +64,21 @@ def test_segments_say_who_drew_them_and_are_followed_by_one_uid(tmp_path):
     assert all("SegmentAlgorithmName" not in item for item in items)
 
 
+def test_labels_keep_letters_that_the_images_character_set_lacks(tmp_path):
+    folder = make_contoured_study(tmp_path / "study")
+    structure_set = dcmread(folder / "rt.dcm")
+    structure_set.SpecificCharacterSet = "GB18030"
+    for roi, name in zip(structure_set.StructureSetROISequence, ("肿瘤", "无", "靶区"), strict=True):
+        roi.ROIName = name
+    structure_set.save_as(folder / "rt.dcm")
+    volume, regions = read(folder)
+
+    seg = WriteContouredSegmentation(Application(), WriteParameters(tmp_path)).process(volume, regions, make_identity())
+
+    assert [item.SegmentLabel for item in dcmread(seg.path).SegmentSequence] == ["肿瘤", "靶区"]
+    assert dciodvfy_errors(seg.path) == []
+
+
 def test_what_came_as_a_seg_is_not_written_again(tmp_path):
     volume, regions = read(make_study(tmp_path / "study"))
     step = WriteContouredSegmentation(Application(), WriteParameters(tmp_path))

@@ -209,6 +209,23 @@ def test_a_segment_without_a_voxel_is_said_to_be_absent(tmp_path):
     assert "without any voxel" in only(absent, "121106").TextValue
 
 
+@pytest.mark.parametrize("label", ["肝脏", "Печень", "Lésion", "κύστη"])
+def test_labels_keep_letters_that_the_images_character_set_lacks(tmp_path, label):
+    def rename(seg):
+        seg.SpecificCharacterSet = "ISO_IR 192"
+        for number, item in enumerate(seg.SegmentSequence, start=1):
+            item.SegmentLabel = item.TrackingID = f"{label} {number}"
+            item.TrackingUID = f"1.2.3.{number}"
+
+    _, written, report = report_on(make_study(tmp_path / "study", edit=rename), tmp_path / "out")
+
+    groups = groups_of(report, "1411")
+    assert [only(group, "112039").TextValue for group in groups] == [f"{label} 1", f"{label} 2"]
+    assert all(only(group, "121106").TextValue.startswith(f"{label} ") for group in groups)
+    assert str(report.PatientName) == str(dcmread(images_of(tmp_path / "study")[0]).PatientName)
+    assert dciodvfy_errors(written.path) == []
+
+
 def test_what_was_drawn_and_encloses_nothing_is_neither_absent_nor_of_0_ml(tmp_path):
     folder = make_contoured_study(tmp_path / "study")
     structure_set = dcmread(folder / "rt.dcm")
