@@ -33,7 +33,8 @@ class SegmentOrigin:
     Attributes:
         tracking_id: Tracking ID (0062,0020).
         tracking_uid: Tracking UID (0062,0021): the finding is followed by it.
-        algorithm_type: Segment Algorithm Type (0062,0008): AUTOMATIC, SEMIAUTOMATIC or MANUAL.
+        algorithm_type: Segment Algorithm Type (0062,0008): AUTOMATIC, SEMIAUTOMATIC or MANUAL; empty where the object
+            does not say, as structure sets may (ROI Generation Algorithm, 3006,0036, of Type 2).
         algorithm_name: Segment Algorithm Name (0062,0009), empty for MANUAL.
         topographical: Modifier of the region that is no laterality (PS3.16 CID 2), where there is one.
     """

@@ -101,7 +101,7 @@ def _origin(item: Dataset, header: Dataset, number: int, label: str) -> SegmentO
     kind = read_text(item, "SegmentAlgorithmType")
     return SegmentOrigin(
         *_tracking(item, header, number, label),
-        kind if kind in ALGORITHM_TYPES else "MANUAL",
+        kind if kind in ALGORITHM_TYPES else "",
         read_text(item, "SegmentAlgorithmName"),
     )
 
@@ -112,7 +112,7 @@ def _roi(item: Dataset, observation: Dataset | None, contours: Dataset | None, h
     kind = read_text(item, "ROIGenerationAlgorithm")
     origin = SegmentOrigin(
         *_tracking(item, header, number, label),
-        kind if kind in ALGORITHM_TYPES else "MANUAL",
+        kind if kind in ALGORITHM_TYPES else "",
         read_text(item, "ROIGenerationDescription") or "not named by the structure set",
     )
     anatomy = _anatomy(observation, "RTROIIdentificationCodeSequence")

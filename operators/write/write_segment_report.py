@@ -40,7 +40,12 @@ if TYPE_CHECKING:
     from operators.write.sr_groups import Group
 
 UNCALIBRATED_TEXT = "No attenuation was measured: the images say that their values are no Hounsfield units."
-MADE = {"AUTOMATIC": "automatically", "SEMIAUTOMATIC": "semi-automatically", "MANUAL": "by hand"}
+MADE = {
+    "AUTOMATIC": "segmented automatically",
+    "SEMIAUTOMATIC": "segmented semi-automatically",
+    "MANUAL": "segmented by hand",
+    "": "nothing says whether it was drawn or computed",
+}
 
 
 class SegmentReference(NamedTuple):
@@ -242,7 +247,7 @@ def _comment(one: Measured, sides: tuple[str, ...]) -> str:
     reaches = f" It reaches the border of the field of view: {', '.join(sides)}." if sides else ""
     remark = f" {region.remark}" if region.remark else ""
     place = f" {one.place.label}{f', because {one.place.reason}' if one.place.reason else ''}."
-    return f"{segment.label}: segmented {MADE[segment.origin.algorithm_type]}.{remark}{reaches}{place}"
+    return f"{segment.label}: {MADE[segment.origin.algorithm_type]}.{remark}{reaches}{place}"
 
 
 def _point_to(group: Group, volume: Volume, one: Measured) -> None:

@@ -231,9 +231,10 @@ def describe_segment(
 
 def _name_maker(description: hd.seg.SegmentDescription, origin: SegmentOrigin) -> None:
     """Say how the segment was made, in place of what wrote it down here."""
-    description.SegmentAlgorithmType = origin.algorithm_type
+    # Of Type 1 in a SEG; what nobody calls computed is taken for drawn.
+    description.SegmentAlgorithmType = origin.algorithm_type or "MANUAL"
     del description.SegmentationAlgorithmIdentificationSequence
-    if origin.algorithm_type == "MANUAL":
+    if description.SegmentAlgorithmType == "MANUAL":
         del description.SegmentAlgorithmName
     else:
         description.SegmentAlgorithmName = origin.algorithm_name

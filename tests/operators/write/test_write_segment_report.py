@@ -141,6 +141,28 @@ def test_comments_say_which_side_was_stated_and_which_one_computed(tmp_path):
     assert of_lesion.endswith(f"not computed (no side stated), because {lesion.reason}.")
 
 
+@pytest.mark.parametrize(
+    ("stated", "words"),
+    [
+        ("MANUAL", "segmented by hand"),
+        ("AUTOMATIC", "segmented automatically"),
+        ("", "nothing says whether it was drawn"),
+    ],
+)
+def test_nobody_is_said_to_have_drawn_what_nobody_says_was_drawn(tmp_path, stated, words):
+    folder = make_contoured_study(tmp_path / "study")
+    structure_set = dcmread(folder / "rt.dcm")
+    for roi in structure_set.StructureSetROISequence:
+        roi.ROIGenerationAlgorithm = stated
+    structure_set.save_as(folder / "rt.dcm")
+
+    inputs, _, report = report_on(folder, tmp_path / "out")
+
+    for group, label in zip(groups_of(report, "1411"), ("GTV", "PTV"), strict=True):
+        assert only(group, "121106").TextValue.startswith(f"{label}: {words}")
+    assert dciodvfy_errors(inputs["seg"].path) == []
+
+
 def test_evidence_lists_the_images_and_the_segmentation(tmp_path):
     folder = make_study(tmp_path / "study")
     _, _, report = report_on(folder, tmp_path / "out")
