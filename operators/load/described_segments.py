@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from pydicom.sr.coding import Code
 
 from operators.core import codes
-from operators.core.header import PARSE_ERRORS, read_text, read_value
+from operators.core.header import PARSE_ERRORS, read_numbers, read_text, read_value
 from operators.core.identity import derived_uid
 from operators.core.label_map import Segment, SegmentOrigin
 from operators.core.modality import padding_of
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from pydicom import Dataset
 
 GREY = (128, 128, 128)
+LO_LENGTH = 64
+"""Longest Long String (PS3.5 6.2)."""
 LATERALITIES = frozenset({
     ("7771000", "SCT"), ("24028007", "SCT"), ("51440002", "SCT"), ("66459002", "SCT"),
     ("G-A101", "SRT"), ("G-A100", "SRT"), ("G-A102", "SRT"), ("G-A103", "SRT"),
@@ -92,7 +94,7 @@ def with_names_of_their_own(segments: Iterable[Segment]) -> Iterator[str]:
 
 def _segment(item: Dataset, header: Dataset) -> Segment:
     number = _number(item, "SegmentNumber")
-    label = read_text(item, "SegmentLabel") or f"Segment {number}"
+    label = _line(read_text(item, "SegmentLabel")) or f"Segment {number}"
     origin = _origin(item, header, number, label)
     return _described(number, label, _anatomy(item, "SegmentedPropertyTypeCodeSequence"), origin)
 
@@ -102,23 +104,35 @@ def _origin(item: Dataset, header: Dataset, number: int, label: str) -> SegmentO
     return SegmentOrigin(
         *_tracking(item, header, number, label),
         kind if kind in ALGORITHM_TYPES else "",
-        read_text(item, "SegmentAlgorithmName"),
+        _line(read_text(item, "SegmentAlgorithmName")),
     )
 
 
 def _roi(item: Dataset, observation: Dataset | None, contours: Dataset | None, header: Dataset) -> Segment:
     number = _number(item, "ROINumber")
-    label = read_text(item, "ROIName") or f"ROI {number}"
+    label = _line(read_text(item, "ROIName")) or f"ROI {number}"
     kind = read_text(item, "ROIGenerationAlgorithm")
     origin = SegmentOrigin(
         *_tracking(item, header, number, label),
         kind if kind in ALGORITHM_TYPES else "",
-        read_text(item, "ROIGenerationDescription") or "not named by the structure set",
+        _line(read_text(item, "ROIGenerationDescription")) or "not named by the structure set",
     )
     anatomy = _anatomy(observation, "RTROIIdentificationCodeSequence")
-    colour = [] if contours is None else list(read_value(contours, "ROIDisplayColor") or [])
-    red, green, blue = map(int, colour if len(colour) == 3 else GREY)
-    return _described(number, label, anatomy, origin, (red, green, blue))
+    return _described(number, label, anatomy, origin, _colour_of(contours))
+
+
+def _colour_of(contours: Dataset | None) -> tuple[int, int, int]:
+    """ROI Display Color (3006,002A); grey where it is none."""
+    colour = None if contours is None else read_numbers(contours, "ROIDisplayColor")
+    if colour is None or colour.shape != (3,) or not ((colour >= 0) & (colour <= 255)).all():
+        return GREY
+    red, green, blue = map(int, colour)
+    return red, green, blue
+
+
+def _line(text: str) -> str:
+    """A text as a Long String takes it: others write more, and several lines, where the standard has neither."""
+    return " ".join(text.split())[:LO_LENGTH]
 
 
 def _tracking(item: Dataset, header: Dataset, number: int, label: str) -> tuple[str, str]:
@@ -182,7 +196,7 @@ def _code(item: Dataset | None) -> Code | None:
     scheme, meaning = read_text(item, "CodingSchemeDesignator"), read_text(item, "CodeMeaning")
     if not value or not scheme or not meaning:
         return None
-    return Code(value, scheme, meaning, read_text(item, "CodingSchemeVersion") or None)
+    return Code(value, scheme, meaning[:LO_LENGTH], read_text(item, "CodingSchemeVersion") or None)
 
 
 def _first(item: Dataset | None, keyword: str) -> Dataset | None:

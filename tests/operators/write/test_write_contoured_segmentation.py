@@ -1,9 +1,11 @@
 """WriteContouredSegmentation: contours as a valid SEG that others read voxel by voxel; a SEG is not written again."""
 
 import numpy as np
+import pytest
 import SimpleITK
-from pydicom import dcmread
+from pydicom import Dataset, dcmread
 
+from operators.core.object_checks import check_object
 from operators.runtime.sdk import Application
 from operators.write.write_contoured_segmentation import WriteContouredSegmentation
 from operators.write.write_segmentation import WriteParameters
@@ -77,6 +79,43 @@ def test_labels_keep_letters_that_the_images_character_set_lacks(tmp_path):
 
     assert [item.SegmentLabel for item in dcmread(seg.path).SegmentSequence] == ["肿瘤", "靶区"]
     assert dciodvfy_errors(seg.path) == []
+
+
+def describe_at_length(roi, _contoured, observed):
+    roi.ROIName = "Nodal disease of the left upper neck, level II,\r\nwith the boost after chemotherapy"
+    roi.ROIGenerationAlgorithm, roi.ROIGenerationDescription = "AUTOMATIC", "Contours of a network, see manual.\r\n" * 5
+    code = Dataset()
+    code.CodeValue, code.CodingSchemeDesignator, code.CodeMeaning = "TX-1", "99ELSEWHERE", "Lymph node " * 9
+    observed.RTROIIdentificationCodeSequence = [code]
+
+
+def colour(*values):
+    return lambda _roi, contoured, _observed: setattr(contoured, "ROIDisplayColor", list(values))
+
+
+@pytest.mark.filterwarnings("ignore:The value length:UserWarning", "ignore:Invalid value for VR LO:UserWarning")
+@pytest.mark.parametrize(
+    "change",
+    [describe_at_length, colour(300, 0, 0), colour(-1, 0, 0), colour(1, 2)],
+    ids=["long texts", "too bright", "negative", "two numbers"],
+)
+def test_what_a_structure_set_says_against_the_standard_makes_no_invalid_seg(tmp_path, change):
+    folder = make_contoured_study(tmp_path / "study")
+    structure_set = dcmread(folder / "rt.dcm")
+    for items in zip(
+        structure_set.StructureSetROISequence,
+        structure_set.ROIContourSequence,
+        structure_set.RTROIObservationsSequence,
+        strict=True,
+    ):
+        change(*items)
+    structure_set.save_as(folder / "rt.dcm")
+    volume, regions = read(folder)
+
+    seg = WriteContouredSegmentation(Application(), WriteParameters(tmp_path)).process(volume, regions, make_identity())
+
+    assert dciodvfy_errors(seg.path) == []
+    assert check_object(dcmread(seg.path)) == []
 
 
 def test_what_came_as_a_seg_is_not_written_again(tmp_path):
