@@ -140,6 +140,7 @@ class WarmWorker:
         Raises:
             WorkerLost: If the process died or was killed for its time.
             RunCancelled: If the run was cancelled, be it done meanwhile.
+            Exception: What `on_progress` or `cancelled` raise; the process is ended.
         """
         is_cancelled = cancelled.is_set if isinstance(cancelled, threading.Event) else cancelled or (lambda: False)
         with self._lock:
@@ -153,6 +154,13 @@ class WarmWorker:
                     source=str(source.resolve()), target=str(target.resolve()), model=_path(self.app), job=job
                 )
                 code = self._ask(child, order, _Question(timeout_s, on_progress, is_cancelled))
+            except (WorkerLost, RunCancelled):
+                raise
+            except Exception:
+                # Who listens failed, for the records for instance: what the process has yet to say would be taken for
+                # the answer to the next run.
+                self._bury(child)
+                raise
             finally:
                 self.last_used = time.monotonic()
                 if self._child is not None:

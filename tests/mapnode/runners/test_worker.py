@@ -296,3 +296,18 @@ def test_closed_worker_starts_nothing_any_more(toy, folders):
         worker.run(*folders, Job(), timeout_s=ENOUGH_S)
 
     assert worker.pid is None
+
+
+def test_a_run_whose_listener_fails_leaves_no_answer_for_the_next_run(toy, folders):
+    worker = toy("say(operator='Load', fraction=0.1); time.sleep(0.3); result(timings_s={'runs': runs}); finish()")
+
+    def fails(_):
+        raise RuntimeError("the records cannot be written")
+
+    with pytest.raises(RuntimeError):
+        worker.run(*folders, Job(), timeout_s=ENOUGH_S, on_progress=fails)
+    folder = folders[1].with_name("next")
+    folder.mkdir()
+    result = worker.run(folders[0], folder, Job(), timeout_s=ENOUGH_S)
+
+    assert (result.status, result.timings_s) == (Status.DONE, {"runs": 1})
