@@ -34,7 +34,7 @@ RETRY_S = 30.0
 ANOTHER_CAME = "another instance came"
 """Why a job gives way to one that has more instances."""
 PUBLISHING_WAIT_S = 0.2
-"""A series that grew while an earlier result is on its way out is decided after that."""
+"""A series that changed while an earlier result is on its way out is decided after that."""
 FORGET_S = 86_400.0
 """A series that has been at rest for so long is not kept in memory any longer."""
 KEPT_INSTANCES = 200_000
@@ -298,6 +298,9 @@ class Intake:
         outlook, known.outlook = known.outlook, None
         if outlook is None or time.monotonic() - outlook.at > JUST_NOW_S:
             outlook = self._look(known)
+        if self._is_publishing(known):
+            known.not_before = time.monotonic() + PUBLISHING_WAIT_S
+            return
         if outlook is None:
             self._gone(known)
             return
@@ -308,9 +311,6 @@ class Intake:
         self._take_rejections(found)
         decided = [(decision, spec, found) for decision, spec in outlook.decided]
         decided += self._decide_study(known, found)
-        if any(s is not None and self._is_publishing(s) for _, s, _ in decided):
-            known.not_before = time.monotonic() + PUBLISHING_WAIT_S
-            return
         jobs = [
             record_of(d, f, None if s is None else self._make(s, d, source, calling, forced=known.forced))
             for d, s, f in decided
@@ -388,8 +388,13 @@ class Intake:
                 found.append(self._decider.know(source, *self._sender(arrivals, source)))
         return found
 
-    def _is_publishing(self, spec: JobSpec) -> bool:
-        return bool(self._records.jobs.of_subject(spec.subject, {JobState.PUBLISHING}))
+    def _is_publishing(self, known: SeriesArrivals) -> bool:
+        """Whether a result of the series, or of its study, is on its way out.
+
+        It can neither be called back nor be replaced nor be withdrawn before it is out, whatever the rules say now.
+        """
+        subjects = filter(None, (known.series_id, known.study_id))
+        return any(self._records.jobs.of_subject(subject, {JobState.PUBLISHING}) for subject in subjects)
 
     def _make(self, spec: JobSpec, decision: Decision, source: SourceSeries, calling_aet: str, *, forced: bool) -> str:
         """Make a job, and keep its series in mind."""

@@ -31,6 +31,23 @@ def test_a_deleted_series_calls_back_and_withdraws(make_node, orthanc, files, re
     assert records.pending.all() == []
 
 
+def test_a_series_that_is_deleted_while_its_result_goes_out_is_withdrawn_after_that(
+    make_node, orthanc, files, records, clock
+):
+    node = make_node()
+    node.intake.take(orthanc.add(SERIES, files))
+    settle(node, clock)
+    (job,) = all_jobs(records)
+    records.jobs.move(job.id, JobState.PUBLISHING)
+    node.intake.touched([SERIES, *orthanc.remove(SERIES)], "it was deleted")
+    settle(node, clock, 5)
+    records.jobs.move(job.id, JobState.DONE)
+
+    settle(node, clock, 1)
+
+    assert node.said.withdrawn == [job.id]
+
+
 def test_a_deleted_instance_has_the_series_measured_anew(make_node, orthanc, files, records, clock):
     node = make_node()
     node.intake.take(orthanc.add(SERIES, files))
@@ -233,6 +250,23 @@ def test_a_result_is_withdrawn_when_its_rule_wants_the_changed_series_no_more(
     orthanc.remove(SERIES, 1)
     node.intake.changed(SERIES, "an instance was deleted")
     settle(node, clock, 5)
+
+    assert node.said.withdrawn == [job.id]
+
+
+def test_a_result_that_goes_out_while_its_rule_ceases_to_want_the_series_is_withdrawn(
+    make_node, orthanc, files, records, clock
+):
+    node = make_node({"when": [IS_CT, {"fact": "instances", "range": {"min": 5}}]})
+    node.intake.take(orthanc.add(SERIES, files))
+    settle(node, clock)
+    (job,) = all_jobs(records)
+    records.jobs.move(job.id, JobState.PUBLISHING)
+    node.intake.touched(orthanc.remove(SERIES, 1), "instances were deleted")
+    settle(node, clock, 5)
+    records.jobs.move(job.id, JobState.DONE)
+
+    settle(node, clock, 1)
 
     assert node.said.withdrawn == [job.id]
 
