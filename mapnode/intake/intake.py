@@ -6,6 +6,8 @@ import logging
 import time
 from typing import TYPE_CHECKING
 
+from mapnode.database import will_pass
+from mapnode.errors import NodeError
 from mapnode.intake.arrivals import SeriesArrivals
 from mapnode.intake.completeness import has_hole, is_complete
 from mapnode.intake.deciding import Outlook, record_of
@@ -239,16 +241,24 @@ class Intake:
         return begun
 
     def _try(self, known: SeriesArrivals) -> bool:
-        """Decide a series; False if Orthanc does not answer, who follows the change log has said so."""
+        """Decide a series; False if Orthanc does not answer, who follows the change log has said so.
+
+        Raises:
+            SQLAlchemyError: If the records cannot be written now.
+        """
         try:
             self._decide(known)
         except OrthancUnreachable:
             known.not_before = time.monotonic() + SILENCE_S
             return False
-        except Exception as error:  # noqa: BLE001 - the intake's loop: one series must never end it for all others
+        except Exception as error:  # the intake's loop: one series must never end it for all others
+            if will_pass(error):
+                raise  # no fault of the series: it is decided with the next look, and its study not without it
             if not known.is_unreadable:
                 self._go_on_without(known)
-            _log.error("series %s could not be decided, trying again in %g s: %s", known.series_id, RETRY_S, error)
+            _log.error(
+                "series %s could not be decided, trying again in %g s: %s", known.series_id, RETRY_S, _said(error)
+            )
             known.not_before = time.monotonic() + RETRY_S
         return True
 
@@ -286,7 +296,7 @@ class Intake:
             known.not_before = time.monotonic() + SILENCE_S
             return False
         except Exception as error:  # noqa: BLE001 - the decision looks again, and says what is wrong
-            _log.debug("series %s could not be looked at ahead: %s", known.series_id, error)
+            _log.debug("series %s could not be looked at ahead: %s", known.series_id, _said(error))
             return True
         if outlook is not None and outlook.apps:
             self._on_outlook(outlook)
@@ -403,3 +413,8 @@ class Intake:
             for series_id in spec.series_ids:
                 self.series.setdefault(series_id, SeriesArrivals(series_id, time.monotonic(), pending=False))
         return job_id
+
+
+def _said(error: Exception) -> str:
+    """An error for the log: foreign words may quote a patient's name."""
+    return str(error) if isinstance(error, NodeError) else type(error).__name__

@@ -1,9 +1,11 @@
 """Intake: what came waits until it rests, is decided once, and calls jobs back when it grows."""
 
 import logging
+import sqlite3
 
 import pytest
 from pydicom import dcmread
+from sqlalchemy.exc import OperationalError
 
 from mapnode.app_catalogue import find_app
 from mapnode.intake import intake as module
@@ -124,6 +126,46 @@ def test_a_series_that_cannot_be_read_keeps_nobody_else_waiting(make_node, ortha
 
     assert states(records) == ["queued"]
     assert [one.orthanc_id for one in records.pending.all()] == ["broken"]
+
+
+def test_records_that_cannot_be_written_are_waited_for_and_no_fault_of_the_series(
+    make_node, orthanc, files, records, clock, monkeypatch
+):
+    locked = sqlite3.OperationalError("database is locked")
+    locked.sqlite_errorcode = sqlite3.SQLITE_BUSY
+    node = make_node()
+    node.intake.take(orthanc.add(SERIES, files))
+
+    def fail(_):
+        raise OperationalError("INSERT", {}, locked)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(records.decisions, "add", fail)
+        with pytest.raises(OperationalError):
+            settle(node, clock)
+    is_unreadable = node.intake.series[SERIES].is_unreadable
+    settle(node, clock, 0.0)
+
+    assert not is_unreadable
+    assert states(records) == ["queued"]
+    assert records.pending.all() == []
+
+
+def test_why_a_series_cannot_be_decided_is_said_without_foreign_words(
+    make_node, orthanc, files, clock, monkeypatch, caplog
+):
+    def fail(*_, **__):
+        raise ValueError("'DOE^JANE' is no number")
+
+    monkeypatch.setattr("mapnode.intake.deciding.facts_from_headers", fail)
+    node = make_node()
+    node.intake.take(orthanc.add(SERIES, files))
+    with caplog.at_level(logging.DEBUG, logger="mapnode"):
+        settle(node, clock, 0.1)
+        settle(node, clock)
+
+    assert "could not be decided, trying again in 30 s: ValueError" in caplog.text
+    assert "DOE" not in caplog.text
 
 
 # deciding
