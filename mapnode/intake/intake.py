@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 from mapnode.database import will_pass
-from mapnode.errors import NodeError
+from mapnode.errors import words_of
 from mapnode.intake.arrivals import SeriesArrivals
 from mapnode.intake.completeness import has_hole, is_complete
 from mapnode.intake.deciding import Outlook, record_of
@@ -257,7 +257,7 @@ class Intake:
             if not known.is_unreadable:
                 self._go_on_without(known)
             _log.error(
-                "series %s could not be decided, trying again in %g s: %s", known.series_id, RETRY_S, _said(error)
+                "series %s could not be decided, trying again in %g s: %s", known.series_id, RETRY_S, words_of(error)
             )
             known.not_before = time.monotonic() + RETRY_S
         return True
@@ -296,7 +296,7 @@ class Intake:
             known.not_before = time.monotonic() + SILENCE_S
             return False
         except Exception as error:  # noqa: BLE001 - the decision looks again, and says what is wrong
-            _log.debug("series %s could not be looked at ahead: %s", known.series_id, _said(error))
+            _log.debug("series %s could not be looked at ahead: %s", known.series_id, words_of(error))
             return True
         if outlook is not None and outlook.apps:
             self._on_outlook(outlook)
@@ -413,8 +413,3 @@ class Intake:
             for series_id in spec.series_ids:
                 self.series.setdefault(series_id, SeriesArrivals(series_id, time.monotonic(), pending=False))
         return job_id
-
-
-def _said(error: Exception) -> str:
-    """An error for the log: foreign words may quote a patient's name."""
-    return str(error) if isinstance(error, NodeError) else type(error).__name__
