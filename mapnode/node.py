@@ -108,12 +108,22 @@ class Node:
             gc.set_threshold(YOUNG_OBJECTS)
             on_ready(self.status())
             while not self._stop.wait(WATCH_S):
-                self._watch_orthanc()
-                self._watch_change_log()
-                self._watch_gate()
-                self._watch_replacements()
-                self._sweep_containers()
+                self.watch()
             _log.info("stopping")
+
+    def watch(self) -> None:
+        """Look after all that may go wrong, once; a look that fails, on a full disk for instance, comes again."""
+        for look in (
+            self._watch_orthanc,
+            self._watch_change_log,
+            self._watch_gate,
+            self._watch_replacements,
+            self._sweep_containers,
+        ):
+            try:
+                look()
+            except Exception:  # noqa: BLE001 - the node's own loop: its end would be that of Orthanc and of every job
+                _log.exception("what the node looks after failed; looking again")
 
     def status(self) -> dict[str, Any]:
         """What `mapnode status` prints of a running node."""
