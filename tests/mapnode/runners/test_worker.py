@@ -311,3 +311,26 @@ def test_a_run_whose_listener_fails_leaves_no_answer_for_the_next_run(toy, folde
     result = worker.run(folders[0], folder, Job(), timeout_s=ENOUGH_S)
 
     assert (result.status, result.timings_s) == (Status.DONE, {"runs": 1})
+
+
+def test_a_process_that_an_app_leaves_in_a_session_of_its_own_holds_up_nobody(toy, folders, tmp_path):
+    note = tmp_path / "pid"
+    worker = toy(
+        "import subprocess\n"
+        "left = subprocess.Popen(['sleep', '60'], start_new_session=True)\n"
+        f"open({str(note)!r}, 'w').write(str(left.pid))\n"
+        "time.sleep(60)"
+    )
+    ended = []
+
+    def run():
+        with pytest.raises(WorkerLost, match="took longer"):
+            worker.run(*folders, Job(), timeout_s=2.0)
+        ended.append(True)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    thread.join(timeout=20)
+    os.kill(int(note.read_text()), signal.SIGKILL)
+
+    assert ended
