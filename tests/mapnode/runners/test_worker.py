@@ -8,6 +8,8 @@ from datetime import datetime
 
 import pytest
 
+from mapnode.jobs.failures import ending_of
+from mapnode.records import JobState
 from mapnode.runners import worker as worker_module
 from mapnode.runners.worker import WorkerLost, WorkerNotStarted, WorkerState
 from operators.core.contract import Job, Status
@@ -334,3 +336,14 @@ def test_a_process_that_an_app_leaves_in_a_session_of_its_own_holds_up_nobody(to
     os.kill(int(note.read_text()), signal.SIGKILL)
 
     assert ended
+
+
+def test_an_output_that_takes_no_more_is_a_full_disk_and_no_fault_of_the_input(toy, folders):
+    worker = toy("finish(2)")
+
+    with pytest.raises(OSError, match="could not write its results") as failed:
+        worker.run(*folders, Job(), timeout_s=ENOUGH_S)
+
+    ending = ending_of(failed.value, JobState.RUNNING, 100)
+    assert (ending.state, ending.reason) == (JobState.QUEUED, "the disk is full; tried again when there is room")
+    assert worker.state is WorkerState.IDLE
