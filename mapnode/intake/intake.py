@@ -13,6 +13,7 @@ from mapnode.intake.completeness import has_hole, is_complete
 from mapnode.intake.deciding import Outlook, record_of
 from mapnode.intake.making import JobMaker
 from mapnode.intake.rejections import take_rejections
+from mapnode.jobs.taking_back import take_back
 from mapnode.pacs.errors import NotFound, OrthancUnreachable
 from mapnode.records import JobState
 from mapnode.records.job_states import ACTIVE, UNPUBLISHED
@@ -227,7 +228,8 @@ class Intake:
             return
         self._records.pending.grew(resting, time.time())
         for series_id in resting:
-            known = self.series.setdefault(series_id, SeriesArrivals(series_id, time.monotonic()))
+            # It waits when it is told of; until then this may break off and be done again.
+            known = self.series.setdefault(series_id, SeriesArrivals(series_id, time.monotonic(), pending=False))
             for subject in filter(None, (series_id, known.study_id)):
                 known.recalls += self._recall(subject, why)
 
@@ -235,7 +237,7 @@ class Intake:
         """Call back what is not published; the number of jobs that had begun."""
         begun = 0
         for job in self._records.jobs.of_subject(subject, UNPUBLISHED):
-            if self._records.jobs.take_back(job, JobState.RECALLED, why):
+            if take_back(self._records, self._reader.client, job, JobState.RECALLED, why):
                 _log.info("job %s: called back, %s", job.id, why)
                 begun += job.state is not JobState.QUEUED
         return begun

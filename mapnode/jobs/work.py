@@ -23,6 +23,7 @@ from mapnode.jobs.rejecting import Title, build_note
 from mapnode.pacs.resources import StoreStatus
 from mapnode.records import JobState
 from mapnode.records.job_states import ENDED
+from mapnode.records.jobs import REJECTED
 from mapnode.results.check import check_files, identity_of
 from operators.core.contract import Job, Result
 
@@ -327,7 +328,7 @@ def reject_stored(place: Workplace, job: str, why: str, title: Title = Title.QUA
         place.require_lease()
         place.records.jobs.made(job, [note.sop_instance_uid])
         place.client.store(note.content)
-    place.records.jobs.stored(job, [{**one, "orthanc_id": "", "status": "rejected"} for one in record.stored])
+    place.records.jobs.stored(job, [{**one, "orthanc_id": "", "status": REJECTED} for one in record.stored])
 
 
 def _require_equal(place: Workplace, orthanc_id: str, one: Output, content: bytes) -> None:

@@ -256,6 +256,28 @@ def test_a_late_instance_calls_back_what_is_not_published_and_a_new_job_follows(
     assert len({job.spec.identity for job in all_jobs(records)}) == 2
 
 
+def test_a_call_back_that_could_not_be_written_is_made_up_for_when_the_instances_are_taken_again(
+    make_node, orthanc, files, records, clock, monkeypatch
+):
+    node = make_node()
+    node.intake.take(orthanc.add(SERIES, files[:4]))
+    settle(node, clock)
+    node = make_node()  # another run of the node, which has forgotten the series
+    node.intake.series.clear()
+
+    def fail(*_):
+        raise OperationalError("UPDATE", {}, Exception("database is locked"))
+
+    late = orthanc.add(SERIES, files[4:])
+    with monkeypatch.context() as patch:
+        patch.setattr(records.jobs, "take_back", fail)
+        with pytest.raises(OperationalError):
+            node.intake.take(late)
+    node.intake.take(late)
+
+    assert states(records) == ["recalled"]
+
+
 def test_a_series_that_grew_while_a_result_goes_out_is_decided_after_that(make_node, orthanc, files, records, clock):
     node = make_node()
     node.intake.take(orthanc.add(SERIES, files[:4]))

@@ -6,7 +6,7 @@ from pydicom import Dataset, dcmread
 
 from mapnode.intake.source import SourceReader
 from mapnode.jobs.inputs import current_input
-from mapnode.pacs.resources import attachment_path
+from mapnode.pacs.resources import FoundResource, attachment_path
 from mapnode.records import JobState
 from operators.core.identity import derived_uid
 from tests.mapnode.engine import SERIES
@@ -398,3 +398,23 @@ def test_what_was_only_on_its_way_is_called_back_and_replaces_nothing(make_node,
 
     assert states(records) == ["recalled", "queued"]
     assert all_jobs(records)[1].spec.replaces == ()
+
+
+def test_what_arrived_though_orthanc_fell_silent_over_it_is_superseded(make_node, orthanc, files, records, clock):
+    node = make_node()
+    node.intake.take(orthanc.add(SERIES, files[1:]))
+    settle(node, clock)
+    (job,) = all_jobs(records)
+    stored = [
+        {"path": name, "sop_instance_uid": uid, "orthanc_id": "", "status": "on its way"}
+        for name, uid in {"seg.dcm": "1.2.3", "sr.dcm": "1.2.4"}.items()
+    ]
+    records.jobs.stored(job.id, stored)
+    records.jobs.move(job.id, JobState.WAITING, "Orthanc does not answer")
+    orthanc.uids["1.2.3"] = [FoundResource(id="a1", type="Instance", path="/instances/a1")]
+    node.intake.take(orthanc.add(SERIES, files[:1]))
+    settle(node, clock, 5)
+
+    assert states(records) == ["done", "queued"]
+    assert all_jobs(records)[1].spec.replaces == (job.id,)
+    assert [one["orthanc_id"] for one in records.jobs.get(job.id).stored] == ["a1", ""]
