@@ -20,7 +20,7 @@ from fastapi import FastAPI
 
 from mapnode.app_catalogue import list_apps
 from mapnode.containers.images import Images
-from mapnode.containers.runner import Containers
+from mapnode.containers.runner import SWEEP_S, Containers
 from mapnode.coordinator import Coordinator
 from mapnode.housekeeping import Housekeeping, free_mb
 from mapnode.intake import Corroboration, Intake
@@ -61,8 +61,6 @@ if TYPE_CHECKING:
     from mapnode.settings import Settings
 
 WATCH_S = 1.0
-SWEEP_S = 10.0
-"""How often it is looked for containers of processes that are gone."""
 YOUNG_OBJECTS = 20_000
 """Python looks for circular garbage after so many new objects; at its default of 700 that takes 7 % of the node's
 time while a study arrives."""
@@ -397,7 +395,7 @@ class Node:
             _log.warning("an instance that came again cannot be put in place, trying again: %s", error)
 
     def _sweep_containers(self) -> None:
-        """Remove the containers that processes of this node left which are gone."""
+        """Remove the containers that nobody looks after any more."""
         if time.monotonic() >= self._next_sweep:
             self._containers.tidy(self._roll.living)
             self._next_sweep = time.monotonic() + SWEEP_S
