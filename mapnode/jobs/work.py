@@ -7,6 +7,7 @@ import datetime
 import hashlib
 import json
 import logging
+import os
 import shutil
 import tempfile
 import time
@@ -196,11 +197,32 @@ def _renewed(place: Workplace, job: str, name: str) -> Iterator[Path]:
     fresh = Path(tempfile.mkdtemp(prefix=f"{name}.", dir=folder))
     try:
         yield fresh
+        _make_durable(fresh)
         place.require_lease()
         shutil.rmtree(folder / name, ignore_errors=True)
         fresh.rename(folder / name)
+        _sync(folder)
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
+
+
+def _make_durable(folder: Path) -> None:
+    """Have on the disk what a checkpoint is about to say that it is there: a power cut tears what is not.
+
+    Not what is a link: that is Orthanc's file, which has others that keep it.
+    """
+    for path in folder.rglob("*"):
+        if path.is_dir() or path.stat().st_nlink == 1:
+            _sync(path)
+    _sync(folder)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _require_running(place: Workplace, job: str) -> None:

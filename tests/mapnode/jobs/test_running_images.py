@@ -1,6 +1,8 @@
 """Jobs of images: they run what they were made for, and nobody sees the results of a foreign MAP twice."""
 
 import dataclasses
+import os
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -52,6 +54,23 @@ def make_place(records, tmp_path):
 
 def uid_of(result) -> str:
     return result["outputs"][0]["sop_instance_uid"]
+
+
+def test_results_are_on_the_disk_before_the_run_counts_as_done(make_place, monkeypatch):
+    place, _, job = make_place(FOREIGN)
+    fsync, synced = os.fsync, []
+
+    def note(descriptor):
+        synced.append(str(Path(f"/proc/self/fd/{descriptor}").readlink()))
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", note)
+    work.run(place, job)
+    inside = [path.rpartition("/")[2] for path in synced]
+
+    assert inside[0] == "result.json"
+    assert inside[1].startswith("output.")
+    assert synced[-1] == str(place.job_folder(job))
 
 
 def test_as_long_as_nothing_was_stored_a_replay_computes_again_and_replaces_all(make_place):
