@@ -58,6 +58,8 @@ if TYPE_CHECKING:
 
     from mapnode.intake.deciding import Outlook
     from mapnode.pacs.events import EventBatch
+    from mapnode.rules import Rule
+    from mapnode.rules.schema import Mode
     from mapnode.settings import Settings
 
 WATCH_S = 1.0
@@ -263,7 +265,9 @@ class Node:
             settings.research_hours,
             self._images.known,
         )
-        publisher = Publisher(records, intake.series, patience, self._study_quiet_s, self._runner.publish)
+        publisher = Publisher(
+            records, intake.series, patience, self._study_quiet_s, self._mode_of, self._runner.publish
+        )
         keep = Housekeeping(
             self.folder,
             records,
@@ -286,10 +290,18 @@ class Node:
 
     def _study_quiet_s(self, rule_name: str) -> float | None:
         """The silence that a study rule asks for; None for rules about series, and for those that are gone."""
-        rule = next((rule for rule in self._rules.rules if rule.name == rule_name), None)
+        rule = self._rule(rule_name)
         if rule is None or rule.study is None:
             return None
         return rule.study.quiet_s or self.settings.study_quiet_s
+
+    def _mode_of(self, rule_name: str) -> Mode | None:
+        """The mode of a rule; None for those that are gone."""
+        rule = self._rule(rule_name)
+        return None if rule is None else rule.mode
+
+    def _rule(self, name: str) -> Rule | None:
+        return next((rule for rule in self._rules.rules if rule.name == name), None)
 
     def _orthanc_settings(self, token: str) -> OrthancSettings:
         part = self.settings.orthanc
