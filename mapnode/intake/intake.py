@@ -11,7 +11,7 @@ from mapnode.errors import words_of
 from mapnode.intake.arrivals import SeriesArrivals
 from mapnode.intake.completeness import has_hole, is_complete
 from mapnode.intake.deciding import Outlook, record_of
-from mapnode.intake.making import JobMaker
+from mapnode.intake.making import PRIORITIES, JobMaker
 from mapnode.intake.rejections import take_rejections
 from mapnode.jobs.taking_back import take_back
 from mapnode.pacs.errors import NotFound, OrthancUnreachable
@@ -323,6 +323,7 @@ class Intake:
         self._take_rejections(found)
         decided = [(decision, spec, found) for decision, spec in outlook.decided]
         decided += self._decide_study(known, found)
+        decided.sort(key=lambda one: _claim(one[0], one[1]))
         jobs = [
             record_of(d, f, None if s is None else self._make(s, d, source, calling, forced=known.forced))
             for d, s, f in decided
@@ -415,3 +416,11 @@ class Intake:
             for series_id in spec.series_ids:
                 self.series.setdefault(series_id, SeriesArrivals(series_id, time.monotonic(), pending=False))
         return job_id
+
+
+def _claim(decision: Decision, spec: JobSpec | None) -> tuple[bool, int]:
+    """Where a rule stands among those that want the same app on the same input, and get one job between them.
+
+    It is that of a live rule, where there is one, and of the most urgent of these.
+    """
+    return spec is None or spec.mode != "live", PRIORITIES[decision.priority]

@@ -207,6 +207,23 @@ def test_a_rule_that_is_off_is_not_asked(make_node, orthanc, files, records, clo
     assert (records.decisions.all(), states(records)) == ([], [])
 
 
+def test_of_rules_that_want_the_same_job_the_most_urgent_live_one_has_it(make_node, orthanc, files, records, clock):
+    node = make_node(
+        {"when": [IS_CT], "mode": "shadow", "priority": "stat"},
+        {"when": [IS_CT], "priority": "routine"},
+        {"when": [IS_CT], "priority": "stat"},
+        {"when": [IS_MR], "priority": "stat"},
+    )
+    node.intake.take(orthanc.add(SERIES, files))
+    settle(node, clock)
+
+    (job,) = all_jobs(records)
+    assert (job.spec.rule, job.spec.mode, job.priority) == ("rule_2", "live", 1)
+    assert {one.rule: one.job_id for one in records.decisions.all()} == {
+        "rule_0": job.id, "rule_1": job.id, "rule_2": job.id, "rule_3": None,
+    }  # fmt: skip
+
+
 def test_the_same_instances_again_make_no_second_job(make_node, orthanc, files, records, clock):
     node = make_node()
     events = orthanc.add(SERIES, files)
