@@ -96,6 +96,7 @@ class Worker:
                 self._settings.models,
                 containers,
                 require_lease=require_lease,
+                is_node=False,
             )
             runner = JobRunner(place, self._settings.place, presence)
             runner.launch(self._settings.workers, self._queues)

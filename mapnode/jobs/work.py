@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from mapnode.app_catalogue import App, find_app
 from mapnode.containers.images import MapImage
 from mapnode.errors import NodeError, WrongUse
-from mapnode.jobs.current_app import kept_result, require_unchanged
+from mapnode.jobs.current_app import AppChanged, AppElsewhere, kept_result, require_unchanged
 from mapnode.jobs.inputs import current_input, place_input
 from mapnode.jobs.rejecting import Title, build_note
 from mapnode.pacs.resources import StoreStatus
@@ -60,6 +60,7 @@ class Workplace:
         models: Folders of weights by the apps' names.
         containers: Runs container images, where the node may run some.
         require_lease: Raises where this process was given up and another one does its jobs.
+        is_node: Whether this is the node's process, and no further worker's.
         stage_of: Folder with slices of a series that were decoded beforehand, where there is one.
         on_end: Called when a workflow ended: somebody may wait for that.
     """
@@ -73,6 +74,7 @@ class Workplace:
     models: Mapping[str, Path] = field(default_factory=dict)
     containers: Containers | None = None
     require_lease: Callable[[], None] = lambda: None
+    is_node: bool = True
     stage_of: Callable[[str], Path | None] = lambda _: None
     on_end: Callable[[], None] = lambda: None
 
@@ -142,13 +144,13 @@ def run(place: Workplace, job: str) -> dict[str, Any]:
     Raises:
         Recalled: If the job was called back meanwhile.
         AppChanged: If app or reference set are others than the job was made for.
+        AppElsewhere: If that is so in a worker.
         WorkerLost: If the worker died or took too long.
     """
     _require_running(place, job)
     record = place.record(job)
     spec = record.spec
-    app = place.runnable(spec)
-    require_unchanged(app, spec)
+    app = _what_is_run(place, spec)
     if (kept := kept_result(place, app, record)) is not None:
         return kept
     stage_folder = place.stage_of(spec.series_ids[0]) if len(spec.series_ids) == 1 else None
@@ -173,6 +175,25 @@ def run(place: Workplace, job: str) -> dict[str, Any]:
         )
     dumped: dict[str, Any] = result.model_dump(mode="json", by_alias=True)
     return dumped
+
+
+def _what_is_run(place: Workplace, spec: JobSpec) -> Runnable:
+    """What a job was made for.
+
+    Raises:
+        AppChanged: If the node has something else now.
+        WrongUse: If it has nothing of that name.
+        AppElsewhere: If one of these holds for a worker: what it called back the node would decide as before, without
+            end.
+    """
+    try:
+        app = place.runnable(spec)
+        require_unchanged(app, spec)
+    except (AppChanged, WrongUse) as error:
+        if place.is_node:
+            raise
+        raise AppElsewhere(f"a worker cannot do it, start it again as the node is now: {error}") from error
+    return app
 
 
 def _runner(place: Workplace, app: Runnable, job: str) -> AppWorkers | ContainerRunner:

@@ -10,7 +10,8 @@ import pytest
 from mapnode.containers.runner import Containers
 from mapnode.errors import NodeError, WrongUse
 from mapnode.jobs import work
-from mapnode.jobs.current_app import AppChanged
+from mapnode.jobs.current_app import AppChanged, AppElsewhere
+from mapnode.jobs.failures import ending_of
 from mapnode.jobs.work import Workplace
 from mapnode.records import JobState
 from mapnode.share import import_root
@@ -21,6 +22,8 @@ from tests.mapnode.engine import add_job
 
 FOREIGN = image()
 OURS = dataclasses.replace(FOREIGN, own=read_manifest(import_root() / "apps" / "ct_body_composition" / "app.yaml"))
+
+NEWER = dataclasses.replace(FOREIGN, app=FOREIGN.app.model_copy(update={"version": "2.0.0"}))
 
 
 class Runner:
@@ -108,7 +111,7 @@ def test_an_app_of_ours_gives_the_same_bytes_and_is_computed_again(make_place):
 
 @pytest.mark.parametrize(
     "changed",
-    [{"digest": "sha256:" + "c" * 64}, {"app": FOREIGN.app.model_copy(update={"version": "2.0.0"})}],
+    [{"digest": "sha256:" + "c" * 64}, {"app": NEWER.app}],
 )
 def test_another_image_than_the_job_was_made_for_does_not_run(make_place, changed):
     place, runner, job = make_place(dataclasses.replace(FOREIGN, **changed))
@@ -116,6 +119,20 @@ def test_another_image_than_the_job_was_made_for_does_not_run(make_place, change
     with pytest.raises(AppChanged):
         work.run(place, job)
     assert runner.runs == 0
+
+
+@pytest.mark.parametrize(
+    "lacking", [{"containers": None}, {"containers": SimpleNamespace(images=SimpleNamespace(find=lambda _: NEWER))}]
+)
+def test_a_worker_that_has_not_what_the_node_has_leaves_the_job_to_others(make_place, lacking):
+    place, _, job = make_place(FOREIGN)
+
+    with pytest.raises(AppElsewhere) as failed:
+        work.run(dataclasses.replace(place, is_node=False, **lacking), job)
+
+    ending = ending_of(failed.value, JobState.RUNNING, 100)
+    assert ending.state is JobState.QUEUED
+    assert "start it again as the node is now" in ending.reason
 
 
 def test_a_process_that_may_run_no_container_says_so(make_place):
