@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sqlalchemy.exc import SQLAlchemyError
+
 from mapnode.app_catalogue import App, find_app
 from mapnode.containers.images import MapImage
 from mapnode.errors import NodeError, WrongUse
@@ -268,9 +270,10 @@ class _Progress:
         now = time.monotonic()
         if now - self._last >= PROGRESS_S:
             self._last = now
-            self._records.jobs.progress(
-                self._job, f"{progress.operator} {progress.fraction:.0%} {progress.message}".strip()
-            )
+            said = f"{progress.operator} {progress.fraction:.0%} {progress.message}".strip()
+            # A full disk is no reason to end a run: it says the next word in a moment.
+            with contextlib.suppress(SQLAlchemyError):
+                self._records.jobs.progress(self._job, said)
 
 
 def check(place: Workplace, job: str, result: Result) -> list[str]:

@@ -6,6 +6,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from sqlalchemy.exc import OperationalError
 
 from mapnode.containers.runner import Containers
 from mapnode.errors import NodeError, WrongUse
@@ -15,7 +16,7 @@ from mapnode.jobs.failures import ending_of
 from mapnode.jobs.work import Workplace
 from mapnode.records import JobState
 from mapnode.share import import_root
-from operators.core.contract import Output, Result, Status
+from operators.core.contract import Output, Progress, Result, Status
 from operators.core.manifest import read_manifest
 from tests.mapnode.containers.test_confinement import image
 from tests.mapnode.engine import add_job
@@ -31,8 +32,11 @@ class Runner:
 
     def __init__(self):
         self.runs = 0
+        self.says = None
 
     def run(self, source, target, job, *, timeout_s, on_progress, cancelled):
+        if self.says is not None:
+            on_progress(self.says)
         self.runs += 1
         result = Result(
             app="toy", version="1.0.0", status=Status.DONE,
@@ -133,6 +137,18 @@ def test_a_worker_that_has_not_what_the_node_has_leaves_the_job_to_others(make_p
     ending = ending_of(failed.value, JobState.RUNNING, 100)
     assert ending.state is JobState.QUEUED
     assert "start it again as the node is now" in ending.reason
+
+
+def test_progress_that_cannot_be_kept_ends_no_run(make_place, monkeypatch):
+    place, runner, job = make_place(FOREIGN)
+
+    def fail(*_):
+        raise OperationalError("UPDATE", {}, Exception("database or disk is full"))
+
+    monkeypatch.setattr(place.records.jobs, "progress", fail)
+    runner.says = Progress(operator="Load", fraction=0.5)
+
+    assert uid_of(work.run(place, job)) == "2.25.1"
 
 
 def test_a_process_that_may_run_no_container_says_so(make_place):
