@@ -32,8 +32,9 @@ if TYPE_CHECKING:
 
 JUST_NOW_S = 1.0
 """A decision is made on what was seen ahead, if that is no older and nothing came since."""
-RETRY_S = 30.0
-"""After this a series that could not be decided is tried again; it waits in the records meanwhile."""
+RETRY_S, LONGEST_RETRY_S = 30.0, 600.0
+"""After this a series that could not be decided is tried again, after twice as long each further time, since all its
+files are read for that. It waits in the records meanwhile."""
 ANOTHER_CAME = "another instance came"
 """Why a job gives way to one that has more instances."""
 PUBLISHING_WAIT_S = 0.2
@@ -160,6 +161,7 @@ class Intake:
         self._records.pending.force(series_id, time.time())
         known = self.series.setdefault(series_id, SeriesArrivals(series_id, time.monotonic()))
         known.pending = known.forced = True
+        known.not_before = known.pause_s = 0.0
 
     def corroborate(self, series_id: str, last: float, said: Corroboration) -> None:
         """Somebody who knows says how many instances a series has; that holds until another one comes.
@@ -258,10 +260,10 @@ class Intake:
                 raise  # no fault of the series: it is decided with the next look, and its study not without it
             if not known.is_unreadable:
                 self._go_on_without(known)
-            _log.error(
-                "series %s could not be decided, trying again in %g s: %s", known.series_id, RETRY_S, words_of(error)
-            )
-            known.not_before = time.monotonic() + RETRY_S
+            known.pause_s = min(2 * known.pause_s or RETRY_S, LONGEST_RETRY_S)
+            why = words_of(error)
+            _log.error("series %s could not be decided, trying again in %g s: %s", known.series_id, known.pause_s, why)
+            known.not_before = time.monotonic() + known.pause_s
         return True
 
     def _go_on_without(self, known: SeriesArrivals) -> None:

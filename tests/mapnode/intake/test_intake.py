@@ -128,6 +128,25 @@ def test_a_series_that_cannot_be_read_keeps_nobody_else_waiting(make_node, ortha
     assert [one.orthanc_id for one in records.pending.all()] == ["broken"]
 
 
+def test_a_series_that_cannot_be_read_is_tried_less_and_less_often_until_it_changes(
+    make_node, orthanc, files, records, clock, caplog
+):
+    node = make_node()
+    (event,) = orthanc.add("broken", files[:1])
+    orthanc.contents[event.id] = b"no DICOM"
+    attachment_path(event.file_uuid, orthanc.storage).write_bytes(b"no DICOM")
+    node.intake.take([event])
+    for _ in range(24 * 60 * 2):
+        settle(node, clock, 30)
+    tries = caplog.text.count("could not be decided")
+    orthanc.remove("broken")
+    node.intake.take(orthanc.add("broken", files[1:]))
+    settle(node, clock, 5)
+
+    assert 24 * 6 <= tries <= 24 * 6 + 5
+    assert states(records) == ["queued"]
+
+
 def test_records_that_cannot_be_written_are_waited_for_and_no_fault_of_the_series(
     make_node, orthanc, files, records, clock, monkeypatch
 ):
