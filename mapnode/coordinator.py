@@ -13,6 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from mapnode.database import will_pass
 from mapnode.errors import NodeError
+from mapnode.jobs.taking_back import take_back
 from mapnode.pacs.errors import OrthancUnreachable
 from mapnode.pacs.events import InstanceEvent
 from mapnode.records import JobState
@@ -226,7 +227,7 @@ class Coordinator:
         if job is None:
             return
         if kind is RequestKind.CANCEL:
-            self._records.jobs.take_back(job, JobState.CANCELLED, "cancelled on demand")
+            take_back(self._records, self._client, job, JobState.CANCELLED, "cancelled on demand")
         elif kind is RequestKind.RETRY:
             self._retry(job)
         elif kind is RequestKind.RELEASE:

@@ -126,7 +126,7 @@ def open_database(url: URL | str, *, patience_s: float | None = None) -> Engine:
     """An engine for a database; nothing is connected yet.
 
     Its connections are tried before use, and a server that is away is waited for. Who is in the middle of a transaction
-    then gets an error of which `will_pass` is true.
+    then gets an error of which `will_pass` is true. No error repeats what was to be written.
 
     Args:
         url: SQLAlchemy's address of it (Place).
@@ -137,11 +137,11 @@ def open_database(url: URL | str, *, patience_s: float | None = None) -> Engine:
     """
     parsed = make_url(url)
     if parsed.get_backend_name() == "sqlite":
-        engine = create_engine(parsed)
+        engine = create_engine(parsed, hide_parameters=True)
         event.listen(engine, "connect", _set_pragmas)
         return engine
     defaults = {name: value for name, value in POSTGRES_CONNECTION.items() if name not in parsed.query}
-    engine = create_engine(parsed, pool_pre_ping=True, connect_args=defaults)
+    engine = create_engine(parsed, pool_pre_ping=True, hide_parameters=True, connect_args=defaults)
 
     @event.listens_for(engine, "do_connect")
     def connect(dialect: Dialect, _: Any, arguments: list[Any], options: dict[str, Any]) -> Any:  # noqa: ANN401

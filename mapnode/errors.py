@@ -21,3 +21,8 @@ class WrongUse(NodeError):
     """The call cannot mean anything: unknown app, no such folder, output not writable."""
 
     exit_code: ClassVar[ExitCode] = ExitCode.WRONG_USE
+
+
+def words_of(error: BaseException) -> str:
+    """An error for the log: our own words, and of a foreign one its kind alone, for it may quote a patient's name."""
+    return str(error) if isinstance(error, NodeError) else type(error).__name__

@@ -20,7 +20,7 @@ from fastapi import FastAPI
 
 from mapnode.app_catalogue import list_apps
 from mapnode.containers.images import Images
-from mapnode.containers.runner import Containers
+from mapnode.containers.runner import SWEEP_S, Containers
 from mapnode.coordinator import Coordinator
 from mapnode.housekeeping import Housekeeping, free_mb
 from mapnode.intake import Corroboration, Intake
@@ -58,11 +58,11 @@ if TYPE_CHECKING:
 
     from mapnode.intake.deciding import Outlook
     from mapnode.pacs.events import EventBatch
+    from mapnode.rules import Rule
+    from mapnode.rules.schema import Mode
     from mapnode.settings import Settings
 
 WATCH_S = 1.0
-SWEEP_S = 10.0
-"""How often it is looked for containers of processes that are gone."""
 YOUNG_OBJECTS = 20_000
 """Python looks for circular garbage after so many new objects; at its default of 700 that takes 7 % of the node's
 time while a study arrives."""
@@ -108,12 +108,22 @@ class Node:
             gc.set_threshold(YOUNG_OBJECTS)
             on_ready(self.status())
             while not self._stop.wait(WATCH_S):
-                self._watch_orthanc()
-                self._watch_change_log()
-                self._watch_gate()
-                self._watch_replacements()
-                self._sweep_containers()
+                self.watch()
             _log.info("stopping")
+
+    def watch(self) -> None:
+        """Look after all that may go wrong, once; a look that fails, on a full disk for instance, comes again."""
+        for look in (
+            self._watch_orthanc,
+            self._watch_change_log,
+            self._watch_gate,
+            self._watch_replacements,
+            self._sweep_containers,
+        ):
+            try:
+                look()
+            except Exception:  # noqa: BLE001 - the node's own loop: its end would be that of Orthanc and of every job
+                _log.exception("what the node looks after failed; looking again")
 
     def status(self) -> dict[str, Any]:
         """What `mapnode status` prints of a running node."""
@@ -255,7 +265,9 @@ class Node:
             settings.research_hours,
             self._images.known,
         )
-        publisher = Publisher(records, intake.series, patience, self._study_quiet_s, self._runner.publish)
+        publisher = Publisher(
+            records, intake.series, patience, self._study_quiet_s, self._mode_of, self._runner.publish
+        )
         keep = Housekeeping(
             self.folder,
             records,
@@ -278,10 +290,18 @@ class Node:
 
     def _study_quiet_s(self, rule_name: str) -> float | None:
         """The silence that a study rule asks for; None for rules about series, and for those that are gone."""
-        rule = next((rule for rule in self._rules.rules if rule.name == rule_name), None)
+        rule = self._rule(rule_name)
         if rule is None or rule.study is None:
             return None
         return rule.study.quiet_s or self.settings.study_quiet_s
+
+    def _mode_of(self, rule_name: str) -> Mode | None:
+        """The mode of a rule; None for those that are gone."""
+        rule = self._rule(rule_name)
+        return None if rule is None else rule.mode
+
+    def _rule(self, name: str) -> Rule | None:
+        return next((rule for rule in self._rules.rules if rule.name == name), None)
 
     def _orthanc_settings(self, token: str) -> OrthancSettings:
         part = self.settings.orthanc
@@ -387,7 +407,7 @@ class Node:
             _log.warning("an instance that came again cannot be put in place, trying again: %s", error)
 
     def _sweep_containers(self) -> None:
-        """Remove the containers that processes of this node left which are gone."""
+        """Remove the containers that nobody looks after any more."""
         if time.monotonic() >= self._next_sweep:
             self._containers.tidy(self._roll.living)
             self._next_sweep = time.monotonic() + SWEEP_S

@@ -14,7 +14,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from mapnode.containers.images import Images
-from mapnode.containers.runner import Containers
+from mapnode.containers.runner import SWEEP_S, Containers
 from mapnode.errors import WrongUse
 from mapnode.intake.source import SourceReader
 from mapnode.jobs.lease import require_lease
@@ -96,13 +96,15 @@ class Worker:
                 self._settings.models,
                 containers,
                 require_lease=require_lease,
+                is_node=False,
             )
             runner = JobRunner(place, self._settings.place, presence)
             runner.launch(self._settings.workers, self._queues)
             stack.callback(runner.stop, patience_s=PATIENCE_S)
             containers.tidy(presence.roll.living)
             on_ready(presence.executor_id)
-            self._stop.wait()
+            while not self._stop.wait(SWEEP_S):
+                containers.tidy(presence.roll.living)
             _log.info("stopping; jobs under way may end within %d s", PATIENCE_S)
 
 

@@ -1,6 +1,7 @@
 """Log: what a container says: progress to whoever listens, and all of it, up to a limit, into the job's log.
 
-Each stream is in its own order; what was said to both within a moment may come in either, for the engine reads two pipes.
+Each stream is in its own order; what was said to both within a moment may come in either, for the engine reads two
+pipes.
 """
 
 from __future__ import annotations

@@ -12,6 +12,8 @@ from pathlib import Path
 MOST_ENTRIES = 2_000
 """Files and folders; a run may make 1,000 results (mapnode/results/check.py)."""
 MOST_LEVELS = 16
+BLOCK_BYTES = 512
+"""In which stat counts what a file takes on the disk, whatever the file system's own blocks are."""
 
 
 @dataclass
@@ -21,6 +23,8 @@ class Survey:
     Attributes:
         files: Regular files, relative to it, sorted.
         size: Their bytes, holes among them.
+        beyond: Bytes that the disk keeps for them beyond their ends: fallocate(2) takes such room, which no limit of a
+            file's size holds, and XFS as much again as a growing file has.
         entries: How many entries were met; not all where there are too many.
         links: Symbolic links.
         others: Devices, pipes, sockets.
@@ -29,6 +33,7 @@ class Survey:
 
     files: list[Path] = field(default_factory=list)
     size: int = 0
+    beyond: int = 0
     entries: int = 0
     links: int = 0
     others: int = 0
@@ -36,7 +41,7 @@ class Survey:
 
     def overflow(self, limit: int) -> str | None:
         """What is too much while a container runs; None where nothing is."""
-        if self.size >= limit:
+        if self.size >= limit or self.beyond >= limit:
             return f"it wrote {limit / 1e6:g} MB or more (output_mb) and was stopped"
         if self.entries >= MOST_ENTRIES or self.is_too_deep:
             return f"it wrote more than {MOST_ENTRIES} files, or folders deeper than {MOST_LEVELS}, and was stopped"
@@ -86,6 +91,8 @@ def _count(found: Survey, entry: os.DirEntry[str], folder: Path) -> None:
     if stat.S_ISREG(state.st_mode):
         found.files.append(Path(entry.path).relative_to(folder))
         found.size += state.st_size
+        whole_blocks = -(-state.st_size // state.st_blksize) * state.st_blksize
+        found.beyond += max(0, state.st_blocks * BLOCK_BYTES - whole_blocks)
     elif stat.S_ISLNK(state.st_mode):
         found.links += 1
     else:

@@ -19,20 +19,22 @@ from mapnode.containers.images import READING
 from mapnode.containers.log import LOG_NAME, ContainerLog
 from mapnode.containers.outcome import gather
 from mapnode.containers.output import remove_folder, survey
-from mapnode.errors import NodeError
+from mapnode.errors import words_of
 from mapnode.runners.child import failed
 from mapnode.runners.warm import NodeStopping
 from mapnode.runners.worker import LOOK_S, RunCancelled, WorkerLost
 from operators.core.contract import JOB_VARIABLE, RESULT_NAME
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator
+    from collections.abc import Callable, Collection, Iterator, Mapping
 
     from mapnode.containers.engine import ContainerState, Engine
     from mapnode.containers.images import Images, MapImage
     from operators.core.contract import Job, Progress, Result
 
 NODE_LABEL, PROCESS_LABEL, JOB_LABEL = "mapnode.node", "mapnode.process", "mapnode.job"
+SWEEP_S = 10.0
+"""How often it is looked for containers that nobody looks after."""
 ORPHAN_S = 60
 """A MAP whose node died ends by itself so long after its time, where no node comes back to end it."""
 LAST_WORDS_S = 5.0
@@ -84,6 +86,7 @@ class Containers:
         self._root = var.resolve() / "containers"
         self._process = process
         self._stopping = threading.Event()
+        self._running: list[str] = []
 
     def stop(self) -> None:
         """End all that run; none is started after that."""
@@ -128,6 +131,15 @@ class Containers:
         return self.labels(**{PROCESS_LABEL: self._process, JOB_LABEL: job})
 
     @contextlib.contextmanager
+    def watched(self, job: str) -> Iterator[None]:
+        """While a run of a job looks after its container, which is nobody's else to remove."""
+        self._running.append(job)
+        try:
+            yield
+        finally:
+            self._running.remove(job)
+
+    @contextlib.contextmanager
     def room(self, name: str) -> Iterator[Path]:
         """A folder for one container, closed to others, gone at the end."""
         folder = self._root / self._process / name
@@ -139,19 +151,21 @@ class Containers:
             remove_folder(folder)
 
     def tidy(self, living: Callable[[], Collection[str]]) -> None:
-        """`sweep`, with a word in the log; of an engine that does not answer nothing is wanted now."""
+        """`sweep`, with a word in the log; whatever it meets is met again by the next one."""
         if self.images.is_empty:
             return
         try:
             swept = self.sweep(living)
-        except NodeError as error:
-            _log.warning("containers of processes that are gone cannot be looked for: %s", error)
+        except Exception as error:  # noqa: BLE001 - who calls this lives on: it is looked again
+            _log.warning("containers that nobody looks after cannot be looked for: %s", words_of(error))
         else:
             if swept:
-                _log.warning("%d containers of processes that are gone were removed", swept)
+                _log.warning("%d containers that nobody looked after any more were removed", swept)
 
     def sweep(self, living: Callable[[], Collection[str]]) -> int:
         """Remove containers and folders of processes of this node that are gone.
+
+        And those of this process that a run had to leave, since the engine did not answer when it was to remove them.
 
         Args:
             living: Says the names of the processes that are not.
@@ -166,7 +180,7 @@ class Containers:
             found, folders = engine.labelled(self.labels()), list(self._root.glob("*"))
             # In this order: who has a container was among the living before it.
             alive = {self._process, *living()}
-            dead = [one for one, labels in found.items() if labels.get(PROCESS_LABEL) not in alive]
+            dead = [one for one, labels in found.items() if self._is_left(labels, alive)]
             dead += engine.labelled(READING, older_than_s=READING_S)
             for container in dead:
                 engine.remove(container)
@@ -174,6 +188,11 @@ class Containers:
             if folder.name not in alive:
                 remove_folder(folder)
         return len(dead)
+
+    def _is_left(self, labels: Mapping[str, str], alive: Collection[str]) -> bool:
+        """Whether nobody looks after a container any more."""
+        process = labels.get(PROCESS_LABEL)
+        return process not in alive or (process == self._process and labels.get(JOB_LABEL) not in self._running)
 
 
 class ContainerRunner:
@@ -220,7 +239,8 @@ class ContainerRunner:
         limit_s = min(timeout_s, self._image.app.timeout or timeout_s)
         asked = Run(source, target, job, limit_s, on_progress, cancelled)
         name = f"mapnode-{self._job[:12]}-{secrets.token_hex(4)}"
-        with self._containers.engine() as engine, self._containers.room(name) as room:
+        containers = self._containers
+        with containers.watched(self._job), containers.engine() as engine, containers.room(name) as room:
             # A container of this job that is still there is of an execution that does not count any more.
             for left in engine.labelled(self._containers.labels(**{JOB_LABEL: self._job})):
                 engine.remove(left)

@@ -44,6 +44,7 @@ class SeriesArrivals:
         looks: How often it was looked at ahead.
         outlook: What was found then, as long as it may serve for a decision.
         is_unreadable: It could not be decided when it was tried last.
+        pause_s: For how long it is not tried again then.
     """
 
     series_id: str
@@ -67,6 +68,7 @@ class SeriesArrivals:
     looks: int = 0
     outlook: Outlook | None = None
     is_unreadable: bool = False
+    pause_s: float = 0.0
 
     def settle_s(self, patience: Patience) -> float:
         """How long nothing may come before it is decided."""
@@ -98,6 +100,7 @@ class SeriesArrivals:
         self.last = now
         self.pending = True
         self.has_hole = self.is_unreadable = False
+        self.not_before = self.pause_s = 0.0
         self.outlook = None
         self.corroborations.clear()
         self.committed = False

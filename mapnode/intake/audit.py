@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from mapnode.errors import words_of
 from mapnode.jobs.spec import identity_of
-from mapnode.pacs.errors import OrthancRefused, OrthancUnreachable
+from mapnode.pacs.errors import OrthancUnreachable
 from mapnode.records.job_states import ACTIVE, RETRIED
 
 if TYPE_CHECKING:
@@ -86,16 +87,26 @@ class Audit:
             stop.wait(max(PAUSE_S, IDLE * (time.monotonic() - started)))
 
     def _look(self, job: JobRecord) -> None:
+        """Look at one job; one that cannot be looked at keeps nobody from the others.
+
+        Raises:
+            OrthancUnreachable: If Orthanc does not answer: it is looked at again.
+            SQLAlchemyError: If the records do not.
+        """
+        try:
+            self._compare(job)
+        except (OrthancUnreachable, SQLAlchemyError):
+            raise
+        except Exception as error:  # noqa: BLE001 - a thread of its own: nobody would hear of its end
+            _log.warning("the source of job %s cannot be looked at: %s", job.id, words_of(error))
+
+    def _compare(self, job: JobRecord) -> None:
         """Have the series of a job decided again if they are not what it was made of.
 
         What that brings nothing for, since no rule wants it or the same was refused before, is withdrawn in the next
         round: a result of what is no longer there must not stay in use.
         """
-        try:
-            now = self._present(job.spec)
-        except OrthancRefused as error:
-            _log.warning("the source of job %s cannot be looked at: %s", job.id, error)
-            return
+        now = self._present(job.spec)
         if now == job.spec.identity or self._is_left(job) or self._is_taken_up(job):
             self._told.pop(job.id, None)
             return

@@ -6,11 +6,14 @@ import logging
 import time
 from typing import TYPE_CHECKING
 
+from mapnode.database import will_pass
+from mapnode.errors import words_of
 from mapnode.intake.arrivals import SeriesArrivals
 from mapnode.intake.completeness import has_hole, is_complete
 from mapnode.intake.deciding import Outlook, record_of
-from mapnode.intake.making import JobMaker
+from mapnode.intake.making import PRIORITIES, JobMaker
 from mapnode.intake.rejections import take_rejections
+from mapnode.jobs.taking_back import take_back
 from mapnode.pacs.errors import NotFound, OrthancUnreachable
 from mapnode.records import JobState
 from mapnode.records.job_states import ACTIVE, UNPUBLISHED
@@ -29,12 +32,13 @@ if TYPE_CHECKING:
 
 JUST_NOW_S = 1.0
 """A decision is made on what was seen ahead, if that is no older and nothing came since."""
-RETRY_S = 30.0
-"""After this a series that could not be decided is tried again; it waits in the records meanwhile."""
+RETRY_S, LONGEST_RETRY_S = 30.0, 600.0
+"""After this a series that could not be decided is tried again, after twice as long each further time, since all its
+files are read for that. It waits in the records meanwhile."""
 ANOTHER_CAME = "another instance came"
 """Why a job gives way to one that has more instances."""
 PUBLISHING_WAIT_S = 0.2
-"""A series that grew while an earlier result is on its way out is decided after that."""
+"""A series that changed while an earlier result is on its way out is decided after that."""
 FORGET_S = 86_400.0
 """A series that has been at rest for so long is not kept in memory any longer."""
 KEPT_INSTANCES = 200_000
@@ -157,6 +161,7 @@ class Intake:
         self._records.pending.force(series_id, time.time())
         known = self.series.setdefault(series_id, SeriesArrivals(series_id, time.monotonic()))
         known.pending = known.forced = True
+        known.not_before = known.pause_s = 0.0
 
     def corroborate(self, series_id: str, last: float, said: Corroboration) -> None:
         """Somebody who knows says how many instances a series has; that holds until another one comes.
@@ -225,7 +230,8 @@ class Intake:
             return
         self._records.pending.grew(resting, time.time())
         for series_id in resting:
-            known = self.series.setdefault(series_id, SeriesArrivals(series_id, time.monotonic()))
+            # It waits when it is told of; until then this may break off and be done again.
+            known = self.series.setdefault(series_id, SeriesArrivals(series_id, time.monotonic(), pending=False))
             for subject in filter(None, (series_id, known.study_id)):
                 known.recalls += self._recall(subject, why)
 
@@ -233,23 +239,31 @@ class Intake:
         """Call back what is not published; the number of jobs that had begun."""
         begun = 0
         for job in self._records.jobs.of_subject(subject, UNPUBLISHED):
-            if self._records.jobs.take_back(job, JobState.RECALLED, why):
+            if take_back(self._records, self._reader.client, job, JobState.RECALLED, why):
                 _log.info("job %s: called back, %s", job.id, why)
                 begun += job.state is not JobState.QUEUED
         return begun
 
     def _try(self, known: SeriesArrivals) -> bool:
-        """Decide a series; False if Orthanc does not answer, who follows the change log has said so."""
+        """Decide a series; False if Orthanc does not answer, who follows the change log has said so.
+
+        Raises:
+            SQLAlchemyError: If the records cannot be written now.
+        """
         try:
             self._decide(known)
         except OrthancUnreachable:
             known.not_before = time.monotonic() + SILENCE_S
             return False
-        except Exception as error:  # noqa: BLE001 - the intake's loop: one series must never end it for all others
+        except Exception as error:  # the intake's loop: one series must never end it for all others
+            if will_pass(error):
+                raise  # no fault of the series: it is decided with the next look, and its study not without it
             if not known.is_unreadable:
                 self._go_on_without(known)
-            _log.error("series %s could not be decided, trying again in %g s: %s", known.series_id, RETRY_S, error)
-            known.not_before = time.monotonic() + RETRY_S
+            known.pause_s = min(2 * known.pause_s or RETRY_S, LONGEST_RETRY_S)
+            why = words_of(error)
+            _log.error("series %s could not be decided, trying again in %g s: %s", known.series_id, known.pause_s, why)
+            known.not_before = time.monotonic() + known.pause_s
         return True
 
     def _go_on_without(self, known: SeriesArrivals) -> None:
@@ -286,7 +300,7 @@ class Intake:
             known.not_before = time.monotonic() + SILENCE_S
             return False
         except Exception as error:  # noqa: BLE001 - the decision looks again, and says what is wrong
-            _log.debug("series %s could not be looked at ahead: %s", known.series_id, error)
+            _log.debug("series %s could not be looked at ahead: %s", known.series_id, words_of(error))
             return True
         if outlook is not None and outlook.apps:
             self._on_outlook(outlook)
@@ -298,6 +312,9 @@ class Intake:
         outlook, known.outlook = known.outlook, None
         if outlook is None or time.monotonic() - outlook.at > JUST_NOW_S:
             outlook = self._look(known)
+        if self._is_publishing(known):
+            known.not_before = time.monotonic() + PUBLISHING_WAIT_S
+            return
         if outlook is None:
             self._gone(known)
             return
@@ -308,9 +325,7 @@ class Intake:
         self._take_rejections(found)
         decided = [(decision, spec, found) for decision, spec in outlook.decided]
         decided += self._decide_study(known, found)
-        if any(s is not None and self._is_publishing(s) for _, s, _ in decided):
-            known.not_before = time.monotonic() + PUBLISHING_WAIT_S
-            return
+        decided.sort(key=lambda one: _claim(one[0], one[1]))
         jobs = [
             record_of(d, f, None if s is None else self._make(s, d, source, calling, forced=known.forced))
             for d, s, f in decided
@@ -388,8 +403,13 @@ class Intake:
                 found.append(self._decider.know(source, *self._sender(arrivals, source)))
         return found
 
-    def _is_publishing(self, spec: JobSpec) -> bool:
-        return bool(self._records.jobs.of_subject(spec.subject, {JobState.PUBLISHING}))
+    def _is_publishing(self, known: SeriesArrivals) -> bool:
+        """Whether a result of the series, or of its study, is on its way out.
+
+        It can neither be called back nor be replaced nor be withdrawn before it is out, whatever the rules say now.
+        """
+        subjects = filter(None, (known.series_id, known.study_id))
+        return any(self._records.jobs.of_subject(subject, {JobState.PUBLISHING}) for subject in subjects)
 
     def _make(self, spec: JobSpec, decision: Decision, source: SourceSeries, calling_aet: str, *, forced: bool) -> str:
         """Make a job, and keep its series in mind."""
@@ -398,3 +418,11 @@ class Intake:
             for series_id in spec.series_ids:
                 self.series.setdefault(series_id, SeriesArrivals(series_id, time.monotonic(), pending=False))
         return job_id
+
+
+def _claim(decision: Decision, spec: JobSpec | None) -> tuple[bool, int]:
+    """Where a rule stands among those that want the same app on the same input, and get one job between them.
+
+    It is that of a live rule, where there is one, and of the most urgent of these.
+    """
+    return spec is None or spec.mode != "live", PRIORITIES[decision.priority]

@@ -6,6 +6,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from mapnode.intake.deciding import identified, next_attempt
+from mapnode.jobs.taking_back import take_back
 from mapnode.records import JobState
 from mapnode.records.job_states import ENDED, UNPUBLISHED
 
@@ -103,7 +104,8 @@ class JobMaker:
         """Call back unpublished jobs of the same rule on the same subject: they were about another input."""
         for job in self._records.jobs.of_subject(spec.subject, UNPUBLISHED):
             if job.spec.rule == spec.rule and job.id != spec.job_id:
-                self._records.jobs.take_back(job, JobState.RECALLED, "the rule now applies to another input")
+                why = "the rule now applies to another input"
+                take_back(self._records, self._reader.client, job, JobState.RECALLED, why)
 
     def _attempt(self, spec: JobSpec, source: SourceSeries, *, forced: bool) -> JobSpec:
         """The first attempt that was not taken back; the next one where somebody asks for it."""

@@ -19,6 +19,10 @@ class AppChanged(NodeError):
     """App or reference set changed since the job was made: the result would be stored under another one's identity."""
 
 
+class AppElsewhere(NodeError):
+    """A worker lacks what a job was made for, which says nothing of the node: another process does the job."""
+
+
 def require_unchanged(app: Runnable, spec: JobSpec) -> None:
     """What would run is what the job was made for.
 

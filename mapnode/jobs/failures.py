@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from mapnode.containers.errors import EngineUnreachable
 from mapnode.errors import NodeError
-from mapnode.jobs.current_app import AppChanged
+from mapnode.jobs.current_app import AppChanged, AppElsewhere
 from mapnode.jobs.inputs import SourceChanged
 from mapnode.jobs.lease import LeaseLost
 from mapnode.jobs.work import Recalled, ResultConflict
@@ -23,9 +23,7 @@ MAX_TRIES = 3
 """A defect may be one of the moment; after so many tries it is not."""
 BACKOFF_S = 30.0
 """Before the second try; four times as long before each further one."""
-ORTHANC_PAUSE_S = 300.0
 DISK_PAUSE_S = 60.0
-ENGINE_PAUSE_S = 60.0
 
 
 class Defect(NodeError):
@@ -34,6 +32,20 @@ class Defect(NodeError):
     Not all of them can be stored, and what cannot be would end its workflow without an end of the job; their words may
     quote a patient's name.
     """
+
+
+class DatabaseAway(NodeError):
+    """The database broke off in the middle of a step, which is worth another try: no fault of the job."""
+
+
+PAUSES_S: dict[type[NodeError], float] = {
+    OrthancUnreachable: 300.0,
+    EngineUnreachable: 60.0,
+    DatabaseAway: 60.0,
+    AppElsewhere: 60.0,
+    IntakeClosed: DISK_PAUSE_S,
+}
+"""What is waited for, and how long before each look, however often."""
 
 
 @dataclass(frozen=True)
@@ -68,14 +80,8 @@ def ending_of(error: BaseException, state: JobState, tries: int) -> Ending | Non
     if isinstance(cause, SourceChanged | AppChanged):
         return Ending(JobState.RECALLED, str(cause))
     again = JobState.QUEUED if state is JobState.RUNNING else JobState.WAITING
-    if isinstance(cause, OrthancUnreachable):
-        return Ending(again, f"{cause}; tried again later", ORTHANC_PAUSE_S)
-    if isinstance(cause, EngineUnreachable):
-        return Ending(again, f"{cause}; tried again later", ENGINE_PAUSE_S)
-    if isinstance(cause, IntakeClosed):
-        return Ending(again, f"{cause}; tried again later", DISK_PAUSE_S)
-    if _is_full(cause):
-        return Ending(again, "the disk is full; tried again when there is room", DISK_PAUSE_S)
+    if (healing := _healing(cause)) is not None:
+        return Ending(again, *healing)
     if isinstance(cause, WorkerLost) and not isinstance(cause, WorkerNotStarted):
         return Ending(JobState.QUARANTINED, f"the input ends every worker: {cause}")
     if isinstance(cause, ResultConflict):
@@ -84,6 +90,14 @@ def ending_of(error: BaseException, state: JobState, tries: int) -> Ending | Non
     if tries < MAX_TRIES:
         return Ending(again, f"{reason}; try {tries + 1} of {MAX_TRIES} follows", BACKOFF_S * 4 ** max(tries - 1, 0))
     return Ending(JobState.FAILED, reason)
+
+
+def _healing(cause: BaseException) -> tuple[str, float] | None:
+    """What is said of an error that heals by itself, and how long is waited for that; None for any other one."""
+    for kind, pause_s in PAUSES_S.items():
+        if isinstance(cause, kind):
+            return f"{cause}; tried again later", pause_s
+    return ("the disk is full; tried again when there is room", DISK_PAUSE_S) if _is_full(cause) else None
 
 
 def last_cause(error: BaseException) -> BaseException:

@@ -16,9 +16,12 @@ if TYPE_CHECKING:
     from mapnode.intake.arrivals import SeriesArrivals
     from mapnode.intake.completeness import Patience
     from mapnode.records import JobRecord, Records
+    from mapnode.rules.schema import Mode
 
 AT_ONCE = 4
 """Jobs that are on their way out at the same time."""
+
+HELD = {"shadow": "in shadow mode", "off": "off"}
 
 _log = logging.getLogger(__name__)
 
@@ -32,6 +35,7 @@ class Publisher:
         series: Mapping[str, SeriesArrivals],
         patience: Patience,
         study_quiet_s: Callable[[str], float | None],
+        mode_of: Callable[[str], Mode | None],
         publish: Callable[[JobRecord, int], None],
     ) -> None:
         """Bind it to a node.
@@ -41,12 +45,14 @@ class Publisher:
             series: What is known of arrivals, by Orthanc's identifier.
             patience: How long to wait for what.
             study_quiet_s: Silence that a rule asks of a whole study; None for rules about series.
+            mode_of: The mode of a rule as it is now; None for rules that are gone.
             publish: Begins to publish a job, for the how manieth time.
         """
         self._records = records
         self._series = series
         self._patience = patience
         self._study_quiet_s = study_quiet_s
+        self._mode_of = mode_of
         self._publish = publish
         self._said: dict[str, str] = {}
 
@@ -60,7 +66,7 @@ class Publisher:
         for job in waiting:
             if released >= free:
                 break
-            if not job.is_due(time.time()):
+            if not job.is_due(time.time()) or self._hold(job):
                 continue
             verdict = self._verdict(job, killed)
             if verdict.now:
@@ -82,6 +88,17 @@ class Publisher:
     def times_published(self, job: str) -> int:
         """How often a job's results began to go out."""
         return self._records.jobs.times_in(job, JobState.PUBLISHING)
+
+    def _hold(self, job: JobRecord) -> bool:
+        """Whether a job's rule is live no more, as it was when the job was made: somebody has to release it then.
+
+        What began to go out goes on: it was released, or a part of it is out.
+        """
+        mode = self._mode_of(job.spec.rule)
+        if mode in {None, "live"} or job.spec.mode != "live" or self.times_published(job.id):
+            return False
+        reason = f"the rule is {HELD[mode]} now: `mapnode jobs release` publishes it"
+        return self._records.jobs.move(job.id, JobState.SHADOW, reason, only_from={JobState.WAITING})
 
     def _verdict(self, job: JobRecord, switches: Mapping[str, str]) -> Verdict:
         """Whether all series of a job are complete, as far as anybody can know, and its app is trusted."""

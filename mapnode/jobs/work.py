@@ -7,6 +7,7 @@ import datetime
 import hashlib
 import json
 import logging
+import os
 import shutil
 import tempfile
 import time
@@ -14,15 +15,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sqlalchemy.exc import SQLAlchemyError
+
 from mapnode.app_catalogue import App, find_app
 from mapnode.containers.images import MapImage
 from mapnode.errors import NodeError, WrongUse
-from mapnode.jobs.current_app import kept_result, require_unchanged
+from mapnode.jobs.current_app import AppChanged, AppElsewhere, kept_result, require_unchanged
 from mapnode.jobs.inputs import current_input, place_input
 from mapnode.jobs.rejecting import Title, build_note
 from mapnode.pacs.resources import StoreStatus
 from mapnode.records import JobState
 from mapnode.records.job_states import ENDED
+from mapnode.records.jobs import REJECTED
 from mapnode.results.check import check_files, identity_of
 from operators.core.contract import Job, Result
 
@@ -58,6 +62,7 @@ class Workplace:
         models: Folders of weights by the apps' names.
         containers: Runs container images, where the node may run some.
         require_lease: Raises where this process was given up and another one does its jobs.
+        is_node: Whether this is the node's process, and no further worker's.
         stage_of: Folder with slices of a series that were decoded beforehand, where there is one.
         on_end: Called when a workflow ended: somebody may wait for that.
     """
@@ -71,6 +76,7 @@ class Workplace:
     models: Mapping[str, Path] = field(default_factory=dict)
     containers: Containers | None = None
     require_lease: Callable[[], None] = lambda: None
+    is_node: bool = True
     stage_of: Callable[[str], Path | None] = lambda _: None
     on_end: Callable[[], None] = lambda: None
 
@@ -140,13 +146,13 @@ def run(place: Workplace, job: str) -> dict[str, Any]:
     Raises:
         Recalled: If the job was called back meanwhile.
         AppChanged: If app or reference set are others than the job was made for.
+        AppElsewhere: If that is so in a worker.
         WorkerLost: If the worker died or took too long.
     """
     _require_running(place, job)
     record = place.record(job)
     spec = record.spec
-    app = place.runnable(spec)
-    require_unchanged(app, spec)
+    app = _what_is_run(place, spec)
     if (kept := kept_result(place, app, record)) is not None:
         return kept
     stage_folder = place.stage_of(spec.series_ids[0]) if len(spec.series_ids) == 1 else None
@@ -173,6 +179,25 @@ def run(place: Workplace, job: str) -> dict[str, Any]:
     return dumped
 
 
+def _what_is_run(place: Workplace, spec: JobSpec) -> Runnable:
+    """What a job was made for.
+
+    Raises:
+        AppChanged: If the node has something else now.
+        WrongUse: If it has nothing of that name.
+        AppElsewhere: If one of these holds for a worker: what it called back the node would decide as before, without
+            end.
+    """
+    try:
+        app = place.runnable(spec)
+        require_unchanged(app, spec)
+    except (AppChanged, WrongUse) as error:
+        if place.is_node:
+            raise
+        raise AppElsewhere(f"a worker cannot do it, start it again as the node is now: {error}") from error
+    return app
+
+
 def _runner(place: Workplace, app: Runnable, job: str) -> AppWorkers | ContainerRunner:
     """Who runs it."""
     if isinstance(app, App):
@@ -195,11 +220,32 @@ def _renewed(place: Workplace, job: str, name: str) -> Iterator[Path]:
     fresh = Path(tempfile.mkdtemp(prefix=f"{name}.", dir=folder))
     try:
         yield fresh
+        _make_durable(fresh)
         place.require_lease()
         shutil.rmtree(folder / name, ignore_errors=True)
         fresh.rename(folder / name)
+        _sync(folder)
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
+
+
+def _make_durable(folder: Path) -> None:
+    """Have on the disk what a checkpoint is about to say that it is there: a power cut tears what is not.
+
+    Not what is a link: that is Orthanc's file, which has others that keep it.
+    """
+    for path in folder.rglob("*"):
+        if path.is_dir() or path.stat().st_nlink == 1:
+            _sync(path)
+    _sync(folder)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _require_running(place: Workplace, job: str) -> None:
@@ -224,9 +270,10 @@ class _Progress:
         now = time.monotonic()
         if now - self._last >= PROGRESS_S:
             self._last = now
-            self._records.jobs.progress(
-                self._job, f"{progress.operator} {progress.fraction:.0%} {progress.message}".strip()
-            )
+            said = f"{progress.operator} {progress.fraction:.0%} {progress.message}".strip()
+            # A full disk is no reason to end a run: it says the next word in a moment.
+            with contextlib.suppress(SQLAlchemyError):
+                self._records.jobs.progress(self._job, said)
 
 
 def check(place: Workplace, job: str, result: Result) -> list[str]:
@@ -327,7 +374,7 @@ def reject_stored(place: Workplace, job: str, why: str, title: Title = Title.QUA
         place.require_lease()
         place.records.jobs.made(job, [note.sop_instance_uid])
         place.client.store(note.content)
-    place.records.jobs.stored(job, [{**one, "orthanc_id": "", "status": "rejected"} for one in record.stored])
+    place.records.jobs.stored(job, [{**one, "orthanc_id": "", "status": REJECTED} for one in record.stored])
 
 
 def _require_equal(place: Workplace, orthanc_id: str, one: Output, content: bytes) -> None:

@@ -16,7 +16,7 @@ from dbos._dbos import _get_dbos_instance
 from mapnode.database import outlast_full_disk, prepare_jobs, will_pass
 from mapnode.errors import NodeError
 from mapnode.jobs import work
-from mapnode.jobs.failures import Defect, ending_of, is_ours
+from mapnode.jobs.failures import DatabaseAway, Defect, ending_of, is_ours
 from mapnode.pacs.errors import OrthancUnreachable
 from mapnode.records import JobState
 from mapnode.runners.warm import NodeStopping
@@ -200,7 +200,7 @@ def _compute_steps(place: Workplace) -> tuple[Callable[..., Any], ...]:
             _move(place, job, JobState.WAITING, "computed; waits until the source is complete")
         work.clean(place, job)
 
-    once = {"should_retry": lambda e: isinstance(e, WorkerLost) or will_pass(e), "interval_seconds": 0.2}
+    once = {"should_retry": lambda e: isinstance(e, WorkerLost) or _is_databases(e), "interval_seconds": 0.2}
     return (
         _step(place, "stage", work.stage),
         _step(place, "run", work.run, retries_allowed=True, max_attempts=WORKER_ATTEMPTS, **once),
@@ -274,6 +274,8 @@ def _step(place: Workplace, name: str, stage: Callable[..., Any], **options: Any
             place.records.jobs.note(job, name, detail, at=clock, seconds=time.monotonic() - started)
             if isinstance(error, NodeError | OSError):
                 raise
+            if will_pass(error):
+                raise DatabaseAway(f"the database broke off ({type(error).__name__})") from error
             raise Defect(f"a defect: {type(error).__name__}") from error
         place.records.jobs.note(job, name, at=clock, seconds=time.monotonic() - started)
         return value
@@ -293,5 +295,10 @@ def _patient() -> dict[str, Any]:
         "max_attempts": ORTHANC_ATTEMPTS,
         "interval_seconds": 0.5,
         "backoff_rate": 2.0,
-        "should_retry": lambda error: isinstance(error, OrthancUnreachable) or will_pass(error),
+        "should_retry": lambda error: isinstance(error, OrthancUnreachable) or _is_databases(error),
     }
+
+
+def _is_databases(error: BaseException) -> bool:
+    """Whether the database broke off: in a stage, or when the stage's end was to be written into the history."""
+    return isinstance(error, DatabaseAway) or will_pass(error)

@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 from pydantic import TypeAdapter, ValidationError
 
-from mapnode.errors import NodeError
 from mapnode.pacs.errors import OrthancRefused, OrthancUnreachable, PacsError
 from mapnode.pacs.events import ChangedEvent
 from mapnode.pacs.resources import seconds
@@ -86,17 +85,18 @@ class FilePositionStore:
         self._path = path
 
     def load(self) -> Position | None:
-        """The stored position; None where there is none yet.
+        """The stored position; None where there is none yet, and of a file that a power cut left empty or torn.
 
-        Raises:
-            PacsError: If the file is damaged; deleting it has every instance delivered again, which does no harm.
+        Every instance is delivered again then, which does no harm. To have each position on the disk before going on
+        would cost more than that.
         """
         try:
             return TypeAdapter(Position).validate_json(self._path.read_bytes())
         except FileNotFoundError:
             return None
-        except ValidationError as error:
-            raise PacsError(f"{self._path} is damaged; delete it to read the change log from its beginning") from error
+        except ValidationError:
+            _log.error("%s is damaged; Orthanc's change log is read from its beginning", self._path)
+            return None
 
     def save(self, position: Position) -> None:
         """Keep a position: replaced in one step."""
@@ -227,8 +227,8 @@ class ChangeFollower:
             self._woken.clear()
             try:
                 more = self.poll_once().more
-            except NodeError:
-                _log.exception("following Orthanc's change log failed after %d; trying again", self.position.seq)
+            except Exception:  # noqa: BLE001 - a thread of its own: nobody would hear of its end
+                _log.exception("following Orthanc's change log failed; trying again")
                 more = False
             if not more:
                 stop.wait(SHORTEST_PAUSE_S)

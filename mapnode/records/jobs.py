@@ -26,6 +26,8 @@ back."""
 PAGE = 500
 """Jobs that a list has where nobody says otherwise."""
 DETAIL_LENGTH = 2000
+REJECTED = "rejected"
+"""Stands for Orthanc's answer to a result of which a rejection note says that it is out of use."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,11 @@ class JobRecord:
     def is_out(self) -> bool:
         """Whether any of its results went into Orthanc and was not rejected."""
         return any(one["orthanc_id"] for one in self.stored)
+
+    @property
+    def is_on_its_way(self) -> bool:
+        """Whether nobody knows of some of its results whether they went into Orthanc, which fell silent over them."""
+        return any(not one["orthanc_id"] and one["status"] != REJECTED for one in self.stored)
 
     @property
     def is_in_use(self) -> bool:
@@ -163,7 +170,7 @@ class Jobs:
         return bool(changed)
 
     def take_back(self, job: JobRecord, state: JobState, why: str) -> bool:
-        """End a job before its results go out.
+        """End a job before its results go out; `mapnode.jobs.taking_back` finds out first whether any of them did.
 
         One that published before, and was to bring back what Orthanc lost or did not take, is done: whatever there is
         of its results is in use until a later job supersedes it.

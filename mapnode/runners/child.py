@@ -9,7 +9,7 @@ import shutil
 import signal
 import subprocess
 import threading
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from pydantic import ValidationError
 
@@ -26,6 +26,8 @@ WITH_STACK = ("/bin/sh", "-c", 'ulimit -s 32768 2>/dev/null; exec "$@"', "mapnod
 WITH_THE_NODE = ("setpriv", "--pdeathsig", "KILL") if shutil.which("setpriv") else ()
 """The kernel ends the child with the thread that started it, however that ends."""
 LOG_TAIL_LINES = 40
+LAST_WORDS_S = 5.0
+"""What a process said is read within this after its end."""
 
 
 class Child:
@@ -55,9 +57,9 @@ class Child:
             start_new_session=True,
         )
         self._lines: queue.SimpleQueue[str] = queue.SimpleQueue()
-        self._threads: list[threading.Thread] = []
+        self._readers: dict[IO[str] | None, threading.Thread] = {}
         self._ending = threading.Lock()
-        self._read(self._keep_tail)
+        self._read(self.process.stderr, self._keep_tail)
 
     def lines(self) -> Iterable[str]:
         """Lines of stdout until it ends."""
@@ -66,7 +68,7 @@ class Child:
 
     def read_ahead(self) -> None:
         """Read stdout by a thread, for `next_line`; instead of `lines`."""
-        self._read(self._queue_lines)
+        self._read(self.process.stdout, self._queue_lines)
 
     def next_line(self, timeout_s: float) -> str:
         """The next line of stdout; empty where it ended.
@@ -90,7 +92,7 @@ class Child:
         return self.process.returncode is None and not self._wait(os.WNOHANG)
 
     def end(self) -> int:
-        """Close stdin, wait for the end, end what it left: the exit code, negative for a signal."""
+        """Close stdin, wait for the end, end what it left in its group: the exit code, negative for a signal."""
         assert self.process.stdin is not None
         with contextlib.suppress(OSError):
             self.process.stdin.close()
@@ -99,11 +101,12 @@ class Child:
                 self._wait(0)
                 self.kill()
             code = self.process.wait()
-        for thread in self._threads:
-            thread.join()
         for stream in (self.process.stdout, self.process.stderr):
-            assert stream is not None
-            stream.close()
+            if (reader := self._readers.get(stream)) is not None:
+                # What left for a session of its own holds the pipe open for as long as it lives.
+                reader.join(timeout=LAST_WORDS_S)
+            elif stream is not None:
+                stream.close()
         return code
 
     def kill(self) -> None:
@@ -119,10 +122,16 @@ class Child:
         except ChildProcessError:
             return True  # another thread reaped it
 
-    def _read(self, target: Callable[[], None]) -> None:
-        thread = threading.Thread(target=target, daemon=True)
+    def _read(self, stream: IO[str] | None, target: Callable[[], None]) -> None:
+        """Have a thread read a stream to its end, and close it then."""
+        assert stream is not None
+
+        def read() -> None:
+            with stream:
+                target()
+
+        self._readers[stream] = thread = threading.Thread(target=read, daemon=True)
         thread.start()
-        self._threads.append(thread)
 
     def _queue_lines(self) -> None:
         for line in self.lines():

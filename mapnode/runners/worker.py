@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import threading
@@ -16,7 +17,7 @@ from mapnode.errors import NodeError
 from mapnode.runners.child import Child, forward, read_result
 from mapnode.runners.memory import own_memory_bytes
 from mapnode.runners.threads import share_of_cores, thread_variables
-from operators.core.contract import Finished, Job, ReadAhead, Signal, WorkOrder
+from operators.core.contract import ExitCode, Finished, Job, ReadAhead, Signal, WorkOrder
 from operators.core.errors import without_values
 
 if TYPE_CHECKING:
@@ -140,6 +141,8 @@ class WarmWorker:
         Raises:
             WorkerLost: If the process died or was killed for its time.
             RunCancelled: If the run was cancelled, be it done meanwhile.
+            OSError: If the target takes no more: the disk is full.
+            Exception: What `on_progress` or `cancelled` raise; the process is ended.
         """
         is_cancelled = cancelled.is_set if isinstance(cancelled, threading.Event) else cancelled or (lambda: False)
         with self._lock:
@@ -153,11 +156,20 @@ class WarmWorker:
                     source=str(source.resolve()), target=str(target.resolve()), model=_path(self.app), job=job
                 )
                 code = self._ask(child, order, _Question(timeout_s, on_progress, is_cancelled))
+            except (WorkerLost, RunCancelled):
+                raise
+            except Exception:
+                # Who listens failed, for the records for instance: what the process has yet to say would be taken for
+                # the answer to the next run.
+                self._bury(child)
+                raise
             finally:
                 self.last_used = time.monotonic()
                 if self._child is not None:
                     self.runs += 1
                     self.state = WorkerState.IDLE
+            if code == ExitCode.WRONG_USE:  # the folders are ours: only what lies behind the target can be wrong
+                raise OSError(errno.ENOSPC, f"{self.app.name} could not write its results")
             return read_result(self.app.name, self.app.version, target, code, child.log)
 
     def read_ahead(self, files: Iterable[Path]) -> None:

@@ -4,7 +4,8 @@
 
 One JSON line on stdin is one run (`WorkOrder`), or names files that one will be about (`ReadAhead`); progress lines and
 then one `Finished` line on stdout answer a run. What it leaves in its output folder is what the app leaves when it runs
-alone: the contract is the same. `Signal` lines cancel the present run, or ask whether anybody is there.
+alone: the contract is the same, and so are its exit codes: 2, without a result.json, where the output folder takes no
+more. `Signal` lines cancel the present run, or ask whether anybody is there.
 """
 
 from __future__ import annotations
@@ -21,10 +22,10 @@ from typing import TYPE_CHECKING
 
 from pydantic import TypeAdapter
 
-from operators.core.contract import Finished, ReadAhead, Signal, WorkOrder
+from operators.core.contract import ExitCode, Finished, ReadAhead, Signal, WorkOrder
 from operators.core.manifest import MANIFEST_NAME, read_manifest
 from operators.core.reading import forget_ahead, read_ahead
-from operators.runtime.application import MapApplication, RunContext, contract_channel, run
+from operators.runtime.application import MapApplication, OutputNotWritable, RunContext, contract_channel, run
 from operators.runtime.step import Step
 
 if TYPE_CHECKING:
@@ -128,7 +129,11 @@ def _answer(
     cancelled: Callable[[], bool],
 ) -> None:
     context = RunContext(Path(order.source), Path(order.target), _optional(order.model), manifest, order.job)
-    code = run(application, context, send, cancelled).exit_code
+    try:
+        code = run(application, context, send, cancelled).exit_code
+    except OutputNotWritable as error:
+        print(f"wrong use: {error}", file=sys.stderr)  # noqa: T201 - the contract's channel for reasons
+        code = ExitCode.WRONG_USE
     forget_ahead()
     send(Finished(exit_code=code))
 

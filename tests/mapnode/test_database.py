@@ -75,6 +75,13 @@ def put(engine, name, count, at=0.0):
         upsert(connection, THINGS, {"name": name, "count": count, "at": at}, ("name",))
 
 
+def test_an_error_says_nothing_of_what_was_to_be_written(engine):
+    with pytest.raises(DBAPIError) as failed, engine.begin() as connection:
+        connection.execute(text("INSERT INTO nowhere VALUES (:name)"), {"name": "DOE^JANE"})
+
+    assert "DOE" not in str(failed.value)
+
+
 def test_what_was_committed_is_there_for_another_process(engine, opened):
     put(engine, "one", 1, 0.5)
 

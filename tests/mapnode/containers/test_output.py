@@ -1,10 +1,14 @@
 """Output: what lies in a folder is counted and judged without anything being followed or opened."""
 
+import ctypes
 import os
 
 import pytest
 
 from mapnode.containers.output import MOST_ENTRIES, remove_folder, survey, take_over
+
+FALLOC_FL_KEEP_SIZE = 1
+"""linux/falloc.h"""
 
 
 def test_files_are_found_in_any_folder_with_their_size(tmp_path):
@@ -30,6 +34,26 @@ def test_a_hole_counts_as_what_a_copy_of_it_would_take(tmp_path):
         file.truncate(10 * 2**30)
 
     assert survey(tmp_path).size == 10 * 2**30
+
+
+def test_room_that_is_taken_beyond_the_end_of_a_file_counts(tmp_path):
+    with (tmp_path / "a").open("wb") as file:
+        taken = ctypes.CDLL(None, use_errno=True).fallocate(
+            file.fileno(), FALLOC_FL_KEEP_SIZE, ctypes.c_longlong(0), ctypes.c_longlong(8 << 20)
+        )
+    if taken != 0:
+        pytest.skip(f"this file system takes no room beforehand: {os.strerror(ctypes.get_errno())}")
+    found = survey(tmp_path)
+
+    assert found.size == 0
+    assert found.overflow(2 << 20) == "it wrote 2.09715 MB or more (output_mb) and was stopped"
+
+
+def test_small_files_are_within_a_limit_that_their_sizes_are_within(tmp_path):
+    for number in range(100):
+        (tmp_path / str(number)).write_bytes(b"1")
+
+    assert survey(tmp_path).overflow(1 << 20) is None
 
 
 def test_links_are_counted_and_not_followed(tmp_path):

@@ -8,9 +8,10 @@ from pydicom import dcmread
 from mapnode.intake import audit as module
 from mapnode.intake.audit import Audit
 from mapnode.intake.source import SourceReader
-from mapnode.pacs.errors import OrthancRefused
+from mapnode.pacs.errors import OrthancRefused, UnexpectedAnswer
 from mapnode.pacs.resources import FoundResource
 from mapnode.records import JobState
+from operators.core.identity import derived_uid
 from tests.mapnode.engine import SERIES, STUDY
 from tests.mapnode.intake.steps import IS_CT, PAIR, all_jobs, settle, states
 from tests.mapnode.intake.studies import study_files
@@ -223,3 +224,37 @@ def test_rounds_follow_one_another_and_end_when_told(orthanc, records):
 
     (pause,) = stop.waits
     assert module.ROUND_S - 60 < pause <= module.ROUND_S
+
+
+@pytest.mark.parametrize("error", [UnexpectedAnswer("GET /series", "no JSON"), ValueError("DOE^JANE")])
+def test_a_job_that_cannot_be_looked_at_does_not_end_the_audit_of_the_others(
+    published, make_node, orthanc, files, records, look, clock, monkeypatch, caplog, error
+):
+    keep_a_result(orthanc, files)
+    node = make_node()
+    node.intake.take(orthanc.add("another", [of_another_study(path) for path in files]))
+    settle(node, clock)
+    records.jobs.move(all_jobs(records)[1].id, JobState.DONE)
+    series = orthanc.series
+
+    def fail_at_first(series_id):
+        if series_id == "another":
+            raise error
+        return series(series_id)
+
+    monkeypatch.setattr(orthanc, "series", fail_at_first)
+    orthanc.remove(SERIES, 1)
+    look(node)
+    settle(node, clock, 5)
+
+    assert [job.state for job in records.jobs.of_subject(SERIES, set(JobState))] == ["done", "queued"]
+    assert "cannot be looked at" in caplog.text
+    assert "DOE" not in caplog.text
+
+
+def of_another_study(path):
+    image = dcmread(path)
+    image.StudyInstanceUID, image.SeriesInstanceUID = derived_uid("study"), derived_uid("series")
+    image.SOPInstanceUID = image.file_meta.MediaStorageSOPInstanceUID = derived_uid(path.name)
+    image.save_as(path.with_suffix(".other"))
+    return path.with_suffix(".other")

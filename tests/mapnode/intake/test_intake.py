@@ -1,9 +1,11 @@
 """Intake: what came waits until it rests, is decided once, and calls jobs back when it grows."""
 
 import logging
+import sqlite3
 
 import pytest
 from pydicom import dcmread
+from sqlalchemy.exc import OperationalError
 
 from mapnode.app_catalogue import find_app
 from mapnode.intake import intake as module
@@ -126,6 +128,65 @@ def test_a_series_that_cannot_be_read_keeps_nobody_else_waiting(make_node, ortha
     assert [one.orthanc_id for one in records.pending.all()] == ["broken"]
 
 
+def test_a_series_that_cannot_be_read_is_tried_less_and_less_often_until_it_changes(
+    make_node, orthanc, files, records, clock, caplog
+):
+    node = make_node()
+    (event,) = orthanc.add("broken", files[:1])
+    orthanc.contents[event.id] = b"no DICOM"
+    attachment_path(event.file_uuid, orthanc.storage).write_bytes(b"no DICOM")
+    node.intake.take([event])
+    for _ in range(24 * 60 * 2):
+        settle(node, clock, 30)
+    tries = caplog.text.count("could not be decided")
+    orthanc.remove("broken")
+    node.intake.take(orthanc.add("broken", files[1:]))
+    settle(node, clock, 5)
+
+    assert 24 * 6 <= tries <= 24 * 6 + 5
+    assert states(records) == ["queued"]
+
+
+def test_records_that_cannot_be_written_are_waited_for_and_no_fault_of_the_series(
+    make_node, orthanc, files, records, clock, monkeypatch
+):
+    locked = sqlite3.OperationalError("database is locked")
+    locked.sqlite_errorcode = sqlite3.SQLITE_BUSY
+    node = make_node()
+    node.intake.take(orthanc.add(SERIES, files))
+
+    def fail(_):
+        raise OperationalError("INSERT", {}, locked)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(records.decisions, "add", fail)
+        with pytest.raises(OperationalError):
+            settle(node, clock)
+    is_unreadable = node.intake.series[SERIES].is_unreadable
+    settle(node, clock, 0.0)
+
+    assert not is_unreadable
+    assert states(records) == ["queued"]
+    assert records.pending.all() == []
+
+
+def test_why_a_series_cannot_be_decided_is_said_without_foreign_words(
+    make_node, orthanc, files, clock, monkeypatch, caplog
+):
+    def fail(*_, **__):
+        raise ValueError("'DOE^JANE' is no number")
+
+    monkeypatch.setattr("mapnode.intake.deciding.facts_from_headers", fail)
+    node = make_node()
+    node.intake.take(orthanc.add(SERIES, files))
+    with caplog.at_level(logging.DEBUG, logger="mapnode"):
+        settle(node, clock, 0.1)
+        settle(node, clock)
+
+    assert "could not be decided, trying again in 30 s: ValueError" in caplog.text
+    assert "DOE" not in caplog.text
+
+
 # deciding
 
 
@@ -163,6 +224,23 @@ def test_a_rule_that_is_off_is_not_asked(make_node, orthanc, files, records, clo
     settle(node, clock)
 
     assert (records.decisions.all(), states(records)) == ([], [])
+
+
+def test_of_rules_that_want_the_same_job_the_most_urgent_live_one_has_it(make_node, orthanc, files, records, clock):
+    node = make_node(
+        {"when": [IS_CT], "mode": "shadow", "priority": "stat"},
+        {"when": [IS_CT], "priority": "routine"},
+        {"when": [IS_CT], "priority": "stat"},
+        {"when": [IS_MR], "priority": "stat"},
+    )
+    node.intake.take(orthanc.add(SERIES, files))
+    settle(node, clock)
+
+    (job,) = all_jobs(records)
+    assert (job.spec.rule, job.spec.mode, job.priority) == ("rule_2", "live", 1)
+    assert {one.rule: one.job_id for one in records.decisions.all()} == {
+        "rule_0": job.id, "rule_1": job.id, "rule_2": job.id, "rule_3": None,
+    }  # fmt: skip
 
 
 def test_the_same_instances_again_make_no_second_job(make_node, orthanc, files, records, clock):
@@ -212,6 +290,28 @@ def test_a_late_instance_calls_back_what_is_not_published_and_a_new_job_follows(
     assert at_once == ["recalled"]
     assert states(records) == ["recalled", "queued"]
     assert len({job.spec.identity for job in all_jobs(records)}) == 2
+
+
+def test_a_call_back_that_could_not_be_written_is_made_up_for_when_the_instances_are_taken_again(
+    make_node, orthanc, files, records, clock, monkeypatch
+):
+    node = make_node()
+    node.intake.take(orthanc.add(SERIES, files[:4]))
+    settle(node, clock)
+    node = make_node()  # another run of the node, which has forgotten the series
+    node.intake.series.clear()
+
+    def fail(*_):
+        raise OperationalError("UPDATE", {}, Exception("database is locked"))
+
+    late = orthanc.add(SERIES, files[4:])
+    with monkeypatch.context() as patch:
+        patch.setattr(records.jobs, "take_back", fail)
+        with pytest.raises(OperationalError):
+            node.intake.take(late)
+    node.intake.take(late)
+
+    assert states(records) == ["recalled"]
 
 
 def test_a_series_that_grew_while_a_result_goes_out_is_decided_after_that(make_node, orthanc, files, records, clock):

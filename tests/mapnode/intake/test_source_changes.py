@@ -6,7 +6,7 @@ from pydicom import Dataset, dcmread
 
 from mapnode.intake.source import SourceReader
 from mapnode.jobs.inputs import current_input
-from mapnode.pacs.resources import attachment_path
+from mapnode.pacs.resources import FoundResource, attachment_path
 from mapnode.records import JobState
 from operators.core.identity import derived_uid
 from tests.mapnode.engine import SERIES
@@ -29,6 +29,23 @@ def test_a_deleted_series_calls_back_and_withdraws(make_node, orthanc, files, re
     assert node.said.withdrawn == [done.id]
     assert waiting is None or records.jobs.state(waiting.id) is JobState.RECALLED
     assert records.pending.all() == []
+
+
+def test_a_series_that_is_deleted_while_its_result_goes_out_is_withdrawn_after_that(
+    make_node, orthanc, files, records, clock
+):
+    node = make_node()
+    node.intake.take(orthanc.add(SERIES, files))
+    settle(node, clock)
+    (job,) = all_jobs(records)
+    records.jobs.move(job.id, JobState.PUBLISHING)
+    node.intake.touched([SERIES, *orthanc.remove(SERIES)], "it was deleted")
+    settle(node, clock, 5)
+    records.jobs.move(job.id, JobState.DONE)
+
+    settle(node, clock, 1)
+
+    assert node.said.withdrawn == [job.id]
 
 
 def test_a_deleted_instance_has_the_series_measured_anew(make_node, orthanc, files, records, clock):
@@ -237,6 +254,23 @@ def test_a_result_is_withdrawn_when_its_rule_wants_the_changed_series_no_more(
     assert node.said.withdrawn == [job.id]
 
 
+def test_a_result_that_goes_out_while_its_rule_ceases_to_want_the_series_is_withdrawn(
+    make_node, orthanc, files, records, clock
+):
+    node = make_node({"when": [IS_CT, {"fact": "instances", "range": {"min": 5}}]})
+    node.intake.take(orthanc.add(SERIES, files))
+    settle(node, clock)
+    (job,) = all_jobs(records)
+    records.jobs.move(job.id, JobState.PUBLISHING)
+    node.intake.touched(orthanc.remove(SERIES, 1), "instances were deleted")
+    settle(node, clock, 5)
+    records.jobs.move(job.id, JobState.DONE)
+
+    settle(node, clock, 1)
+
+    assert node.said.withdrawn == [job.id]
+
+
 def test_a_result_stays_when_only_the_rules_changed(make_node, orthanc, files, records, clock):
     node = make_node()
     node.intake.take(orthanc.add(SERIES, files))
@@ -364,3 +398,23 @@ def test_what_was_only_on_its_way_is_called_back_and_replaces_nothing(make_node,
 
     assert states(records) == ["recalled", "queued"]
     assert all_jobs(records)[1].spec.replaces == ()
+
+
+def test_what_arrived_though_orthanc_fell_silent_over_it_is_superseded(make_node, orthanc, files, records, clock):
+    node = make_node()
+    node.intake.take(orthanc.add(SERIES, files[1:]))
+    settle(node, clock)
+    (job,) = all_jobs(records)
+    stored = [
+        {"path": name, "sop_instance_uid": uid, "orthanc_id": "", "status": "on its way"}
+        for name, uid in {"seg.dcm": "1.2.3", "sr.dcm": "1.2.4"}.items()
+    ]
+    records.jobs.stored(job.id, stored)
+    records.jobs.move(job.id, JobState.WAITING, "Orthanc does not answer")
+    orthanc.uids["1.2.3"] = [FoundResource(id="a1", type="Instance", path="/instances/a1")]
+    node.intake.take(orthanc.add(SERIES, files[:1]))
+    settle(node, clock, 5)
+
+    assert states(records) == ["done", "queued"]
+    assert all_jobs(records)[1].spec.replaces == (job.id,)
+    assert [one["orthanc_id"] for one in records.jobs.get(job.id).stored] == ["a1", ""]

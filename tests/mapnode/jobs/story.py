@@ -4,6 +4,7 @@ DBOS is one a process; `test_workflow.py` and `test_work.py` read what this one 
 """
 
 import json
+import sqlite3
 import sys
 import time
 from datetime import UTC, datetime, timedelta
@@ -12,6 +13,7 @@ from types import SimpleNamespace
 
 from dbos import DBOS
 from pydicom import dcmread
+from sqlalchemy.exc import OperationalError
 
 from mapnode.app_catalogue import find_app
 from mapnode.database import place_of
@@ -82,6 +84,10 @@ class Worker:
             raise RuntimeError("DOE^JANE")
         if name == "unstorable":
             return Result.model_validate({"status": "DOE^JANE"})
+        if name == "away" and calls.count(name) == 1:
+            broken = sqlite3.OperationalError("database is locked")
+            broken.sqlite_errorcode = sqlite3.SQLITE_BUSY
+            raise OperationalError("UPDATE jobs", {}, broken)
         if name == "lost":
             raise WorkerLost("the worker ended by signal 9")
         if name == "recalled":
@@ -161,7 +167,7 @@ def add(name: str, **changed: object) -> str:
     return spec.job_id
 
 
-for name in ("refused", "breaks", "unstorable", "lost", "recalled", "stranger"):
+for name in ("refused", "breaks", "unstorable", "away", "lost", "recalled", "stranger"):
     run(name)
 run("shadow", mode="shadow")
 

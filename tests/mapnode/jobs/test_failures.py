@@ -6,8 +6,8 @@ import pytest
 from pydantic import ValidationError
 
 from mapnode.containers.errors import EngineUnreachable
-from mapnode.jobs.current_app import AppChanged
-from mapnode.jobs.failures import MAX_TRIES, Ending, ending_of, last_cause
+from mapnode.jobs.current_app import AppChanged, AppElsewhere
+from mapnode.jobs.failures import MAX_TRIES, DatabaseAway, Ending, ending_of, last_cause
 from mapnode.jobs.inputs import SourceChanged
 from mapnode.jobs.lease import LeaseLost
 from mapnode.jobs.work import Recalled, ResultConflict
@@ -20,6 +20,8 @@ from operators.core.contract import Result
 RUNNING, PUBLISHING = JobState.RUNNING, JobState.PUBLISHING
 CLOSED = IntakeClosed("POST /instances", 403, "the disk is nearly full")
 NO_ENGINE = EngineUnreachable("no container engine answers")
+ELSEWHERE = AppElsewhere("a worker cannot do it")
+AWAY = DatabaseAway("the database broke off")
 SILENT = OrthancUnreachable("http://127.0.0.1", "ConnectError")
 
 
@@ -42,7 +44,7 @@ def test_what_is_not_what_it_was_is_called_back_with_the_reason(error, state):
     assert (ending.state, ending.reason) == (JobState.RECALLED, str(error))
 
 
-@pytest.mark.parametrize("error", [SILENT, CLOSED, NO_ENGINE, full(errno.ENOSPC), full(errno.EDQUOT)])
+@pytest.mark.parametrize("error", [SILENT, CLOSED, NO_ENGINE, AWAY, ELSEWHERE, full(errno.ENOSPC), full(errno.EDQUOT)])
 @pytest.mark.parametrize(("state", "again"), [(RUNNING, JobState.QUEUED), (PUBLISHING, JobState.WAITING)])
 def test_what_heals_by_itself_is_tried_again_however_often(error, state, again):
     ending = ending_of(error, state, 100)

@@ -29,10 +29,17 @@ def published():
 
 
 @pytest.fixture
-def publisher(records, series, published, clock):
+def modes():
+    """Of rules, as they are now."""
+    return {}
+
+
+@pytest.fixture
+def publisher(records, series, published, modes, clock):
     return Publisher(
-        records, series, Patience(), {"study_rule": 30.0}.get, lambda job, number: published.append((job.id, number))
-    )
+        records, series, Patience(), {"study_rule": 30.0}.get, modes.get,
+        lambda job, number: published.append((job.id, number)),
+    )  # fmt: skip
 
 
 def arrived(series, clock, number=0, looked=3, **changed) -> SeriesArrivals:
@@ -193,3 +200,40 @@ def test_a_wait_is_noted_once_for_each_reason_and_forgotten_with_its_job(publish
 
     assert len(waits) == 2
     assert publisher._said == {}
+
+
+# rules that were changed
+
+
+@pytest.mark.parametrize(("mode", "words"), [("shadow", "in shadow mode"), ("off", "off")])
+def test_what_a_rule_had_made_before_it_was_live_no_more_is_kept_for_somebody_to_release(
+    publisher, records, modes, published, mode, words
+):
+    job = add_job(records, state=JobState.WAITING)
+    modes["trunk"] = mode
+    publisher.tick()
+    held = records.jobs.get(job)
+    before = list(published)
+    publisher.release(held, "released on demand")
+
+    assert (held.state, before, published) == ("shadow", [], [(job, 1)])
+    assert held.reason == f"the rule is {words} now: `mapnode jobs release` publishes it"
+
+
+def test_what_was_released_and_could_not_go_out_need_not_be_released_again(publisher, records, modes, published):
+    job = add_job(records, state=JobState.SHADOW)
+    modes["trunk"] = "shadow"
+    publisher.release(records.jobs.get(job), "released on demand")
+    records.jobs.move(job, JobState.WAITING, "Orthanc does not answer")
+    publisher.tick()
+
+    assert published == [(job, 1), (job, 2)]
+
+
+@pytest.mark.parametrize("mode", ["live", None])
+def test_what_a_live_rule_made_goes_out_and_what_one_made_that_is_gone(publisher, records, modes, published, mode):
+    job = add_job(records, state=JobState.WAITING)
+    modes["trunk"] = mode
+    publisher.tick()
+
+    assert published == [(job, 1)]

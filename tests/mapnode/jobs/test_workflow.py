@@ -86,6 +86,12 @@ def test_input_that_ends_every_worker_goes_to_quarantine_after_three_tries(story
     assert {"input", "job.json", "reasons.json"} <= set(job["quarantine"])
 
 
+def test_a_database_that_broke_off_in_a_step_costs_no_try_of_the_job(story):
+    job = story["seen"]["away"]
+
+    assert (job["state"], story["calls"].count("away")) == ("waiting", 2)
+
+
 @pytest.mark.parametrize(("name", "kind"), [("breaks", "RuntimeError"), ("unstorable", "ValidationError")])
 def test_a_defect_is_tried_again_after_a_pause_whatever_it_is(seen, name, kind):
     job = seen[name]

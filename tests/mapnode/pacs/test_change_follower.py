@@ -250,10 +250,11 @@ def test_run_looks_when_woken_and_ends_when_told(log, memory):
     assert not thread.is_alive()
 
 
-def test_run_survives_a_refusal(log, memory, caplog):
+@pytest.mark.parametrize("failure", [NotAuthorised("GET /changes", 401, ""), ValueError("no number")])
+def test_run_survives_whatever_fails(log, memory, caplog, failure):
     arrived, stop = threading.Event(), threading.Event()
     log.add("a")
-    log.failure = NotAuthorised("GET /changes", 401, "")
+    log.failure = failure
     follower = ChangeFollower(log, memory, lambda _: arrived.set(), poll_s=0.01)
     thread = threading.Thread(target=follower.run, args=(stop,))
     thread.start()
@@ -275,7 +276,15 @@ def test_a_position_outlives_the_node(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["position.json"]
 
 
-def test_a_damaged_position_says_what_to_do(tmp_path):
-    (tmp_path / "position.json").write_text("{")
-    with pytest.raises(PacsError, match="delete it"):
-        FilePositionStore(tmp_path / "position.json").load()
+@pytest.mark.parametrize("left", [b"", b"{"])
+def test_a_position_that_a_power_cut_damaged_has_the_log_read_from_its_beginning(
+    log, delivered, tmp_path, left, caplog
+):
+    (tmp_path / "position.json").write_bytes(left)
+    log.add("a")
+    with caplog.at_level(logging.ERROR):
+        ChangeFollower(log, FilePositionStore(tmp_path / "position.json"), into(delivered)).poll_once()
+
+    assert delivered == ["a"]
+    assert FilePositionStore(tmp_path / "position.json").load().seq == 1
+    assert "is damaged" in caplog.text

@@ -141,3 +141,23 @@ def test_a_run_that_is_cancelled_ends_within_two_seconds_and_its_process_runs_on
     assert took_s < 2
     assert (worker.runs, pid is not None) == (2, True)
     assert "prepared 1 times" in result.reasons[0].message
+
+
+def test_its_process_outlives_a_disk_that_is_full(tmp_path, monkeypatch):
+    monkeypatch.setenv(APPS_VARIABLE, str(MANIFEST.parents[2] / "benchmarks" / "apps"))
+    phantom = build_trunk_phantom(TrunkPhantomParameters(slices=12, spacing_mm=(5.0, 3.0, 3.0)))
+    write_ct_series(phantom.hu, phantom.affine_lps, tmp_path / "in", description="axial", uid_seed="full")
+    for name in ("full", "next"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "full" / "result.json").symlink_to("/dev/full")
+    worker = WarmWorker(find_app("threshold"))
+    try:
+        with pytest.raises(OSError, match="could not write its results"):
+            worker.run(tmp_path / "in", tmp_path / "full", Job(), timeout_s=60)
+        pid = worker.pid
+        result = worker.run(tmp_path / "in", tmp_path / "next", Job(), timeout_s=60)
+    finally:
+        worker.stop()
+
+    assert result.status is Status.DONE
+    assert pid is not None

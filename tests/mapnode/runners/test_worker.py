@@ -8,6 +8,8 @@ from datetime import datetime
 
 import pytest
 
+from mapnode.jobs.failures import ending_of
+from mapnode.records import JobState
 from mapnode.runners import worker as worker_module
 from mapnode.runners.worker import WorkerLost, WorkerNotStarted, WorkerState
 from operators.core.contract import Job, Status
@@ -296,3 +298,52 @@ def test_closed_worker_starts_nothing_any_more(toy, folders):
         worker.run(*folders, Job(), timeout_s=ENOUGH_S)
 
     assert worker.pid is None
+
+
+def test_a_run_whose_listener_fails_leaves_no_answer_for_the_next_run(toy, folders):
+    worker = toy("say(operator='Load', fraction=0.1); time.sleep(0.3); result(timings_s={'runs': runs}); finish()")
+
+    def fails(_):
+        raise RuntimeError("the records cannot be written")
+
+    with pytest.raises(RuntimeError):
+        worker.run(*folders, Job(), timeout_s=ENOUGH_S, on_progress=fails)
+    folder = folders[1].with_name("next")
+    folder.mkdir()
+    result = worker.run(folders[0], folder, Job(), timeout_s=ENOUGH_S)
+
+    assert (result.status, result.timings_s) == (Status.DONE, {"runs": 1})
+
+
+def test_a_process_that_an_app_leaves_in_a_session_of_its_own_holds_up_nobody(toy, folders, tmp_path):
+    note = tmp_path / "pid"
+    worker = toy(
+        "import subprocess\n"
+        "left = subprocess.Popen(['sleep', '60'], start_new_session=True)\n"
+        f"open({str(note)!r}, 'w').write(str(left.pid))\n"
+        "time.sleep(60)"
+    )
+    ended = []
+
+    def run():
+        with pytest.raises(WorkerLost, match="took longer"):
+            worker.run(*folders, Job(), timeout_s=2.0)
+        ended.append(True)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    thread.join(timeout=20)
+    os.kill(int(note.read_text()), signal.SIGKILL)
+
+    assert ended
+
+
+def test_an_output_that_takes_no_more_is_a_full_disk_and_no_fault_of_the_input(toy, folders):
+    worker = toy("finish(2)")
+
+    with pytest.raises(OSError, match="could not write its results") as failed:
+        worker.run(*folders, Job(), timeout_s=ENOUGH_S)
+
+    ending = ending_of(failed.value, JobState.RUNNING, 100)
+    assert (ending.state, ending.reason) == (JobState.QUEUED, "the disk is full; tried again when there is room")
+    assert worker.state is WorkerState.IDLE
