@@ -17,7 +17,7 @@ from mapnode.package.closure import OURS
 from mapnode.share import shared_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from mapnode.package.closure import ImportClosure
 
@@ -120,8 +120,7 @@ def asked_for(modules: Iterable[str]) -> frozenset[str]:
     Returns:
         Normalised names. What a package only takes where it happens to be there, as its extras, is not among them.
     """
-    owners = importlib.metadata.packages_distributions()
-    waiting = {normalised(owner) for module in modules for owner in owners.get(module.split(".")[0], ())}
+    waiting = set(_bringing({module.split(".")[0] for module in modules}))
     found: set[str] = set()
     while waiting:
         name = waiting.pop()
@@ -133,6 +132,20 @@ def asked_for(modules: Iterable[str]) -> frozenset[str]:
         words = (re.match(r"[\w.-]+", text) for text in asked if "extra ==" not in text)
         waiting |= {normalised(word[0]) for word in words if word} - found
     return frozenset(found)
+
+
+def _bringing(tops: set[str]) -> Iterator[str]:
+    """Installed packages that bring any of some modules at the top."""
+    beginnings = [f"\n{top}{end}" for top in tops for end in "/."]
+    for distribution in importlib.metadata.distributions():
+        lines = f"\n{_record(distribution)}"
+        if any(beginning in lines for beginning in beginnings):
+            yield normalised(distribution.metadata["Name"])
+
+
+def _record(distribution: importlib.metadata.Distribution) -> str:
+    """A package's list of its files (RECORD, PEP 376); `distribution.files` looks at every file: ten seconds in all."""
+    return distribution.read_text("RECORD") or ""
 
 
 def normalised(name: str) -> str:
@@ -184,8 +197,7 @@ def _absent(lock: dict[str, LockedPackage]) -> set[str]:
     absent: set[str] = set()
     present = {"mapnode", OURS}
     for distribution in importlib.metadata.distributions():
-        record = distribution.read_text("RECORD") or ""
-        tops = {line.split(",")[0].split("/")[0].split(".")[0] for line in record.splitlines()}
+        tops = {line.split(",")[0].split("/")[0].split(".")[0] for line in _record(distribution).splitlines()}
         (present if normalised(distribution.metadata["Name"]) in lock else absent).update(tops)
     return absent - present
 
@@ -222,9 +234,7 @@ def _owners(files: Iterable[str]) -> dict[str, str]:
     for distribution in importlib.metadata.distributions():
         folder = f"{Path(str(distribution.locate_file(''))).resolve()}/"
         inside = {path.removeprefix(folder): file for path, file in wanted.items() if path.startswith(folder)}
-        # RECORD itself (PEP 376): `distribution.files` looks at every file, which takes ten seconds.
-        record = distribution.read_text("RECORD") or ""
-        names = (line.rsplit(",", 2)[0] for line in record.splitlines())
+        names = (line.rsplit(",", 2)[0] for line in _record(distribution).splitlines())
         owners.update((inside[name], normalised(distribution.metadata["Name"])) for name in names if name in inside)
     return owners
 

@@ -76,12 +76,11 @@ def make_plan(app: App, model: Path | None, platform: Platform, cache: Path, whe
     root, requirements = import_root(), shared_folder("requirements")
     engine = None if model is None else engine_module(model)
     with kept_imports(cache) as imports:
-        plain = find_closure(app.folder, root, imports=imports)
-        closure = plain if engine is None else find_closure(app.folder, root, engine, imports)
+        closure = find_closure(app.folder, root, engine, imports)
     lock = read_lock(requirements / "base.lock")
     cuda: dict[str, LockedPackage] = {}
     if engine is not None:
-        lock |= _lock_of_engine(requirements / "models.lock", closure.later - plain.later)
+        lock |= _lock_of_engine(requirements / "models.lock", closure.of_engine)
         cuda = read_cuda_lock(requirements) if platform == "cuda" else {}
         lock[TORCH] = cuda.get(TORCH) or lock_torch(wheelhouse, cache / WHEELS)
     kept = cache / f"needed-{_key(closure, root, lock)}.json"
@@ -89,7 +88,7 @@ def make_plan(app: App, model: Path | None, platform: Platform, cache: Path, whe
     if needed is None:
         needed = find_packages(app.folder, closure, lock, root)
         if engine is not None:
-            _require_engine(engine, closure.later - plain.later, needed)
+            _require_engine(engine, closure.of_engine, needed)
         names = [package.name for package in needed.packages]
         kept.write_text(json.dumps([names, needed.left_out]), encoding="utf-8")
     return Plan(app, closure, with_cuda(needed, cuda), lock | cuda, model, platform)

@@ -1,5 +1,6 @@
 """Which locked packages an app loads."""
 
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from mapnode.app_catalogue import find_app
 from mapnode.errors import NodeError, WrongUse
 from mapnode.package.closure import ImportClosure, find_closure
-from mapnode.package.distributions import find_packages, read_lock
+from mapnode.package.distributions import asked_for, find_packages, normalised, read_lock
 from mapnode.share import import_root, shared_folder
 
 LOCK = shared_folder("requirements") / "base.lock"
@@ -37,6 +38,14 @@ def test_all_entries_of_the_lock_are_read():
     lines = LOCK.read_text(encoding="utf-8").splitlines()
     assert len(read_lock(LOCK)) == sum("==" in line for line in lines)
     assert "".join(package.text for package in read_lock(LOCK).values()) == LOCK.read_text(encoding="utf-8")
+
+
+def test_a_module_is_brought_by_the_packages_that_python_names():
+    owners = packages_distributions()
+    for module in ("monai", "yaml", "PIL", "typing_extensions"):
+        assert {normalised(owner) for owner in owners[module]} <= asked_for([f"{module}.core"])
+    assert asked_for(["typing_extensions"]) == {"typing-extensions"}
+    assert asked_for(["no_such_module"]) == set()
 
 
 def test_a_package_comes_with_what_it_loads_itself(app):
