@@ -25,15 +25,17 @@ MISSING = re.compile(r"^ModuleNotFoundError: No module named '([\w-]+)")
 NO_NETWORK = {"requests"}
 """A MAP has none: who fetches by these if they are there, as pydicom its test files, does without them."""
 TRACE = """
-import importlib, importlib.machinery, json, runpy, sys, warnings
+import importlib, importlib.machinery, importlib.util, json, runpy, sys, warnings
 warnings.simplefilter("ignore")
 before = set(sys.modules)
-app, absent, later = sys.argv[1], set(json.loads(sys.argv[2])), sys.argv[3:]
+app, absent, parts, later = sys.argv[1], set(json.loads(sys.argv[2])), json.loads(sys.argv[3]), sys.argv[4:]
 sys.argv[1:] = []
 
 class Locked(importlib.machinery.PathFinder):
     @classmethod
     def find_spec(cls, name, path=None, target=None):
+        if name in parts:
+            return importlib.util.spec_from_file_location(name, parts[name])
         return None if name.split(".")[0] in absent else super().find_spec(name, path, target)
 
 sys.meta_path[sys.meta_path.index(importlib.machinery.PathFinder)] = Locked
@@ -57,7 +59,7 @@ print("\\n" + json.dumps([found, failed]))
 """
 """Files of modules and shared libraries that are there when an app is loaded, and those that each module brings that it
 imports later, also those that cannot be imported, until they break off. What is not locked is not there, as in the
-image: who can do without it does so here as well."""
+image: who can do without it does so here as well. Where a part of a package has a stand-in, that is loaded."""
 
 
 @dataclass(frozen=True)
@@ -178,7 +180,7 @@ def find_packages(
     """
     # A stand-in is for what others import and the app does not.
     tops = {name.split(".")[0] for name in closure.at_load | closure.later}
-    stand_ins = shared_folder("map-build") / "stand-ins"
+    stand_ins = stand_ins_folder()
     paths = [root] if tops & {path.name for path in stand_ins.iterdir()} else [stand_ins, root]
     absent = sorted(_absent(lock) | (NO_NETWORK - tops))
     found, failed = _trace(app_folder / "app.py", sorted(closure.later), paths, absent)
@@ -190,6 +192,19 @@ def find_packages(
     needed = sorted(shared.union(*(packages for name, packages in brought.items() if name not in left_out)))
     _require_locked(needed, lock)
     return NeededPackages(tuple(lock[name] for name in needed), tuple(sorted(left_out)))
+
+
+def stand_ins_folder() -> Path:
+    """Folder of the packages that stand in an image for what no MAP uses; a name with a dot is a part of a package."""
+    return shared_folder("map-build") / "stand-ins"
+
+
+def ways_of_finding() -> bytes:
+    """What `find_packages` goes by besides the app: how an app is loaded, and with which stand-ins."""
+    folder = stand_ins_folder()
+    files = sorted(folder.rglob("*.py"))
+    named = (f"{file.relative_to(folder)}\n".encode() + file.read_bytes() for file in files)
+    return b"".join([TRACE.encode(), *named])
 
 
 def _absent(lock: dict[str, LockedPackage]) -> set[str]:
@@ -209,8 +224,9 @@ def _trace(app: Path, later: list[str], paths: list[Path], absent: list[str]) ->
         WrongUse: If the app loads what is not locked.
         NodeError: If it cannot be loaded.
     """
+    parts = {path.name: str(path / "__init__.py") for path in stand_ins_folder().glob("*.*")}
     done = subprocess.run(  # noqa: S603 - our own interpreter and an app of the catalogue
-        [sys.executable, "-c", TRACE, str(app), json.dumps(absent), *later],
+        [sys.executable, "-c", TRACE, str(app), json.dumps(absent), json.dumps(parts), *later],
         env={"PYTHONPATH": os.pathsep.join(map(str, paths)), "PATH": "/usr/bin:/bin", "USER": "holoscan"},
         capture_output=True,
         text=True,

@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Literal
 from mapnode.errors import WrongUse
 from mapnode.package.closure import OURS, ImportClosure, find_closure
 from mapnode.package.cuda_packages import read_cuda_lock, with_cuda
-from mapnode.package.distributions import LockedPackage, NeededPackages, asked_for, find_packages, read_lock
+from mapnode.package.distributions import (
+    LockedPackage,
+    NeededPackages,
+    asked_for,
+    find_packages,
+    read_lock,
+    ways_of_finding,
+)
 from mapnode.package.kept_imports import kept_imports
 from mapnode.package.torch_wheel import TORCH, lock_torch
 from mapnode.share import import_root, shared_folder
@@ -139,10 +146,10 @@ def _require_engine(engine: str, modules: frozenset[str], needed: NeededPackages
 
 
 def _key(closure: ImportClosure, root: Path, lock: dict[str, LockedPackage]) -> str:
-    """What the answer depends on: the foreign names, those that wait, our modules, and the lock."""
+    """What the answer depends on: the foreign names, those that wait, our modules, the lock, how packages are found."""
     locked = (package.text for package in lock.values())
     words = "\n".join([*sorted(closure.names), "", *sorted(closure.later), *locked])
-    digest = hashlib.sha256(words.encode())
+    digest = hashlib.sha256(words.encode() + ways_of_finding())
     for file in closure.files:
         digest.update((root / file).read_bytes())
     return digest.hexdigest()

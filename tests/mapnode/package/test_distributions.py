@@ -55,6 +55,10 @@ def test_a_package_comes_with_what_it_loads_itself(app):
     assert not names & {"numpy", "dbos", "fastapi", "pip", "pytest"}
 
 
+def test_what_a_part_would_load_that_has_a_stand_in_is_not_needed(app):
+    assert [package.name for package in packages_of(app("from numpy import f2py")).packages] == ["numpy"]
+
+
 def test_what_is_imported_later_is_loaded_too(app):
     assert [package.name for package in packages_of(app(""), ("yaml",)).packages] == ["pyyaml"]
 
