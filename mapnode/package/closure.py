@@ -26,12 +26,14 @@ class ImportClosure:
         at_load: Foreign modules that are imported when the app is loaded, by dotted name.
         later: Foreign modules that are imported only when some function is called.
         names: Foreign modules again, with what is taken from each: `from skimage import filters` loads another module.
+        of_engine: Of those that are imported later, what the engine of the app's model alone imports.
     """
 
     files: tuple[Path, ...]
     at_load: frozenset[str]
     later: frozenset[str]
     names: frozenset[str]
+    of_engine: frozenset[str] = frozenset()
 
 
 class Import(NamedTuple):
@@ -78,6 +80,7 @@ def find_closure(
     walk = _Walk(root, imports)
     for path in sorted(app_folder.rglob("*.py")):
         walk.follow(path, "")
+    without_engine = frozenset(walk.later)
     if engine is not None:
         walk.follow_later(engine)
     data = {
@@ -87,7 +90,8 @@ def find_closure(
         if beside.is_file() and beside.suffix not in {".py", ".pyc"}
     }
     later = frozenset(walk.later - walk.at_load)
-    return ImportClosure(tuple(sorted(walk.files | data)), frozenset(walk.at_load), later, frozenset(walk.names))
+    files, at_load, names = tuple(sorted(walk.files | data)), frozenset(walk.at_load), frozenset(walk.names)
+    return ImportClosure(files, at_load, later, names, later - without_engine)
 
 
 class _Walk:

@@ -17,7 +17,7 @@ from mapnode.package.closure import OURS
 from mapnode.share import shared_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from mapnode.package.closure import ImportClosure
 
@@ -25,15 +25,17 @@ MISSING = re.compile(r"^ModuleNotFoundError: No module named '([\w-]+)")
 NO_NETWORK = {"requests"}
 """A MAP has none: who fetches by these if they are there, as pydicom its test files, does without them."""
 TRACE = """
-import importlib, importlib.machinery, json, runpy, sys, warnings
+import importlib, importlib.machinery, importlib.util, json, runpy, sys, warnings
 warnings.simplefilter("ignore")
 before = set(sys.modules)
-app, absent, later = sys.argv[1], set(json.loads(sys.argv[2])), sys.argv[3:]
+app, absent, parts, later = sys.argv[1], set(json.loads(sys.argv[2])), json.loads(sys.argv[3]), sys.argv[4:]
 sys.argv[1:] = []
 
 class Locked(importlib.machinery.PathFinder):
     @classmethod
     def find_spec(cls, name, path=None, target=None):
+        if name in parts:
+            return importlib.util.spec_from_file_location(name, parts[name])
         return None if name.split(".")[0] in absent else super().find_spec(name, path, target)
 
 sys.meta_path[sys.meta_path.index(importlib.machinery.PathFinder)] = Locked
@@ -57,7 +59,7 @@ print("\\n" + json.dumps([found, failed]))
 """
 """Files of modules and shared libraries that are there when an app is loaded, and those that each module brings that it
 imports later, also those that cannot be imported, until they break off. What is not locked is not there, as in the
-image: who can do without it does so here as well."""
+image: who can do without it does so here as well. Where a part of a package has a stand-in, that is loaded."""
 
 
 @dataclass(frozen=True)
@@ -120,8 +122,7 @@ def asked_for(modules: Iterable[str]) -> frozenset[str]:
     Returns:
         Normalised names. What a package only takes where it happens to be there, as its extras, is not among them.
     """
-    owners = importlib.metadata.packages_distributions()
-    waiting = {normalised(owner) for module in modules for owner in owners.get(module.split(".")[0], ())}
+    waiting = set(_bringing({module.split(".")[0] for module in modules}))
     found: set[str] = set()
     while waiting:
         name = waiting.pop()
@@ -133,6 +134,20 @@ def asked_for(modules: Iterable[str]) -> frozenset[str]:
         words = (re.match(r"[\w.-]+", text) for text in asked if "extra ==" not in text)
         waiting |= {normalised(word[0]) for word in words if word} - found
     return frozenset(found)
+
+
+def _bringing(tops: set[str]) -> Iterator[str]:
+    """Installed packages that bring any of some modules at the top."""
+    beginnings = [f"\n{top}{end}" for top in tops for end in "/."]
+    for distribution in importlib.metadata.distributions():
+        lines = f"\n{_record(distribution)}"
+        if any(beginning in lines for beginning in beginnings):
+            yield normalised(distribution.metadata["Name"])
+
+
+def _record(distribution: importlib.metadata.Distribution) -> str:
+    """A package's list of its files (RECORD, PEP 376); `distribution.files` looks at every file: ten seconds in all."""
+    return distribution.read_text("RECORD") or ""
 
 
 def normalised(name: str) -> str:
@@ -165,7 +180,7 @@ def find_packages(
     """
     # A stand-in is for what others import and the app does not.
     tops = {name.split(".")[0] for name in closure.at_load | closure.later}
-    stand_ins = shared_folder("map-build") / "stand-ins"
+    stand_ins = stand_ins_folder()
     paths = [root] if tops & {path.name for path in stand_ins.iterdir()} else [stand_ins, root]
     absent = sorted(_absent(lock) | (NO_NETWORK - tops))
     found, failed = _trace(app_folder / "app.py", sorted(closure.later), paths, absent)
@@ -179,13 +194,25 @@ def find_packages(
     return NeededPackages(tuple(lock[name] for name in needed), tuple(sorted(left_out)))
 
 
+def stand_ins_folder() -> Path:
+    """Folder of the packages that stand in an image for what no MAP uses; a name with a dot is a part of a package."""
+    return shared_folder("map-build") / "stand-ins"
+
+
+def ways_of_finding() -> bytes:
+    """What `find_packages` goes by besides the app: how an app is loaded, and with which stand-ins."""
+    folder = stand_ins_folder()
+    files = sorted(folder.rglob("*.py"))
+    named = (f"{file.relative_to(folder)}\n".encode() + file.read_bytes() for file in files)
+    return b"".join([TRACE.encode(), *named])
+
+
 def _absent(lock: dict[str, LockedPackage]) -> set[str]:
     """Modules at the top that only packages bring that are installed here and not locked."""
     absent: set[str] = set()
     present = {"mapnode", OURS}
     for distribution in importlib.metadata.distributions():
-        record = distribution.read_text("RECORD") or ""
-        tops = {line.split(",")[0].split("/")[0].split(".")[0] for line in record.splitlines()}
+        tops = {line.split(",")[0].split("/")[0].split(".")[0] for line in _record(distribution).splitlines()}
         (present if normalised(distribution.metadata["Name"]) in lock else absent).update(tops)
     return absent - present
 
@@ -197,8 +224,9 @@ def _trace(app: Path, later: list[str], paths: list[Path], absent: list[str]) ->
         WrongUse: If the app loads what is not locked.
         NodeError: If it cannot be loaded.
     """
+    parts = {path.name: str(path / "__init__.py") for path in stand_ins_folder().glob("*.*")}
     done = subprocess.run(  # noqa: S603 - our own interpreter and an app of the catalogue
-        [sys.executable, "-c", TRACE, str(app), json.dumps(absent), *later],
+        [sys.executable, "-c", TRACE, str(app), json.dumps(absent), json.dumps(parts), *later],
         env={"PYTHONPATH": os.pathsep.join(map(str, paths)), "PATH": "/usr/bin:/bin", "USER": "holoscan"},
         capture_output=True,
         text=True,
@@ -222,9 +250,7 @@ def _owners(files: Iterable[str]) -> dict[str, str]:
     for distribution in importlib.metadata.distributions():
         folder = f"{Path(str(distribution.locate_file(''))).resolve()}/"
         inside = {path.removeprefix(folder): file for path, file in wanted.items() if path.startswith(folder)}
-        # RECORD itself (PEP 376): `distribution.files` looks at every file, which takes ten seconds.
-        record = distribution.read_text("RECORD") or ""
-        names = (line.rsplit(",", 2)[0] for line in record.splitlines())
+        names = (line.rsplit(",", 2)[0] for line in _record(distribution).splitlines())
         owners.update((inside[name], normalised(distribution.metadata["Name"])) for name in names if name in inside)
     return owners
 

@@ -62,6 +62,9 @@ def environment(version: str) -> dict[str, str]:
         # An app's pyc files are in the image, its root is read-only, and its results must not depend on a seed.
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONHASHSEED": "0",
+        # OpenBLAS has threads for each core, once for NumPy and once for SciPy, which wait for work in circles for 2^26
+        # cycles, from their start on and after each product: at 2^4, the least, they fall asleep at once.
+        "OPENBLAS_THREAD_TIMEOUT": "4",
         # monai.deploy asks for the user's name, which a number alone does not have.
         "USER": "holoscan",
     }

@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Literal
 from mapnode.errors import WrongUse
 from mapnode.package.closure import OURS, ImportClosure, find_closure
 from mapnode.package.cuda_packages import read_cuda_lock, with_cuda
-from mapnode.package.distributions import LockedPackage, NeededPackages, asked_for, find_packages, read_lock
+from mapnode.package.distributions import (
+    LockedPackage,
+    NeededPackages,
+    asked_for,
+    find_packages,
+    read_lock,
+    ways_of_finding,
+)
 from mapnode.package.kept_imports import kept_imports
 from mapnode.package.torch_wheel import TORCH, lock_torch
 from mapnode.share import import_root, shared_folder
@@ -76,12 +83,11 @@ def make_plan(app: App, model: Path | None, platform: Platform, cache: Path, whe
     root, requirements = import_root(), shared_folder("requirements")
     engine = None if model is None else engine_module(model)
     with kept_imports(cache) as imports:
-        plain = find_closure(app.folder, root, imports=imports)
-        closure = plain if engine is None else find_closure(app.folder, root, engine, imports)
+        closure = find_closure(app.folder, root, engine, imports)
     lock = read_lock(requirements / "base.lock")
     cuda: dict[str, LockedPackage] = {}
     if engine is not None:
-        lock |= _lock_of_engine(requirements / "models.lock", closure.later - plain.later)
+        lock |= _lock_of_engine(requirements / "models.lock", closure.of_engine)
         cuda = read_cuda_lock(requirements) if platform == "cuda" else {}
         lock[TORCH] = cuda.get(TORCH) or lock_torch(wheelhouse, cache / WHEELS)
     kept = cache / f"needed-{_key(closure, root, lock)}.json"
@@ -89,7 +95,7 @@ def make_plan(app: App, model: Path | None, platform: Platform, cache: Path, whe
     if needed is None:
         needed = find_packages(app.folder, closure, lock, root)
         if engine is not None:
-            _require_engine(engine, closure.later - plain.later, needed)
+            _require_engine(engine, closure.of_engine, needed)
         names = [package.name for package in needed.packages]
         kept.write_text(json.dumps([names, needed.left_out]), encoding="utf-8")
     return Plan(app, closure, with_cuda(needed, cuda), lock | cuda, model, platform)
@@ -140,10 +146,10 @@ def _require_engine(engine: str, modules: frozenset[str], needed: NeededPackages
 
 
 def _key(closure: ImportClosure, root: Path, lock: dict[str, LockedPackage]) -> str:
-    """What the answer depends on: the foreign names, those that wait, our modules, and the lock."""
+    """What the answer depends on: the foreign names, those that wait, our modules, the lock, how packages are found."""
     locked = (package.text for package in lock.values())
     words = "\n".join([*sorted(closure.names), "", *sorted(closure.later), *locked])
-    digest = hashlib.sha256(words.encode())
+    digest = hashlib.sha256(words.encode() + ways_of_finding())
     for file in closure.files:
         digest.update((root / file).read_bytes())
     return digest.hexdigest()

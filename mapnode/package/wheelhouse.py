@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from mapnode.errors import WrongUse
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from mapnode.package.distributions import LockedPackage, NeededPackages
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 PIP = "pip"
 """It comes from the wheelhouse as well, so that every builder installs by the same one."""
 LOCK_NAME = "requirements.lock"
-"""What a wheelhouse that was filled here has the wheels of."""
+"""What a wheelhouse that was filled here has the wheels of, for one image and another."""
 
 
 def fill_wheelhouse(folder: Path, needed: NeededPackages, lock: dict[str, LockedPackage]) -> None:
@@ -31,12 +32,15 @@ def fill_wheelhouse(folder: Path, needed: NeededPackages, lock: dict[str, Locked
         WrongUse: If a wheel cannot be had.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    if is_filled(folder, needed):
+    done, wanted = folder / LOCK_NAME, folder / f"{LOCK_NAME}.part"
+    had = done.read_text(encoding="utf-8") if done.exists() else ""
+    missing = _missing((*needed.packages, lock[PIP]), had)
+    if not missing:
         return
-    wanted = folder / f"{LOCK_NAME}.part"
-    wanted.write_text(needed.lock + lock[PIP].text, encoding="utf-8")
+    wanted.write_text("".join(missing), encoding="utf-8")
     download(folder, "--require-hashes", "-r", str(wanted))
-    wanted.replace(folder / LOCK_NAME)
+    wanted.write_text(had + "".join(missing), encoding="utf-8")
+    wanted.replace(done)
 
 
 def download(folder: Path, *wanted: str) -> None:
@@ -61,10 +65,9 @@ def download(folder: Path, *wanted: str) -> None:
         raise WrongUse(f"wheels cannot be downloaded: {last}; --wheelhouse DIR takes those of a folder")
 
 
-def is_filled(folder: Path, needed: NeededPackages) -> bool:
-    """Whether a folder was filled with all that is needed: pip would ask its index about each of them again."""
-    done = folder / LOCK_NAME
-    return done.exists() and needed.lock in done.read_text(encoding="utf-8")
+def _missing(packages: Iterable[LockedPackage], had: str) -> list[str]:
+    """Entries that a lock does not have; pip would ask its index about each of the others again."""
+    return [package.text for package in packages if f"\n{package.text}" not in f"\n{had}"]
 
 
 def wheels_of(package: LockedPackage, folder: Path) -> list[Path]:

@@ -108,3 +108,13 @@ def test_what_an_engine_imports_waits_until_it_is_loaded(tree):
     found = find_closure(root / "app", root, "operators.net")
     assert Path("operators/net.py") in found.files
     assert (found.at_load, found.later) == ({"numpy"}, {"torch"})
+
+
+def test_what_the_app_imports_as_well_is_not_the_engines_own(tree):
+    root = tree({
+        "app/app.py": "import numpy\ndef f():\n    import nibabel\n",
+        "operators/__init__.py": "",
+        "operators/net.py": "import torch\nimport numpy\nimport nibabel\n",
+    })
+    assert find_closure(root / "app", root).of_engine == frozenset()
+    assert find_closure(root / "app", root, "operators.net").of_engine == {"torch"}

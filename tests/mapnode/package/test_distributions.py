@@ -1,5 +1,6 @@
 """Which locked packages an app loads."""
 
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from mapnode.app_catalogue import find_app
 from mapnode.errors import NodeError, WrongUse
 from mapnode.package.closure import ImportClosure, find_closure
-from mapnode.package.distributions import find_packages, read_lock
+from mapnode.package.distributions import asked_for, find_packages, normalised, read_lock
 from mapnode.share import import_root, shared_folder
 
 LOCK = shared_folder("requirements") / "base.lock"
@@ -39,11 +40,23 @@ def test_all_entries_of_the_lock_are_read():
     assert "".join(package.text for package in read_lock(LOCK).values()) == LOCK.read_text(encoding="utf-8")
 
 
+def test_a_module_is_brought_by_the_packages_that_python_names():
+    owners = packages_distributions()
+    for module in ("monai", "yaml", "PIL", "typing_extensions"):
+        assert {normalised(owner) for owner in owners[module]} <= asked_for([f"{module}.core"])
+    assert asked_for(["typing_extensions"]) == {"typing-extensions"}
+    assert asked_for(["no_such_module"]) == set()
+
+
 def test_a_package_comes_with_what_it_loads_itself(app):
     needed = packages_of(app("import pydantic"))
     names = {package.name for package in needed.packages}
     assert {"pydantic", "pydantic-core", "typing-extensions"} <= names
     assert not names & {"numpy", "dbos", "fastapi", "pip", "pytest"}
+
+
+def test_what_a_part_would_load_that_has_a_stand_in_is_not_needed(app):
+    assert [package.name for package in packages_of(app("from numpy import f2py")).packages] == ["numpy"]
 
 
 def test_what_is_imported_later_is_loaded_too(app):

@@ -49,6 +49,13 @@ def test_another_import_has_the_app_loaded_again(app, traced, cache):
     assert len(traced) == 2
 
 
+def test_another_way_of_finding_packages_has_the_app_loaded_again(app, traced, cache, monkeypatch):
+    for way in (b"one", b"another", b"another"):
+        monkeypatch.setattr(module, "ways_of_finding", lambda way=way: way)
+        make_plan(app, None, "cpu", cache)
+    assert len(traced) == 2
+
+
 def test_a_version_is_the_locks_and_nothing_where_the_package_is_not_needed(app, traced, cache):
     plan = make_plan(app, None, "cpu", cache)
     assert plan.version_of("pydicom") == plan.lock["pydicom"].version

@@ -69,6 +69,14 @@ def test_stand_ins_stand_where_the_lock_has_nothing(installed):
     assert "stand-in" in (folder / "tritonclient/__init__.py").read_text()
 
 
+def test_a_part_of_a_package_has_its_stand_in_where_the_package_is(script, tmp_path):
+    script.stand_in(tmp_path)
+    assert not (tmp_path / "numpy").exists()
+    (tmp_path / "numpy").mkdir()
+    script.stand_in(tmp_path)
+    assert "stand-in" in (tmp_path / "numpy/f2py/__init__.py").read_text()
+
+
 def test_python_looks_for_garbage_as_often_as_in_the_warm_worker(installed):
     done = subprocess.run(
         [sys.executable, "-c", "import gc; print(gc.get_threshold()[0])"],
