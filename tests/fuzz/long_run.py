@@ -16,9 +16,9 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 
 from operators.core.header import keep_values_out_of_warnings
-from tests.fuzz.case import LONGEST_S, MOST_BYTES, Outcome, fast_folder, make_case, run_case
+from tests.fuzz.case import MOST_BYTES, STUCK_S, Outcome, fast_folder, make_case, run_case
 
-PATIENCE_S = LONGEST_S + 5
+PATIENCE_S = STUCK_S + 5
 """A worker that says nothing for so long hangs where no signal reaches it."""
 MOST_ADDRESSES = 16 * MOST_BYTES
 """So that a case that asks for more harms nobody else on the machine."""

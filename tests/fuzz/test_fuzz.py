@@ -1,13 +1,16 @@
 """Fuzzing, short: mutated series end as volumes that are what their files say, as findings, or as a refusal."""
 
 import random
+import signal
+import time
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from operators.core.header import keep_values_out_of_warnings
-from tests.fuzz.case import Case, Outcome, edited, fast_folder, is_harmless, make_case, run_case
+from tests.fuzz import case as case_module
+from tests.fuzz.case import Case, Hang, Outcome, edited, fast_folder, is_harmless, make_case, run_case, time_limit
 from tests.fuzz.corpus import Entry, corpus
 from tests.fuzz.mutations import EDITS, HARMLESS, cut_at_boundary, mutate_bytes
 
@@ -114,3 +117,19 @@ def test_mutated_files_differ_from_their_corpus():
     changed = sum(mutate_bytes(data, rng) != data for _ in range(100))
 
     assert changed > 80
+
+
+@pytest.mark.parametrize(("limit", "busy"), [("LONGEST_S", True), ("STUCK_S", False)])
+def test_what_works_for_too_long_and_what_waits_for_too_long_is_a_hang(monkeypatch, limit, busy):
+    def go_on_for_ever():
+        while True:
+            if not busy:
+                time.sleep(0.01)
+
+    monkeypatch.setattr(case_module, limit, 0.05)
+    before = signal.getsignal(signal.SIGALRM)
+
+    with pytest.raises(Hang), time_limit():
+        go_on_for_ever()
+
+    assert signal.getsignal(signal.SIGALRM) is before
