@@ -25,6 +25,7 @@ from typing import Any
 from mapnode_plugin.comparer import Comparer, ResendDetector
 from mapnode_plugin.doors import Doors
 from mapnode_plugin.gate import DiskWatch, Gate, Limits
+from mapnode_plugin.memory import MemoryReturn
 from mapnode_plugin.outbox import Outbox, make_event
 from mapnode_plugin.replacements import Replacements
 from mapnode_plugin.sender import Receiver, Sender
@@ -49,6 +50,7 @@ class Plugin:
         limits = Limits(section["IntakeFreeBytes"], section["ResultsFreeBytes"])
         gate = Gate(configuration["StorageDirectory"], limits, api.LogWarning)
         self.disk_watch = DiskWatch(gate)
+        self.memory_return = MemoryReturn()
         self._doors = Doors(api, gate, section["Token"])
         self._resends = ResendDetector()
         self._origins = {
@@ -80,10 +82,10 @@ class Plugin:
             self.outbox.add(make_event("changed", resource_id, level=self._levels[level], what=self._updates[change]))
         elif change == kinds.ORTHANC_STARTED:
             self.outbox.add(make_event("started", ""))
-            for thread in (self.sender, self.comparer, self.disk_watch):
+            for thread in (self.sender, self.comparer, self.disk_watch, self.memory_return):
                 thread.start()
         elif change == kinds.ORTHANC_STOPPED:
-            for thread in (self.disk_watch, self.comparer, self.sender):
+            for thread in (self.memory_return, self.disk_watch, self.comparer, self.sender):
                 thread.stop()
 
     def on_stored(self, instance: Any, instance_id: str) -> None:  # noqa: ANN401 - Orthanc's own object
