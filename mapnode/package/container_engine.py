@@ -81,7 +81,10 @@ def find_engine() -> ContainerEngine:
             return ContainerEngine(program)
         silent.append(f"{program} does not answer: {_last_line(done.stderr)}")
     reason = "; ".join(silent) or "neither docker nor podman is installed"
-    raise WrongUse(f"{reason}; --output FILE.tar needs none, with a base image from a file")
+    raise WrongUse(
+        f"{reason}; without one `mapnode package --output FILE.tar` writes an image on a base image from a file, and "
+        "`mapnode map inspect FILE.tar` reads one"
+    )
 
 
 def _last_line(words: bytes) -> str:
