@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -24,17 +25,23 @@ REACH_PX = 2
 """So near to its end a mask that the field of view cuts comes: edges of masks are smoothed."""
 
 
+_known: WeakKeyDictionary[Volume, dict[int, NDArray[np.bool_] | None]] = WeakKeyDictionary()
+"""Each segment of a run is held against the same volume, which nobody can change."""
+
+
 def unseen(volume: Volume, index: int) -> NDArray[np.bool_] | None:
     """`(rows, columns)` of a slice, true where nothing was reconstructed; None where all was.
 
     That is padding, and what lies outside of the circle that fits into the matrix where all of it has the slice's
     lowest value.
     """
-    circle = _filled(volume.array[index], volume.spacing_mm[1:])
-    padding = None if volume.padding is None or not volume.padding[index].any() else volume.padding[index]
-    if circle is None or padding is None:
-        return padding if circle is None else circle
-    return np.logical_or(circle, padding)
+    known = _known.setdefault(volume, {})
+    if index not in known:
+        circle = _filled(volume.array[index], volume.spacing_mm[1:])
+        padding = None if volume.padding is None or not volume.padding[index].any() else volume.padding[index]
+        found = [mask for mask in (circle, padding) if mask is not None]
+        known[index] = np.logical_or.reduce(found) if len(found) > 1 else next(iter(found), None)
+    return known[index]
 
 
 def contact_mm(
