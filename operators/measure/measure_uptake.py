@@ -98,8 +98,7 @@ def _measure(volume: Volume, region: Region, parameters: MeasureUptakeParameters
     suv = values_in(region, volume).astype(np.float64)
     if not suv.size:
         return []
-    threshold = parameters.suv if parameters.suv is not None else parameters.fraction_of_max * float(suv.max())
-    tumour = suv[suv >= threshold * (1 - ROUNDING)]
+    tumour = suv[suv >= _threshold(suv, parameters) * (1 - ROUNDING)]
     mtv_ml = tumour.size * volume.voxel_volume_mm3 / 1000
     tlg_g = mtv_ml * float(tumour.mean()) if tumour.size else 0.0
     peak = suv_peak(volume.array, region.on(grid_of(volume)), grid_of(volume), volume.padding)
@@ -108,6 +107,14 @@ def _measure(volume: Volume, region: Region, parameters: MeasureUptakeParameters
         Measurement(_metabolic_volume(parameters), rounded(mtv_ml)),
         Measurement(_glycolysis(parameters), rounded(tlg_g)),
     ]
+
+
+def _threshold(suv: NDArray[np.float64], parameters: MeasureUptakeParameters) -> float:
+    """From which SUV on a voxel counts; where no voxel has any uptake none is a part of it, and none counts."""
+    if parameters.suv is not None:
+        return parameters.suv
+    highest = float(suv.max())
+    return parameters.fraction_of_max * highest if highest > 0 else math.inf
 
 
 def _metabolic_volume(parameters: MeasureUptakeParameters) -> Quantity:

@@ -137,6 +137,13 @@ def test_a_threshold_that_nothing_reaches_leaves_no_volume():
     assert (found["mtv_ml"].value, found["tlg_g"].value) == (0.0, 0.0)
 
 
+@pytest.mark.parametrize("background", [0.0, -0.2])
+def test_a_segment_without_uptake_has_no_metabolic_volume(background):
+    found = measured(np.full(SHAPE, background, np.float32), blob(SHAPE, (4, 5, 5), (2, 3, 3)))
+
+    assert (found["mtv_ml"].value, found["tlg_g"].value) == (0.0, 0.0)
+
+
 def test_of_a_ct_nothing_is_measured():
     affine = make_affine()
     volume = make_volume(np.ones(SHAPE, np.int16), affine)
