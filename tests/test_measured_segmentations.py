@@ -187,6 +187,20 @@ def test_the_command_measures_contours_by_way_of_a_seg(tmp_path):
     assert dciodvfy_errors(tmp_path / "sr.dcm") == []
 
 
+@pytest.mark.chain
+def test_the_command_asks_for_caution_where_what_was_drawn_has_no_number(tmp_path):
+    folder = make_contoured_study(tmp_path / "study")
+    structure_set = dcmread(folder / "rt.dcm")
+    for contour in structure_set.ROIContourSequence[0].ContourSequence:
+        contour.ContourGeometricType = "OPEN_PLANAR"
+    structure_set.save_as(folder / "rt.dcm")
+
+    quality = json.loads(run(folder, tmp_path).stdout)["quality"]
+
+    assert quality["verdict"] == "caution"
+    assert "GTV: drawn, and not measured" in " ".join(finding["message"] for finding in quality["findings"])
+
+
 HALF_LIFE_S, DOSE_BQ, WEIGHT_KG = 6000, 1e8, 80
 SUV_OF_BQML = WEIGHT_KG * 1000 / (DOSE_BQ / 2)
 """One half life after the injection, the dose is half of what it was."""

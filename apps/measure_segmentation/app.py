@@ -30,6 +30,7 @@ from operators.qc import (
     CheckDistribution,
     CheckInput,
     CheckLaterality,
+    CheckUnmeasured,
     DistributionParameters,
     JudgeQuality,
     MeasureLaterality,
@@ -83,8 +84,11 @@ class MeasureSegmentation(MapApplication):
             CheckInput(self),
             CheckBorderContact(self),
             CheckLaterality(self),
+            CheckUnmeasured(self),
             CheckDistribution(self, DistributionParameters.of(context), without=["input_quantities"]),
-            JudgeQuality(self, more_inputs=[CheckDistribution.output, CheckLaterality.output]),
+            JudgeQuality(
+                self, more_inputs=[CheckDistribution.output, CheckLaterality.output, CheckUnmeasured.output]
+            ),
             *writers,
             ReportOutcome(
                 self, context.outcome, [step.output for step in writers],

@@ -6,15 +6,49 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from operators.core.segmented_regions import SAME_LATTICE
+from operators.core.field_of_view import contact_mm, unseen
+from operators.core.segmented_regions import SAME_LATTICE, Grid
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from operators.core.segmented_regions import Grid, Region
+    from operators.core.segmented_regions import Box, Region
+    from operators.core.volume import Volume
 
 SIDES = (("right", "left"), ("front", "back"), ("feet", "head"))
 """Sides of the patient towards which x, y and z of LPS fall and grow."""
+
+
+UNRECONSTRUCTED = "end of what was reconstructed"
+
+
+def field_contacts(region: Region, volume: Volume) -> tuple[str, ...]:
+    """Where a region reaches the end of the field of view: the sides of `border_contacts`, and UNRECONSTRUCTED.
+
+    Args:
+        region: A region on any grid.
+        volume: The images; a pixel beside the region is padding, or lies outside of the reconstructed circle.
+    """
+    slices, rows, columns = volume.array.shape
+    grid = Grid((slices, rows, columns), volume.affine_lps.copy())
+    sides = border_contacts(region, grid)
+    return (*sides, UNRECONSTRUCTED) if region.voxels and _faces_unseen(region.on(grid), volume) else sides
+
+
+def _faces_unseen(box: Box, volume: Volume) -> bool:
+    """Whether a pixel of a mask on the images' grid lies on or beside one that was not reconstructed."""
+    # A row and a column around the box: what it faces lies there.
+    around = tuple(slice(max(s.start - 1, 0), s.stop + 1) for s in box.slices[1:])
+    for index, plane in enumerate(box.mask, start=box.corner[0]):
+        outside = unseen(volume, index) if plane.any() else None
+        if outside is None or not outside[around].any():
+            continue
+        whole = np.zeros(outside.shape, dtype=bool)
+        whole[box.slices[1:]] = plane
+        inside = whole[around]
+        if (inside & outside[around]).any() or contact_mm(inside, outside[around], (1.0, 1.0), reach_px=1):
+            return True
+    return False
 
 
 def border_contacts(region: Region, images: Grid) -> tuple[str, ...]:

@@ -47,11 +47,11 @@ class ResultKind:
     """A kind of result that has rules of its own.
 
     Attributes:
-        modality: Its Modality (0008,0060); empty where the kind has none of its own.
+        modality: Its Modality (0008,0060); empty where the kind has none of its own, None where it needs none.
         check: Finds what is wrong with it.
     """
 
-    modality: str
+    modality: str | None
     check: Callable[[PlainObject, SourcePlanes | None], Iterator[str]]
 
 
@@ -69,7 +69,8 @@ RESULT_KINDS: dict[str, ResultKind] = {
     **dict.fromkeys(REPORTS, ResultKind("SR", _report)),
     KEY_OBJECT_STORAGE: ResultKind("KO", _key_objects),
     PARAMETRIC_MAP: ResultKind("", map_problems),
-    str(uid.SecondaryCaptureImageStorage): ResultKind("", capture_problems),
+    # Modality is that of the source equipment, and Type 3 (PS3.3 C.8.6.1).
+    str(uid.SecondaryCaptureImageStorage): ResultKind(None, capture_problems),
     str(uid.EncapsulatedPDFStorage): ResultKind("DOC", document_problems),
     str(uid.GrayscaleSoftcopyPresentationStateStorage): ResultKind("PR", presentation_problems),
     str(uid.RTStructureSetStorage): ResultKind("RTSTRUCT", structure_set_problems),
@@ -181,8 +182,10 @@ def _identity_problems(dataset: Dataset) -> Iterator[str]:
 def _result_problems(dataset: Dataset, kind: ResultKind) -> Iterator[str]:
     """What a result of any kind needs to be placed and found."""
     modality = read_text(dataset, "Modality")
-    if not modality or (kind.modality and modality != kind.modality):
-        yield f"{attribute('Modality')} is not {kind.modality}" if kind.modality else "Modality is absent or empty"
+    if kind.modality and modality != kind.modality:
+        yield f"{attribute('Modality')} is not {kind.modality}"
+    if kind.modality == "" and not modality:
+        yield "Modality is absent or empty"
     for keyword in RESULT_KEYWORDS:
         if not has(dataset, keyword):
             yield f"{keyword} is absent"

@@ -80,6 +80,12 @@ class ReferenceSet(BaseModel):
         mahalanobis, neighbour = np.percentile(own, self.percentile, axis=0)
         return Distances(mahalanobis=float(mahalanobis), neighbour=float(neighbour))
 
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many of the scans show each feature."""
+        shown = (~np.isnan(_array(self.rows))).sum(axis=0).tolist()
+        return dict(zip(self.features, shown, strict=True))
+
     def distances(self, features: Mapping[str, float | None]) -> Distances:
         """How far a scan lies from all scans of the set."""
         return _distances(_array(self.rows), _array([[features.get(name) for name in self.features]]))

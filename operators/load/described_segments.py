@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pydicom.multival import MultiValue
 from pydicom.sr.coding import Code
 
 from operators.core import codes
@@ -94,7 +95,7 @@ def with_names_of_their_own(segments: Iterable[Segment]) -> Iterator[str]:
 
 def _segment(item: Dataset, header: Dataset) -> Segment:
     number = _number(item, "SegmentNumber")
-    label = _line(read_text(item, "SegmentLabel")) or f"Segment {number}"
+    label = _label(item, "SegmentLabel") or f"Segment {number}"
     origin = _origin(item, header, number, label)
     return _described(number, label, _anatomy(item, "SegmentedPropertyTypeCodeSequence"), origin)
 
@@ -110,7 +111,7 @@ def _origin(item: Dataset, header: Dataset, number: int, label: str) -> SegmentO
 
 def _roi(item: Dataset, observation: Dataset | None, contours: Dataset | None, header: Dataset) -> Segment:
     number = _number(item, "ROINumber")
-    label = _line(read_text(item, "ROIName")) or f"ROI {number}"
+    label = _label(item, "ROIName") or f"ROI {number}"
     kind = read_text(item, "ROIGenerationAlgorithm")
     origin = SegmentOrigin(
         *_tracking(item, header, number, label),
@@ -128,6 +129,14 @@ def _colour_of(contours: Dataset | None) -> tuple[int, int, int]:
         return GREY
     red, green, blue = map(int, colour)
     return red, green, blue
+
+
+def _label(item: Dataset, keyword: str) -> str:
+    """A label as a Long String takes it; a backslash, which separates values (PS3.5 6.2), becomes a stroke."""
+    value = read_value(item, keyword)
+    if isinstance(value, MultiValue):
+        return _line("/".join(map(str, value)))
+    return _line(read_text(item, keyword))
 
 
 def _line(text: str) -> str:

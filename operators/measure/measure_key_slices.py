@@ -69,9 +69,12 @@ def measure_key_slices(volume: Volume, label_map: LabelMap, slice_areas: Sequenc
     )
 
 
-def _values(
-    volume: Volume, label_map: LabelMap, segment: Segment, areas: SliceAreas
-) -> tuple[Measurement, Measurement]:
+def _values(volume: Volume, label_map: LabelMap, segment: Segment, areas: SliceAreas) -> tuple[Measurement, ...]:
+    """Area, and the mean of the pixels that are no padding, where there are any."""
+    area = Measurement(AREA, areas.area_cm2[segment.name])
     inside = plane_of(label_map, segment, areas.index)
-    mean = float(volume.array[areas.index][inside].mean(dtype=np.float64))
-    return Measurement(AREA, areas.area_cm2[segment.name]), Measurement(MEAN_HU, rounded(mean))
+    if volume.padding is not None:
+        inside = inside & ~volume.padding[areas.index]
+    if not inside.any():
+        return (area,)
+    return area, Measurement(MEAN_HU, rounded(float(volume.array[areas.index][inside].mean(dtype=np.float64))))

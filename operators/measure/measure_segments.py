@@ -9,14 +9,11 @@ from operators.core.label_extents import extents_of
 from operators.core.label_map import LabelMap, require_same_grid
 from operators.core.measurements import Measurement, Quantity, SegmentMeasurements, rounded
 from operators.core.volume import Volume
-from operators.measure.tally import sum_labels
+from operators.measure.tally import Tally, sum_labels
 from operators.measure.volume_interval import volume_interval
 from operators.runtime.step import Step
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from operators.core.label_map import Segment
 
 VOLUME = Quantity("volume_ml", "mL", codes.VOLUME, codes.CUBIC_CENTIMETRE)
@@ -29,8 +26,8 @@ class MeasureSegments(Step):
 
     - volume_ml = voxels x voxel volume in mm3 / 1000, the voxel's height taken from the positions of the slices
       (Image Position (Patient)), not from Slice Thickness;
-    - mean_hu = mean of the segment's voxels;
-    - sd_hu = their standard deviation around it, over all N voxels (population form);
+    - mean_hu = mean of the segment's voxels, padding left out;
+    - sd_hu = their standard deviation around it, over all N of these (population form);
     - volume_p05_ml, volume_p95_ml where the engine gave probabilities: operators/measure/volume_interval.py.
 
     Named Input:
@@ -59,28 +56,22 @@ def measure_segments(volume: Volume, label_map: LabelMap) -> tuple[SegmentMeasur
     """
     require_same_grid(volume, label_map)
     counts = extents_of(label_map).counts.sum(axis=0)
-    sums, squares = sum_labels(volume, label_map)
+    tally = sum_labels(volume, label_map)
     voxel_mm3 = volume.voxel_volume_mm3
     measured = []
     for segment in label_map.segments:
-        voxels, values = _measure(*_over(segment, counts, sums, squares), voxel_mm3)
+        voxels = int(counts[list(segment.labels)].sum())
+        values = (Measurement(VOLUME, rounded(voxels * voxel_mm3 / 1000)), *_attenuation(segment, tally))
         interval = volume_interval(label_map, segment, voxel_mm3) if voxels else ()
         measured.append(SegmentMeasurements(segment.name, voxels, values + interval))
     return tuple(measured)
 
 
-def _over(
-    segment: Segment, counts: NDArray[np.int64], sums: NDArray[np.float64], squares: NDArray[np.float64]
-) -> tuple[int, float, float]:
-    labels = list(segment.labels)
-    return int(counts[labels].sum()), float(sums[labels].sum()), float(squares[labels].sum())
-
-
-def _measure(voxels: int, total: float, squares: float, voxel_volume_mm3: float) -> tuple[int, tuple[Measurement, ...]]:
-    """Voxels, and the measurements; of an empty segment its volume of 0 alone."""
-    values = [Measurement(VOLUME, rounded(voxels * voxel_volume_mm3 / 1000))]
-    if voxels:
-        mean = total / voxels
-        variance = max(0.0, squares / voxels - mean * mean)
-        values += [Measurement(MEAN_HU, rounded(mean)), Measurement(SD_HU, rounded(variance**0.5))]
-    return voxels, tuple(values)
+def _attenuation(segment: Segment, tally: Tally) -> tuple[Measurement, ...]:
+    """Mean and SD; nothing where no voxel has a value."""
+    voxels, total, squares = (float(of_label[list(segment.labels)].sum()) for of_label in tally)
+    if not voxels:
+        return ()
+    mean = total / voxels
+    variance = max(0.0, squares / voxels - mean * mean)
+    return Measurement(MEAN_HU, rounded(mean)), Measurement(SD_HU, rounded(variance**0.5))

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 PEAK = SCALES["PT"].quantity("peak", codes.PEAK)
 PEAK_RADIUS_MM = 10 * (3 / (4 * math.pi)) ** (1 / 3)
 """A sphere of 1 cm3 has a radius of 6.2 mm."""
+ROUNDING = 2.0**-21
+"""Relative: SUV is float32, and so is the maximum that a threshold is a part of. A voxel of 410 is 41 % of 1000,
+whatever the factor to SUV makes of both."""
 
 
 @dataclass(frozen=True)
@@ -95,8 +98,7 @@ def _measure(volume: Volume, region: Region, parameters: MeasureUptakeParameters
     suv = values_in(region, volume).astype(np.float64)
     if not suv.size:
         return []
-    threshold = parameters.suv if parameters.suv is not None else parameters.fraction_of_max * float(suv.max())
-    tumour = suv[suv >= threshold]
+    tumour = suv[suv >= _threshold(suv, parameters) * (1 - ROUNDING)]
     mtv_ml = tumour.size * volume.voxel_volume_mm3 / 1000
     tlg_g = mtv_ml * float(tumour.mean()) if tumour.size else 0.0
     peak = suv_peak(volume.array, region.on(grid_of(volume)), grid_of(volume), volume.padding)
@@ -105,6 +107,14 @@ def _measure(volume: Volume, region: Region, parameters: MeasureUptakeParameters
         Measurement(_metabolic_volume(parameters), rounded(mtv_ml)),
         Measurement(_glycolysis(parameters), rounded(tlg_g)),
     ]
+
+
+def _threshold(suv: NDArray[np.float64], parameters: MeasureUptakeParameters) -> float:
+    """From which SUV on a voxel counts; where no voxel has any uptake none is a part of it, and none counts."""
+    if parameters.suv is not None:
+        return parameters.suv
+    highest = float(suv.max())
+    return parameters.fraction_of_max * highest if highest > 0 else math.inf
 
 
 def _metabolic_volume(parameters: MeasureUptakeParameters) -> Quantity:

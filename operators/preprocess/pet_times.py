@@ -69,7 +69,7 @@ def scan_reference(header: AgreedHeader, half_life_s: float) -> datetime:
     series = header.moment("SeriesDate", "SeriesTime")
     acquired = header.moments("AcquisitionDate", "AcquisitionTime")
     if series <= min(acquired):
-        return series
+        return _not_long_before(header, series, min(acquired), half_life_s)
     if (text := header.private(GE_SCAN_DATE_TIME)) is not None:
         found = header.date_time(text, str(GE_SCAN_DATE_TIME), _utc_offset(header))
         return _not_after(header, found, min(acquired), str(GE_SCAN_DATE_TIME))
@@ -113,6 +113,22 @@ def _frame_offset_s(dataset: Dataset, half_life_s: float) -> float | None:
     if reference_ms is None or duration_ms is None or not (reference_ms > 0 and duration_ms > 0):
         return None
     return reference_ms / MS_PER_S - mean_activity_time_s(duration_ms / MS_PER_S, half_life_s)
+
+
+def _not_long_before(header: AgreedHeader, series: datetime, first: datetime, half_life_s: float) -> datetime:
+    """The series' time, to which nobody corrects what was acquired when hardly anything was left.
+
+    Raises:
+        InputRefused: If the first acquisition is so late.
+    """
+    waited_s = (first - series).total_seconds()
+    if waited_s > LONGEST_UPTAKE_HALF_LIVES * half_life_s:
+        raise header.invalid(
+            _name("SeriesDate", "SeriesTime"),
+            f"lies {waited_s:.0f} s before the first {attribute('AcquisitionTime')}, more than "
+            f"{LONGEST_UPTAKE_HALF_LIVES:g} half lives of {half_life_s:g} s",
+        )
+    return series
 
 
 def _not_after(header: AgreedHeader, reference: datetime, first: datetime, name: str) -> datetime:

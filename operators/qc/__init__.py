@@ -8,6 +8,7 @@ from operators.qc.check_input import CheckInput
 from operators.qc.check_laterality import CheckLaterality
 from operators.qc.check_levels import CheckLevels
 from operators.qc.check_plausibility import CheckPlausibility
+from operators.qc.check_unmeasured import CheckUnmeasured
 from operators.qc.judge_quality import JudgeQuality
 from operators.qc.measure_input import MeasureInput
 from operators.qc.measure_laterality import MeasureLaterality
@@ -21,6 +22,7 @@ __all__ = [
     "CheckLaterality",
     "CheckLevels",
     "CheckPlausibility",
+    "CheckUnmeasured",
     "DistributionParameters",
     "JudgeQuality",
     "MeasureInput",

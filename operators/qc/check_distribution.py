@@ -18,6 +18,8 @@ from operators.qc.measure_input import Quantities
 from operators.runtime.step import Step
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from operators.core.reference_set import Distances
     from operators.runtime.application import RunContext
 
@@ -87,16 +89,14 @@ def check_distribution(features: Features, parameters: DistributionParameters) -
 
     Returns:
         The features, and a finding where a distance exceeds its threshold. What no reference scan shows, such as a
-        segment of another name, is in neither distance, and said.
+        segment of another name, is in neither distance, and said; so is what all of them show and this scan does not.
     """
     try:
         reference = _reference(parameters)
     except ReferenceSetError as error:
         unchecked = f"Not checked: whether the scan is like others of this site; {error}."
         return QualityReport((), (unchecked,), features)
-    unknown = [name for name, value in features.items() if value is not None and name not in reference.features]
-    not_shown = [f"Not checked: {', '.join(unknown)}; no reference scan of this site shows them."] if unknown else []
-    return QualityReport(_findings(features, reference), tuple(not_shown), features)
+    return QualityReport(_findings(features, reference), tuple(_not_shown(features, reference)), features)
 
 
 def _reference(parameters: DistributionParameters) -> ReferenceSet:
@@ -113,6 +113,17 @@ def _reference(parameters: DistributionParameters) -> ReferenceSet:
             f"the reference set is of {reference.app} {reference.version}; make it again (mapnode qc reference)"
         )
     return reference
+
+
+def _not_shown(features: Features, reference: ReferenceSet) -> Iterator[str]:
+    """What is in neither distance because one side does not show it: as far as that goes the scan looks average."""
+    counts = reference.counts
+    unknown = [name for name, value in features.items() if value is not None and not counts.get(name)]
+    if unknown:
+        yield f"Not checked: {', '.join(unknown)}; no reference scan of this site shows them."
+    absent = [name for name, count in counts.items() if count == len(reference.rows) and features.get(name) is None]
+    if absent:
+        yield f"Not checked: {', '.join(absent)}; all reference scans of this site show them, and this scan does not."
 
 
 def _findings(features: Features, reference: ReferenceSet) -> tuple[QualityFinding, ...]:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
+from operators.core.field_of_view import contact_mm, unseen
 from operators.core.label_map import LabelMap
 from operators.core.quality import QualityFinding, QualityReport
 from operators.core.volume import Volume
 from operators.runtime.step import Step
 from operators.segment.classical.leg_engine import PELVIS
 from operators.segment.classical.trunk_engine import ILIAC_CREST, THORAX
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 ORGAN_TEXT = {
     ILIAC_CREST: (
@@ -35,8 +39,8 @@ ORGAN_TEXT = {
 CONTACT_MM = 20.0
 """A shorter contact is skin or a fold that grazes the border: its loss does not change a number that matters."""
 CUT_TEXT = (
-    "The body is cut off by the border of the image in {count} of {total} slices: what lies outside is in no number, "
-    "subcutaneous fat above all."
+    "The body is cut off by the border of the field of view in {count} of {total} slices: what lies outside is in no "
+    "number, subcutaneous fat above all."
 )
 
 
@@ -79,7 +83,7 @@ def check_field_of_view(volume: Volume, label_map: LabelMap) -> QualityReport:
 
 
 def _cut_slices(volume: Volume, label_map: LabelMap) -> int:
-    """Number of slices in which the body meets the border of the image over more than CONTACT_MM."""
+    """Number of slices in which the body meets the border of the image, or unseen pixels, over more than CONTACT_MM."""
     _, row_mm, column_mm = volume.spacing_mm
     inside = label_map.array > 0
     lengths = (
@@ -88,4 +92,14 @@ def _cut_slices(volume: Volume, label_map: LabelMap) -> int:
         inside[:, 0].sum(axis=1) * column_mm,
         inside[:, -1].sum(axis=1) * column_mm,
     )
-    return int((np.max(lengths, axis=0) > CONTACT_MM).sum())
+    at_border = np.max(lengths, axis=0)
+    return sum(
+        bool(at_border[index] > CONTACT_MM or _unseen_mm(volume, index, plane) > CONTACT_MM)
+        for index, plane in enumerate(inside)
+    )
+
+
+def _unseen_mm(volume: Volume, index: int, inside: NDArray[np.bool_]) -> float:
+    """Length over which the body of a slice faces what was not reconstructed."""
+    outside = unseen(volume, index) if inside.any() else None
+    return 0.0 if outside is None else contact_mm(inside, outside, volume.spacing_mm[1:])

@@ -22,7 +22,7 @@ from pydicom.sr.codedict import codes
 from pydicom.valuerep import AMBIGUOUS_VR, CUSTOMIZABLE_CHARSET_VR, DSfloat
 
 from operators.core import defaults
-from operators.core.header import has, read_value
+from operators.core.header import has, read_numbers, read_value
 from operators.core.identity import derived_uid
 from operators.write.module_attributes import parse_modules_when_asked_for
 
@@ -41,6 +41,8 @@ parse_modules_when_asked_for()
 DATE = re.compile(r"(\d{4}(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01]))?")
 TIME = re.compile(r"(([01]\d|2[0-3])([0-5]\d([0-5]\d(\.\d{1,6})?)?)?)?")
 """DA and TM (PS3.5 6.2), or nothing."""
+NUMBER = re.compile(r"([+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?)?")
+"""DS (PS3.5 6.2), or nothing."""
 LO_LENGTH = 64
 """Longest Long String (PS3.5 6.2)."""
 TYPE_2_KEYWORDS = (
@@ -54,8 +56,23 @@ VALID_VALUES = {
     "PatientBirthDate": DATE,
     "StudyDate": DATE,
     "StudyTime": TIME,
+    "PatientSize": NUMBER,
+    "PatientWeight": NUMBER,
+    "Laterality": re.compile("[RL]?"),
 }
-"""What highdicom takes; anonymised images often have something else, such as a birth date of 19500000."""
+"""What results may say of patient and study; anonymised images often have something else, such as a birth date of
+19500000, and people type heights as 1,70."""
+OPTIONAL_SEQUENCES = (
+    "AdmittingDiagnosesCodeSequence", "ConsultingPhysicianIdentificationSequence", "DeidentificationMethodCodeSequence",
+    "EthnicGroupCodeSequence", "GroupOfPatientsIdentificationSequence", "IssuerOfAccessionNumberSequence",
+    "IssuerOfAdmissionIDSequence", "IssuerOfPatientIDQualifiersSequence", "IssuerOfServiceEpisodeIDSequence",
+    "OtherPatientIDsSequence", "PatientSizeCodeSequence", "PhysiciansOfRecordIdentificationSequence",
+    "PhysiciansReadingStudyIdentificationSequence", "ProcedureCodeSequence", "ReasonForPerformedProcedureCodeSequence",
+    "ReasonForVisitCodeSequence", "ReferencedPatientSequence", "ReferencedStudySequence",
+    "ReferringPhysicianIdentificationSequence", "RequestingServiceCodeSequence",
+)  # fmt: skip
+"""Type 3 of the modules that results copy (PS3.3 C.7.1.1, C.7.2.1, C.7.2.2): absent, or with an item. Devices
+write them without one."""
 UTF8 = "ISO_IR 192"
 ASCII = frozenset({None, "", "ISO_IR 6"})
 """Character sets that have no other letters (PS3.3 C.12.1.1.2); pydicom takes them for Latin-1."""
@@ -80,7 +97,8 @@ def series_description(title: str, identity: ResultIdentity) -> str:
 def source_headers(volume: Volume) -> list[Dataset]:
     """Copies of the source's headers as highdicom takes them.
 
-    Absent attributes of Type 2 become empty ones, and so do dates, times and a sex that are none. Character sets
+    Absent attributes of Type 2 become empty ones, and so do dates, times, numbers and a sex that are none. Sequences
+    without an item, which the modules that results copy do not allow, are left out. Character sets
     with code extensions (ISO 2022), what is no character set, and sets that lack a letter of the patient's name become
     UTF-8: the letters survive.
     """
@@ -94,17 +112,8 @@ def first_source_header(volume: Volume) -> Dataset:
 
 def _completed(header: Dataset, spacing_mm: float) -> Dataset:
     header = own_copy(header)
-    for keyword in TYPE_2_KEYWORDS:
-        if keyword not in header:
-            put(header, keyword, "")
-    if not header.get("SliceThickness"):
-        put(header, "SliceThickness", DSfloat(spacing_mm, auto_format=True))
-    if has(header, "SpacingBetweenSlices"):
-        # Some devices write the gap, or a sign; results say what the positions say.
-        put(header, "SpacingBetweenSlices", DSfloat(spacing_mm, auto_format=True))
-    for keyword, valid in VALID_VALUES.items():
-        if not valid.fullmatch(str(read_value(header, keyword) or "")):
-            put(header, keyword, "")
+    _complete_patient_and_study(header)
+    _put_distances(header, spacing_mm)
     if not _can_be_kept(header):
         header = copy.deepcopy(header)
         # pydicom decodes an element with the character set of its file when it is first looked at.
@@ -112,6 +121,35 @@ def _completed(header: Dataset, spacing_mm: float) -> Dataset:
             pass
         header.SpecificCharacterSet = UTF8
     return header
+
+
+def _complete_patient_and_study(header: Dataset) -> None:
+    """Add what has to be there, if only empty, and take away what is no value."""
+    for keyword in TYPE_2_KEYWORDS:
+        if keyword not in header:
+            put(header, keyword, "")
+    for keyword in OPTIONAL_SEQUENCES:
+        if has(header, keyword) and not header[keyword].value:
+            del header[keyword]
+    for keyword, valid in VALID_VALUES.items():
+        if has(header, keyword) and not valid.fullmatch(_written(header, keyword)):
+            put(header, keyword, "")
+
+
+def _put_distances(header: Dataset, spacing_mm: float) -> None:
+    """Thickness and distance of the slices where the header does not say them, or says what they are not."""
+    thickness_mm = read_numbers(header, "SliceThickness")
+    if thickness_mm is None or not (thickness_mm > 0).all():
+        put(header, "SliceThickness", DSfloat(spacing_mm, auto_format=True))
+    if has(header, "SpacingBetweenSlices"):
+        # Some devices write the gap, or a sign; results say what the positions say.
+        put(header, "SpacingBetweenSlices", DSfloat(spacing_mm, auto_format=True))
+
+
+def _written(header: Dataset, keyword: str) -> str:
+    """A value as it stands in the file, without spaces; a number that is none has no other form."""
+    value = header.get_item(keyword).value
+    return (value.decode("latin-1") if isinstance(value, bytes) else str(value or "")).strip(" \0")
 
 
 def _can_be_kept(header: Dataset) -> bool:

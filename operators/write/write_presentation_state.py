@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 import highdicom as hd
+import numpy as np
 from highdicom import pr
-from pydicom.multival import MultiValue
 from pydicom.valuerep import DSfloat
 
 from operators.core import defaults
 from operators.core.errors import GeometryError, SegmentationError
 from operators.core.found_segments import found_segments, plane_of
+from operators.core.header import read_numbers, read_text
 from operators.core.identity import ResultIdentity
 from operators.core.kinds import is_ct
 from operators.core.label_map import LabelMap, require_grid_of_headers, require_same_grid
@@ -232,6 +233,11 @@ def _put_windows(images: Sequence[Dataset]) -> None:
     for image, (slope, intercept) in zip(images, rescales, strict=True):
         if is_ct(image):
             _put_window(image, *WINDOW_HU)
+        elif not _is_valid_window(image):
+            window = _first_window(image)
+            _without(image, *WINDOW_KEYWORDS)
+            if window:
+                _put_window(image, *window)
         if differ:
             _without(image, "RescaleSlope", "RescaleIntercept", "RescaleType")
             window = _first_window(image)
@@ -240,19 +246,38 @@ def _put_windows(images: Sequence[Dataset]) -> None:
                 _put_window(image, (window[0] - intercept) / slope, window[1] / slope)
 
 
+def _is_valid_window(image: Dataset) -> bool:
+    """Whether the windows of a header are pairs of numbers, each explained or none, as PS3.3 C.11.2.1.2 has it."""
+    centres, widths = (read_numbers(image, keyword) for keyword in ("WindowCenter", "WindowWidth"))
+    if centres is None or widths is None:
+        return centres is None and widths is None
+    explained = image.get("WindowCenterWidthExplanation") or ()
+    explanations = (explained,) if isinstance(explained, str) else tuple(explained)
+    exact = read_text(image, "VOILUTFunction") in {"LINEAR_EXACT", "SIGMOID"}
+    return (
+        len(centres) == len(widths)
+        and len(explanations) in {0, len(centres)}
+        and bool(np.isfinite(centres).all())
+        and bool((widths > 0 if exact else widths >= 1).all())
+    )
+
+
 def _first_window(image: Dataset) -> tuple[float, float] | None:
-    """The first Window Center (0028,1050) and Window Width (0028,1051) of a header, if it has any."""
-    values = [image.get(keyword) for keyword in ("WindowCenter", "WindowWidth")]
-    centre, width = (value[0] if isinstance(value, MultiValue) else value for value in values)
-    return None if centre is None or width is None else (float(centre), float(width))
+    """The first Window Center (0028,1050) and Window Width (0028,1051) of a header, if both are numbers."""
+    centres, widths = (read_numbers(image, keyword) for keyword in ("WindowCenter", "WindowWidth"))
+    if centres is None or widths is None or not np.isfinite([centres[0], widths[0]]).all() or widths[0] <= 0:
+        return None
+    return float(centres[0]), float(widths[0])
 
 
 def _put_window(image: Dataset, centre: float, width: float) -> None:
-    """One linear window, and no other."""
+    """One window, and no other."""
     _without(image, *WINDOW_KEYWORDS)
     put(image, "WindowCenter", DSfloat(centre, auto_format=True))
-    # The linear function has no narrower window (PS3.3 C.11.2.1.2.1).
-    put(image, "WindowWidth", DSfloat(max(width, 1.0), auto_format=True))
+    put(image, "WindowWidth", DSfloat(width, auto_format=True))
+    if width < 1:
+        # The linear function has no narrower window than 1 (PS3.3 C.11.2.1.2.1).
+        put(image, "VOILUTFunction", "LINEAR_EXACT")
 
 
 def _without(image: Dataset, *keywords: str) -> None:
@@ -264,7 +289,7 @@ def _without(image: Dataset, *keywords: str) -> None:
 def _show_true_proportions(dataset: Dataset, volume: Volume) -> None:
     """Say the size of pixels: highdicom says that they are square, and an origin for tiles (PS3.3 C.10.4)."""
     for area in dataset.DisplayedAreaSelectionSequence:
-        area.PresentationPixelSpacing = volume.slices[0].header.PixelSpacing
+        area.PresentationPixelSpacing = [DSfloat(mm, auto_format=True) for mm in volume.spacing_mm[1:]]
         del area.PresentationPixelAspectRatio, area.PixelOriginInterpretation
 
 

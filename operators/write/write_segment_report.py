@@ -12,7 +12,7 @@ from highdicom import sr
 from pydicom import Dataset
 
 from operators.core import codes
-from operators.core.border_contact import border_contacts
+from operators.core.border_contact import field_contacts
 from operators.core.identity import ResultIdentity
 from operators.core.measurements import DerivedValue, Measurement, SegmentMeasurements
 from operators.core.mosaic import is_mosaic
@@ -217,7 +217,7 @@ def _volumetric_group(volume: Volume, one: Measured, context: Context) -> Group:
     """TID 1411 of a segment."""
     region, segment, reference = one.region, one.region.segment, one.reference
     assert reference is not None  # it has voxels
-    sides = border_contacts(region, grid_of(volume))
+    sides = field_contacts(region, volume)
     group = sr.VolumetricROIMeasurementsAndQualitativeEvaluations(
         tracking_identifier=context.tracking_of(segment),
         referenced_segment=sr.ReferencedSegment(

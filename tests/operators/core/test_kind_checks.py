@@ -58,7 +58,6 @@ CAPTURE = [
     (put("SamplesPerPixel", 1), "SamplesPerPixel (0028,0002) is not what PhotometricInterpretation has"),
     (delete("PlanarConfiguration"), "PlanarConfiguration (0028,0006) is absent"),
     (put("Rows", 30), "PixelData has 3814 bytes, 1 frames need 3690"),
-    (delete("Modality"), "Modality is absent or empty"),
 ]
 DOCUMENT = [
     (put("Modality", "OT"), "Modality (0008,0060) is not DOC"),
@@ -104,6 +103,7 @@ STRUCTURES = [
     (put("ContourData", [1, 2], *CONTOUR), "contours have too few or too many numbers in ContourData"),
 ]
 MAP = [
+    (delete("Modality"), "Modality is absent or empty"),
     (delete("FloatPixelData"), "there are no values"),
     (delete("FrameOfReferenceUID"), "FrameOfReferenceUID is absent"),
     (

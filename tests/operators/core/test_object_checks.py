@@ -16,6 +16,7 @@ from tests.builders import (
     make_quality,
     make_volume,
 )
+from tests.results import make_results
 
 
 @pytest.fixture(scope="module")
@@ -157,6 +158,13 @@ def test_other_objects_are_checked_for_their_identity_alone():
     header.PatientName = header.PatientBirthDate = header.PatientSex = ""
 
     assert check_object(header) == []
+
+
+def test_a_secondary_capture_needs_no_modality():
+    capture = make_results()["secondary_capture"]
+    del capture.Modality
+
+    assert check_object(capture) == []
 
 
 def test_problems_do_not_name_the_patient(seg):

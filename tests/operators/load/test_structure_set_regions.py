@@ -191,3 +191,15 @@ def test_contour_data_that_is_no_numbers_is_refused(tmp_path):
 
     with pytest.raises(InputRefused, match="its contours cannot be read"):
         read(tmp_path)
+
+
+def test_a_name_with_a_backslash_is_kept(tmp_path):
+    images = make_ct_series(tmp_path / "ct", hu=make_hu())
+    path = make_structure_set(tmp_path / "rt.dcm", images, {"GTV": []})
+    structure_set = dcmread(path)
+    structure_set.StructureSetROISequence[0].ROIName = ["PTV", "boost"]
+    structure_set.save_as(path)
+
+    (region,) = read(tmp_path)[1].regions
+
+    assert region.segment.label == "PTV/boost"

@@ -1,5 +1,7 @@
 """MeasureKeySlices: the slice of the largest area and the landmarks' slices, each measured by itself."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -50,6 +52,22 @@ def test_a_segment_is_measured_where_its_area_is_largest():
 
     assert (row.index, row.sop_instance_uid) == (3, inputs["volume"].slices[3].header.SOPInstanceUID)
     assert values(row) == {AREA: pytest.approx(24 * PIXEL_CM2), MEAN_HU: pytest.approx(-100)}
+
+
+def test_padding_is_in_the_area_and_not_in_the_mean():
+    labels, hu = np.zeros((5, 10, 10), np.uint8), np.full((5, 10, 10), -100, np.int16)
+    labels[3, 2:6, 2:8], labels[2, 2:4, 2:4] = 3, 2
+    padding = np.zeros(hu.shape, dtype=bool)
+    padding[3, 2:4], padding[2] = True, True
+    hu[padding] = -2000
+    inputs = make_inputs(labels, hu)
+    inputs["volume"] = replace(inputs["volume"], padding=padding)
+
+    found = measure_key_slices(**inputs)
+
+    row = values(rows_of(found, "fat")[LARGEST_AREA])
+    assert (row[AREA], row[MEAN_HU]) == (pytest.approx(24 * PIXEL_CM2), -100)
+    assert MEAN_HU not in values(rows_of(found, "bone")[LARGEST_AREA])
 
 
 def test_of_equal_areas_the_first_is_taken():

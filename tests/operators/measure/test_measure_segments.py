@@ -1,5 +1,7 @@
 """MeasureSegments: boxes whose volume is known, and numpy's mean and SD."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -57,6 +59,22 @@ def test_mean_and_sd_are_those_of_the_masked_voxels():
         assert of_segment.voxels == inside.size
         assert values["mean_hu"] == pytest.approx(inside.mean(), abs=1e-5)
         assert values["sd_hu"] == pytest.approx(inside.std(), abs=1e-5)
+
+
+def test_padding_has_a_volume_and_no_attenuation():
+    hu = np.full((2, 3, 4), 50, np.int16)
+    padding = np.zeros(hu.shape, dtype=bool)
+    padding[:, 0], padding[:, 2] = True, True
+    hu[padding] = -2000
+    labels = np.zeros(hu.shape, np.uint8)
+    labels[:, :2], labels[:, 2] = 2, 3
+    volume = replace(make_volume(hu), padding=padding)
+
+    found = {m.segment_name: m for m in measure_segments(volume, make_label_map(volume, labels))}
+
+    bone = {value.quantity.name: value.value for value in found["bone"].values}
+    assert (found["bone"].voxels, bone["mean_hu"], bone["sd_hu"]) == (16, 50, 0)
+    assert [value.quantity.name for value in found["fat"].values] == ["volume_ml"]
 
 
 @given(hu=arrays(np.int16, (2, 3, 4), elements=st.integers(-2048, 3071)), shift=st.integers(-500, 500))

@@ -118,8 +118,28 @@ def test_volume_and_glycolysis_count_voxels_from_the_threshold_on():
     assert "SUVbw >= 4 g/mL" in fixed["tlg_g"].quantity.definition
 
 
+@pytest.mark.parametrize("parameters", [MeasureUptakeParameters(), MeasureUptakeParameters(suv=4.1)])
+def test_a_voxel_that_is_the_threshold_counts_whatever_the_factor_to_suv(parameters):
+    mask = np.zeros(SHAPE, bool)
+    mask[2, 3, 2:5] = True
+    stored = np.zeros(SHAPE, np.int16)
+    voxel_ml = 3.0 * 0.8 * 0.6 / 1000
+
+    for scanned in range(1000, 3000, 100):
+        stored[2, 3, 2:5] = [scanned * 41 // 100, scanned, scanned * 41 // 100 - 1]
+        suv = np.multiply(stored, 10.0 / scanned, dtype=np.float32)
+        assert measured(suv, mask, parameters)["mtv_ml"].value == pytest.approx(2 * voxel_ml)
+
+
 def test_a_threshold_that_nothing_reaches_leaves_no_volume():
     found = measured(np.ones(SHAPE, np.float32), blob(SHAPE, (4, 5, 5), (2, 3, 3)), MeasureUptakeParameters(suv=4.0))
+
+    assert (found["mtv_ml"].value, found["tlg_g"].value) == (0.0, 0.0)
+
+
+@pytest.mark.parametrize("background", [0.0, -0.2])
+def test_a_segment_without_uptake_has_no_metabolic_volume(background):
+    found = measured(np.full(SHAPE, background, np.float32), blob(SHAPE, (4, 5, 5), (2, 3, 3)))
 
     assert (found["mtv_ml"].value, found["tlg_g"].value) == (0.0, 0.0)
 

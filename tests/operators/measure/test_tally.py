@@ -1,5 +1,7 @@
 """Tally: sums by label, slice by slice."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -13,13 +15,28 @@ def test_sums_are_those_of_each_label():
     volume = make_volume()
     label_map = make_label_map(volume)
 
-    sums, squares = sum_labels(volume, label_map)
+    voxels, sums, squares = sum_labels(volume, label_map)
 
     for label in range(1, 4):
         inside = volume.array[label_map.array == label].astype(np.int64)
-        assert (sums[label], squares[label]) == (inside.sum(), (inside**2).sum())
+        assert (voxels[label], sums[label], squares[label]) == (inside.size, inside.sum(), (inside**2).sum())
     assert not sums[4:].any()
-    assert (sums[0], squares[0]) == (0, 0)
+    assert (voxels[0], sums[0], squares[0]) == (0, 0, 0)
+
+
+def test_padding_is_in_no_sum():
+    hu = make_volume().array.copy()
+    padding = np.zeros(hu.shape, dtype=bool)
+    padding[3, :, 2], padding[5] = True, True
+    hu[padding] = -2000
+    volume = replace(make_volume(hu), padding=padding)
+    label_map = make_label_map(volume)
+
+    voxels, sums, squares = sum_labels(volume, label_map)
+
+    for label in range(1, 4):
+        inside = hu[(label_map.array == label) & ~padding].astype(np.int64)
+        assert (voxels[label], sums[label], squares[label]) == (inside.size, inside.sum(), (inside**2).sum())
 
 
 def test_same_grid_passes_with_rounding_of_the_affine():

@@ -455,6 +455,8 @@ def test_what_is_missing_is_named(edit, name):
         (times(given_at=SCAN + timedelta(seconds=30)), "RadiopharmaceuticalStartDateTime (0018,1078)"),
         (times(given_at=SCAN - timedelta(days=1)), "RadiopharmaceuticalStartDateTime (0018,1078)"),
         (setting(SeriesDate="20250230"), "SeriesDate (0008,0021)"),
+        # The day before: with a time of day alone the dose would be of five hours later than it is.
+        (setting(SeriesDate="20250101", SeriesTime="150000"), "SeriesDate (0008,0021) or SeriesTime (0008,0031) lies"),
         (setting(SeriesTime="11"), "SeriesTime (0008,0031)"),
         (
             lambda h, _i: h.RadiopharmaceuticalInformationSequence.append(Dataset()),

@@ -80,6 +80,18 @@ def test_what_no_reference_scan_shows_is_said_and_in_no_distance(reference):
     assert report.not_checked == ("Not checked: liver_share; no reference scan of this site shows them.",)
 
 
+def test_what_all_reference_scans_show_and_this_one_does_not_is_said(reference):
+    parameters = DistributionParameters("app", "1.0.0", reference)
+
+    report = check_distribution({"noise_hu": 15.0, "texture_4mm": 3.0}, parameters)
+
+    assert report.findings == ()
+    assert report.not_checked == (
+        "Not checked: texture_4mm; no reference scan of this site shows them.",
+        "Not checked: fat_share; all reference scans of this site show them, and this scan does not.",
+    )
+
+
 def test_regions_that_somebody_else_segmented_are_compared_too(tmp_path):
     volume, regions = read(make_study(tmp_path / "study"))
     volume = dataclasses.replace(volume, array=np.where(regions.inside, 70, -500).astype(np.int16))

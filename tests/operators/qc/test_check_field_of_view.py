@@ -1,5 +1,7 @@
 """CheckFieldOfView: where the scan leaves the abdomen, whatever the order of its slices."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -81,3 +83,26 @@ def test_a_body_cut_by_the_border_of_the_image_asks_for_caution():
 
     assert finding.code == "body_cut_by_field_of_view"
     assert "in 4 of 12 slices" in finding.message
+
+
+@pytest.mark.parametrize("declared", [True, False], ids=["padding", "circle"])
+def test_a_body_cut_by_the_reconstructed_circle_asks_for_caution(declared):
+    shape = (12, 60, 60)
+    places = (np.arange(60) - 29.5) ** 2
+    outside = np.broadcast_to(np.sqrt(places[:, None] + places) > 30, shape)
+    hu = np.random.default_rng(1).normal(-1000, 10, shape).astype(np.int16)
+    labels = np.zeros(shape, dtype=np.uint8)
+    labels[:, 15:45, 12:48] = 1
+    hu[labels > 0] = 40
+    hu[outside] = -2000
+    volume = make_volume(hu, make_affine(spacing_mm=(3.0, 0.8, 0.8)))
+    volume = replace(volume, padding=outside.copy() if declared else None)
+    assert check_field_of_view(volume, make_label_map(volume, labels)).findings == ()
+
+    labels = labels.copy()
+    labels[:4, 8:52, 2:58] = 1
+    labels[outside] = 0
+    (finding,) = check_field_of_view(volume, make_label_map(volume, labels)).findings
+
+    assert finding.code == "body_cut_by_field_of_view"
+    assert "4 of 12 slices" in finding.message

@@ -3,13 +3,24 @@
 import dataclasses
 
 import pytest
-from pydicom import Dataset, dcmread
+from pydicom import Dataset, Sequence, dcmread
+from pydicom.dataelem import RawDataElement
+from pydicom.tag import Tag
 from pydicom.uid import UID
 
 from operators.core.identity import ResultIdentity
-from operators.write.marking import contributing_equipment, device_uid, save, series_description, source_headers, stamp
+from operators.write.marking import (
+    OPTIONAL_SEQUENCES,
+    contributing_equipment,
+    device_uid,
+    save,
+    series_description,
+    source_headers,
+    stamp,
+)
 from operators.write.write_segmentation import build_segmentation
 from tests.builders import ALGORITHM, make_identity, make_label_map, make_volume
+from tests.judges import dciodvfy_errors
 
 
 @pytest.mark.parametrize("app", ["a", "ct_body_composition", "x" * 60])
@@ -70,6 +81,62 @@ def test_distance_between_slices_is_that_of_the_positions(written):
     volume = make_volume(edit=lambda header, _: setattr(header, "SpacingBetweenSlices", written))
 
     assert {float(header.SpacingBetweenSlices) for header in source_headers(volume)} == {volume.spacing_mm[0]}
+
+
+def with_bytes(keyword, vr, data):
+    """An edit that writes what pydicom itself would not."""
+
+    def edit(header, _):
+        header._dict[Tag(keyword)] = RawDataElement(Tag(keyword), vr, len(data), data, 0, False, True)
+
+    return edit
+
+
+@pytest.mark.parametrize("written", [b"abc ", b"0 ", b"-3", b"2,5 "])
+def test_a_slice_thickness_that_is_none_becomes_the_distance_of_the_slices(tmp_path, written):
+    volume = make_volume(edit=with_bytes("SliceThickness", "DS", written))
+
+    assert {float(header.SliceThickness) for header in source_headers(volume)} == {volume.spacing_mm[0]}
+    save(build_segmentation(volume, make_label_map(volume), make_identity()), tmp_path / "seg.dcm")
+    assert dciodvfy_errors(tmp_path / "seg.dcm") == []
+
+
+@pytest.mark.parametrize(
+    ("keyword", "vr", "written"),
+    [
+        ("PatientSize", "DS", b"1,70"),
+        ("PatientWeight", "DS", b"70kg"),
+        ("Laterality", "CS", b"LEFT"),
+        ("PatientSex", "CS", b"MALE"),
+    ],
+)
+def test_values_that_are_none_go_into_no_result(tmp_path, keyword, vr, written):
+    volume = make_volume(edit=with_bytes(keyword, vr, written))
+
+    assert {str(header[keyword].value or "") for header in source_headers(volume)} == {""}
+    save(build_segmentation(volume, make_label_map(volume), make_identity()), tmp_path / "seg.dcm")
+    assert dciodvfy_errors(tmp_path / "seg.dcm") == []
+
+
+@pytest.mark.parametrize(
+    ("keyword", "vr", "written"), [("PatientSize", "DS", b"1.70"), ("PatientWeight", "DS", b" 7e1")]
+)
+def test_numbers_of_the_patient_are_kept(keyword, vr, written):
+    volume = make_volume(edit=with_bytes(keyword, vr, written))
+
+    assert {float(header[keyword].value) for header in source_headers(volume)} == {float(written)}
+
+
+def test_sequences_without_an_item_go_into_no_result(tmp_path):
+    def empty(header, _):
+        for keyword in OPTIONAL_SEQUENCES:
+            setattr(header, keyword, Sequence())
+
+    volume = make_volume(edit=empty)
+
+    save(build_segmentation(volume, make_label_map(volume), make_identity()), tmp_path / "seg.dcm")
+
+    assert dciodvfy_errors(tmp_path / "seg.dcm") == []
 
 
 @pytest.mark.parametrize("character_set", [None, "ISO_IR 100"])

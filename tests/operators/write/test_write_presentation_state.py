@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 from pydicom import dcmread
-from pydicom.uid import PositronEmissionTomographyImageStorage
+from pydicom.dataelem import RawDataElement
+from pydicom.tag import Tag
+from pydicom.uid import MRImageStorage, PositronEmissionTomographyImageStorage
 from pydicom.valuerep import DSfloat
 from skimage.color import lab2rgb
 from skimage.draw import polygon
@@ -372,6 +374,41 @@ def test_other_modalities_keep_the_window_of_their_headers(tmp_path):
     assert (window.WindowCenter, window.WindowWidth) == (3000, 6000)
 
 
+@pytest.mark.parametrize(
+    ("centre", "width", "explanation", "window"),
+    [
+        (["40.5", "7"], "300", None, (40.5, 300.0, None)),
+        (["40.5", "7"], ["300", "9"], "A", (40.5, 300.0, None)),
+        ("0.25", "0.5", None, (0.25, 0.5, "LINEAR_EXACT")),
+        ("40.5", "0", None, None),
+        ("40.5", None, None, None),
+    ],
+)
+def test_windows_that_contradict_themselves_are_made_valid_or_left_out(tmp_path, centre, width, explanation, window):
+    def mr(header, _):
+        header.SOPClassUID, header.Modality = MRImageStorage, "MR"
+        header.WindowCenter, header.WindowWidth, header.WindowCenterWidthExplanation = centre, width, explanation
+
+    volume = make_volume(edit=mr)
+
+    path = write(tmp_path, volume, make_label_map(volume))
+
+    items = dcmread(path).get("SoftcopyVOILUTSequence", [])
+    assert [(i.WindowCenter, i.WindowWidth, i.get("VOILUTFunction")) for i in items] == ([window] if window else [])
+    assert dciodvfy_errors(path) == []
+
+
+def test_a_window_of_no_numbers_is_left_out(tmp_path):
+    def mr(header, _):
+        header.SOPClassUID, header.Modality = MRImageStorage, "MR"
+        for keyword, data in (("WindowCenter", b"40,5"), ("WindowWidth", b"300 ")):
+            header._dict[Tag(keyword)] = RawDataElement(Tag(keyword), "DS", len(data), data, 0, False, True)
+
+    volume = make_volume(edit=mr)
+
+    assert "SoftcopyVOILUTSequence" not in dcmread(write(tmp_path, volume, make_label_map(volume)))
+
+
 @pytest.mark.parametrize(("stored", "shape"), [("MONOCHROME1", "INVERSE"), ("MONOCHROME2", "IDENTITY")])
 def test_polarity_is_that_of_the_images(tmp_path, stored, shape):
     volume = make_volume(edit=lambda header, _: setattr(header, "PhotometricInterpretation", stored))
@@ -390,6 +427,16 @@ def test_pixels_keep_their_proportions(tmp_path):
     assert "PresentationPixelAspectRatio" not in area
     assert list(area.DisplayedAreaTopLeftHandCorner) == [1, 1]
     assert list(area.DisplayedAreaBottomRightHandCorner) == [5, 6]
+
+
+def test_a_pixel_spacing_of_too_many_digits_is_written_with_those_that_fit(tmp_path):
+    def of_single_precision(header, _):
+        data = b"0.800000011920929\\0.600000023841858 "
+        header._dict[Tag("PixelSpacing")] = RawDataElement(Tag("PixelSpacing"), "DS", len(data), data, 0, False, True)
+
+    volume = make_volume(edit=of_single_precision)
+
+    assert dciodvfy_errors(write(tmp_path, volume, make_label_map(volume))) == []
 
 
 def test_ring_with_more_points_than_an_element_holds_is_simplified():
