@@ -33,6 +33,7 @@ from mapnode.jobs.lease import require_lease
 from mapnode.jobs.publisher import Publisher
 from mapnode.jobs.scheduler import Capacity, Scheduler
 from mapnode.jobs.takeover import NODE, Presence
+from mapnode.jobs.taking_back import take_back
 from mapnode.jobs.work import Workplace
 from mapnode.jobs.workflow import QUEUE, JobRunner
 from mapnode.known_rules import load_known_rules
@@ -272,7 +273,9 @@ class Node:
             self.folder,
             records,
             self._runner.purge,
+            lambda job, why: take_back(records, reader.client, job, JobState.CANCELLED, why),
             jobs_days=settings.keep_jobs_days,
+            shadow_days=settings.keep_shadow_days,
             quarantine_days=settings.keep_quarantine_days,
             min_free_mb=settings.min_free_mb,
         )
