@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from mapnode.containers.errors import EngineUnreachable
 from mapnode.errors import NodeError
-from mapnode.jobs.current_app import AppChanged, AppElsewhere
+from mapnode.jobs.current_app import AppChanged, AppElsewhere, AppOff
 from mapnode.jobs.inputs import SourceChanged
 from mapnode.jobs.lease import LeaseLost
 from mapnode.jobs.work import Recalled, ResultConflict
@@ -43,6 +43,7 @@ PAUSES_S: dict[type[NodeError], float] = {
     EngineUnreachable: 60.0,
     DatabaseAway: 60.0,
     AppElsewhere: 60.0,
+    AppOff: 60.0,
     IntakeClosed: DISK_PAUSE_S,
 }
 """What is waited for, and how long before each look, however often."""

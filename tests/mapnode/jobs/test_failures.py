@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from mapnode.containers.errors import EngineUnreachable
-from mapnode.jobs.current_app import AppChanged, AppElsewhere
+from mapnode.jobs.current_app import AppChanged, AppElsewhere, AppOff
 from mapnode.jobs.failures import MAX_TRIES, DatabaseAway, Ending, ending_of, last_cause
 from mapnode.jobs.inputs import SourceChanged
 from mapnode.jobs.lease import LeaseLost
@@ -21,6 +21,7 @@ RUNNING, PUBLISHING = JobState.RUNNING, JobState.PUBLISHING
 CLOSED = IntakeClosed("POST /instances", 403, "the disk is nearly full")
 NO_ENGINE = EngineUnreachable("no container engine answers")
 ELSEWHERE = AppElsewhere("a worker cannot do it")
+OFF = AppOff("the app is switched off")
 AWAY = DatabaseAway("the database broke off")
 SILENT = OrthancUnreachable("http://127.0.0.1", "ConnectError")
 
@@ -44,7 +45,9 @@ def test_what_is_not_what_it_was_is_called_back_with_the_reason(error, state):
     assert (ending.state, ending.reason) == (JobState.RECALLED, str(error))
 
 
-@pytest.mark.parametrize("error", [SILENT, CLOSED, NO_ENGINE, AWAY, ELSEWHERE, full(errno.ENOSPC), full(errno.EDQUOT)])
+@pytest.mark.parametrize(
+    "error", [SILENT, CLOSED, NO_ENGINE, AWAY, ELSEWHERE, OFF, full(errno.ENOSPC), full(errno.EDQUOT)]
+)
 @pytest.mark.parametrize(("state", "again"), [(RUNNING, JobState.QUEUED), (PUBLISHING, JobState.WAITING)])
 def test_what_heals_by_itself_is_tried_again_however_often(error, state, again):
     ending = ending_of(error, state, 100)
