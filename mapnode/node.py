@@ -39,7 +39,7 @@ from mapnode.jobs.workflow import QUEUE, JobRunner
 from mapnode.known_rules import load_known_rules
 from mapnode.node_folder import STATE_NAME, event_channel, only_node
 from mapnode.pacs.change_follower import ChangeFollower, FilePositionStore, FollowState
-from mapnode.pacs.errors import PacsError
+from mapnode.pacs.errors import OrthancUnreachable, PacsError
 from mapnode.pacs.event_receiver import EVENT_PATH, event_router
 from mapnode.pacs.events import ChangedEvent, CommitmentEvent, DeletedEvent, InstanceEvent, StartedEvent
 from mapnode.pacs.gate import Gate, GateKeeper
@@ -406,8 +406,8 @@ class Node:
         """Put in place what came again with other content; its series is decided again then."""
         try:
             self._replacements.apply()
-        except PacsError as error:
-            _log.warning("an instance that came again cannot be put in place, trying again: %s", error)
+        except OrthancUnreachable as error:
+            _log.debug("%s", error)  # who follows the change log has said so
 
     def _sweep_containers(self) -> None:
         """Remove the containers that nobody looks after any more."""
