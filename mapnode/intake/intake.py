@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import time
 from typing import TYPE_CHECKING
@@ -176,10 +177,26 @@ class Intake:
             known.corroborations.append(said)
 
     def committed(self, calling_aet: str) -> None:
-        """A sender asked for storage commitment: it is done with what it sent so far."""
-        for known in self.series.values():
-            if calling_aet and known.calling_aet == calling_aet:
-                known.committed = True
+        """A sender asked for storage commitment: it is done with the study that it asks about.
+
+        Of which instances that is, Orthanc does not say. It vouches for a study where no other one of that sender can
+        be meant: one that only pauses would go out early, whichever of the two the request is about.
+
+        Raises:
+            OrthancUnreachable: If Orthanc does not say which study a series is of.
+        """
+        now = time.monotonic()
+        sent = [one for one in self.series.values() if calling_aet and one.calling_aet == calling_aet]
+        meant = [one for one in sent if one.may_be_asked_for(now) and self._has_study(one)]
+        if len({one.study_id for one in meant}) == 1:
+            for known in meant:
+                known.committed_at = now
+
+    def _has_study(self, known: SeriesArrivals) -> bool:
+        """Find out of which study a series is; False where it is gone."""
+        with contextlib.suppress(NotFound):
+            known.study_id = known.study_id or self._reader.client.series(known.series_id).study_id
+        return bool(known.study_id)
 
     def decide_settled(self) -> bool:
         """Decide the series that have come to rest; whether there were any."""

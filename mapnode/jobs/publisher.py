@@ -115,7 +115,7 @@ class Publisher:
         if series.pending:
             return Verdict(now=False, reason="the series changed and is looked at again")
         said = list(series.corroborations)
-        if series.committed:
+        if series.committed_at:
             said.append(Corroboration(series.looked, "its sender asked for storage commitment: the series"))
         return may_publish(series.looked, time.monotonic() - series.last, said, self._patience)
 

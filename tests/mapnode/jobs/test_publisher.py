@@ -70,6 +70,18 @@ def test_a_corroborated_series_goes_out_at_once(publisher, records, series, publ
     assert len(published) == 1
 
 
+def test_a_series_whose_sender_asked_for_storage_commitment_goes_out_at_once(
+    publisher, records, series, published, clock
+):
+    job = add_job(records, state=JobState.WAITING)
+    arrived(series, clock, committed_at=clock.now)
+
+    publisher.tick()
+
+    assert published == [(job, 1)]
+    assert "storage commitment" in records.jobs.get(job).reason
+
+
 def test_a_series_that_changed_is_not_published(publisher, records, series, published, clock):
     add_job(records, state=JobState.WAITING)
     arrived(series, clock).pending = True
