@@ -48,6 +48,7 @@ class SeriesArrivals:
         looked_for: The last arrival after which it was looked at ahead.
         looks: How often it was looked at ahead.
         outlook: What was found then, as long as it may serve for a decision.
+        undecided: Rules of which no job could be made when all others were decided; they are tried again.
         is_unreadable: It could not be decided when it was tried last.
         pause_s: For how long it is not tried again then.
     """
@@ -72,8 +73,18 @@ class SeriesArrivals:
     looked_for: float = 0.0
     looks: int = 0
     outlook: Outlook | None = None
+    undecided: frozenset[str] = frozenset()
     is_unreadable: bool = False
     pause_s: float = 0.0
+
+    @property
+    def is_moving(self) -> bool:
+        """Whether nobody knows yet what follows from it as it is now, but for single rules."""
+        return self.pending and not self.undecided
+
+    def has_to_decide(self, rule: str) -> bool:
+        """Whether a rule was not decided since it changed, or somebody asked for it."""
+        return not self.undecided or rule in self.undecided
 
     def settle_s(self, patience: Patience) -> float:
         """How long nothing may come before it is decided."""
@@ -113,5 +124,6 @@ class SeriesArrivals:
         self.has_hole = self.is_unreadable = False
         self.not_before = self.pause_s = 0.0
         self.outlook = None
+        self.undecided = frozenset()
         self.corroborations.clear()
         self.committed_at = 0.0

@@ -92,6 +92,18 @@ def test_a_series_that_changed_is_not_published(publisher, records, series, publ
     assert published == []
 
 
+def test_a_rule_that_cannot_be_decided_keeps_back_no_results_of_other_rules(
+    publisher, records, series, published, clock
+):
+    add_job(records, state=JobState.WAITING)
+    arrived(series, clock, undecided=frozenset({"other"})).pending = True
+    clock.now += 5
+
+    publisher.tick()
+
+    assert len(published) == 1
+
+
 def test_of_several_series_the_slowest_decides(publisher, records, series, published, clock):
     add_job(records, state=JobState.WAITING, series_ids=("series-0", "series-1"))
     arrived(series, clock)
