@@ -82,6 +82,7 @@ def test_what_a_person_asked_for_runs_once_while_another_rule_fails(node, record
     for _ in range(5):
         settle(node, clock, LONGEST_RETRY_S)
     before = rules_of(records)
+    assert states(records) == ["done", "queued"]
     gone.clear()
     settle(node, clock, LONGEST_RETRY_S)
 
