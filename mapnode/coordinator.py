@@ -13,6 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from mapnode.database import will_pass
 from mapnode.errors import NodeError
+from mapnode.jobs.current_app import require_on
 from mapnode.jobs.taking_back import take_back
 from mapnode.pacs.errors import OrthancUnreachable
 from mapnode.pacs.events import InstanceEvent
@@ -223,6 +224,11 @@ class Coordinator:
         self._records.requests.done(request.id, why_not)
 
     def _do_with_job(self, kind: RequestKind, job_id: str) -> None:
+        """Do what is asked of one job, if there is one.
+
+        Raises:
+            AppOff: If its results are to go out, and its app is switched off.
+        """
         job = self._records.jobs.get(job_id)
         if job is None:
             return
@@ -231,6 +237,7 @@ class Coordinator:
         elif kind is RequestKind.RETRY:
             self._retry(job)
         elif kind is RequestKind.RELEASE:
+            require_on(job.spec.app, self._records.switches.all())
             self._publisher.release(job, "released on demand")
 
     def _retry(self, job: JobRecord) -> None:

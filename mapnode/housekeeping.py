@@ -9,13 +9,13 @@ import time
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from mapnode.records import ENDED
+from mapnode.records import ENDED, JobState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from mapnode.records import Records
+    from mapnode.records import JobRecord, Records
 
 DAY_S = 86_400.0
 
@@ -36,8 +36,10 @@ class Housekeeping:
         folder: Path,
         records: Records,
         purge: Callable[[datetime], int],
+        cancel: Callable[[JobRecord, str], object],
         *,
         jobs_days: float,
+        shadow_days: float,
         quarantine_days: float,
         min_free_mb: float,
     ) -> None:
@@ -47,13 +49,17 @@ class Housekeeping:
             folder: The node's folder (var).
             records: Which jobs have ended.
             purge: Forgets the steps of workflows that ended before a moment; how many.
+            cancel: Takes a job back that is not published, with the reason.
             jobs_days: Files of ended jobs are kept for so long.
+            shadow_days: Results that wait to be released are kept for so long.
             quarantine_days: Quarantine is kept for so long.
             min_free_mb: With less room than twice this, files of ended jobs go before their time, the oldest first.
         """
         self._folder = folder
         self._records = records
         self._purge = purge
+        self._cancel = cancel
+        self._shadow_days = shadow_days
         self._jobs_s = jobs_days * DAY_S
         self._quarantine_s = quarantine_days * DAY_S
         self._min_free_mb = min_free_mb
@@ -69,6 +75,9 @@ class Housekeeping:
             is_short = free_mb(self._folder) < 2 * self._min_free_mb
             if (age_s > self._jobs_s or is_short) and self._has_ended(folder.name):
                 self._delete(folder, "the disk runs short" if is_short else f"after {age_s / DAY_S:.0f} days")
+        # Last, for it may need Orthanc; their files go with the next look.
+        for job in self._records.jobs.kept_in(JobState.SHADOW, time.time() - self._shadow_days * DAY_S):
+            self._cancel(job, f"nobody released it for {self._shadow_days:g} days; `mapnode rerun` makes it again")
 
     def _has_ended(self, job: str) -> bool:
         state = self._records.jobs.state(job)

@@ -33,12 +33,13 @@ from mapnode.jobs.lease import require_lease
 from mapnode.jobs.publisher import Publisher
 from mapnode.jobs.scheduler import Capacity, Scheduler
 from mapnode.jobs.takeover import NODE, Presence
+from mapnode.jobs.taking_back import take_back
 from mapnode.jobs.work import Workplace
 from mapnode.jobs.workflow import QUEUE, JobRunner
 from mapnode.known_rules import load_known_rules
 from mapnode.node_folder import STATE_NAME, event_channel, only_node
 from mapnode.pacs.change_follower import ChangeFollower, FilePositionStore, FollowState
-from mapnode.pacs.errors import PacsError
+from mapnode.pacs.errors import OrthancUnreachable, PacsError
 from mapnode.pacs.event_receiver import EVENT_PATH, event_router
 from mapnode.pacs.events import ChangedEvent, CommitmentEvent, DeletedEvent, InstanceEvent, StartedEvent
 from mapnode.pacs.gate import Gate, GateKeeper
@@ -272,7 +273,9 @@ class Node:
             self.folder,
             records,
             self._runner.purge,
+            lambda job, why: take_back(records, reader.client, job, JobState.CANCELLED, why),
             jobs_days=settings.keep_jobs_days,
+            shadow_days=settings.keep_shadow_days,
             quarantine_days=settings.keep_quarantine_days,
             min_free_mb=settings.min_free_mb,
         )
@@ -403,8 +406,8 @@ class Node:
         """Put in place what came again with other content; its series is decided again then."""
         try:
             self._replacements.apply()
-        except PacsError as error:
-            _log.warning("an instance that came again cannot be put in place, trying again: %s", error)
+        except OrthancUnreachable as error:
+            _log.debug("%s", error)  # who follows the change log has said so
 
     def _sweep_containers(self) -> None:
         """Remove the containers that nobody looks after any more."""

@@ -25,7 +25,7 @@ def pause(
 ) -> None:
     """Start no more jobs, of all apps or of one; studies are taken, and jobs wait. What runs goes on.
 
-    With --app results of that app that wait to go out are kept, too.
+    With --app results of that app that wait to go out, or to be released, are kept, too.
 
     Example: mapnode pause --app ct_body_composition --reason "wrong numbers in three reports"
     """

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 
 RECENT = 20
 """Gaps between arrivals that say how fast a sender is."""
+ASKED_FOR_S = 600.0
+"""A request for storage commitment may be about what came no longer ago."""
+ASKED_AGAIN_S = 60.0
+"""A sender that asks series by series asks again about one study within this."""
 
 
 @dataclass
@@ -34,15 +38,17 @@ class SeriesArrivals:
         forced: Somebody asked for it again.
         has_hole: Instance Numbers leave some out; known after the first look.
         looked: How many instances there were at the last look.
-        study_id: Orthanc's identifier of its study; empty before the first look.
+        study_id: Orthanc's identifier of its study; empty before somebody asked for it.
         corroborations: What is said of its completeness.
-        committed: Its sender asked for storage commitment since the last instance: it has sent all that it has.
+        committed_at: When its sender asked for storage commitment, and could mean no other study; 0 where it did not
+            since the last instance.
         not_before: It is not looked at again before this.
         is_staged: Slices of it were decoded beforehand.
         unread: Files whose headers nobody has read yet, by their UUIDs.
         looked_for: The last arrival after which it was looked at ahead.
         looks: How often it was looked at ahead.
         outlook: What was found then, as long as it may serve for a decision.
+        undecided: Rules of which no job could be made when all others were decided; they are tried again.
         is_unreadable: It could not be decided when it was tried last.
         pause_s: For how long it is not tried again then.
     """
@@ -60,15 +66,25 @@ class SeriesArrivals:
     looked: int = 0
     study_id: str = ""
     corroborations: list[Corroboration] = field(default_factory=list)
-    committed: bool = False
+    committed_at: float = 0.0
     not_before: float = 0.0
     is_staged: bool = False
     unread: list[str] = field(default_factory=list)
     looked_for: float = 0.0
     looks: int = 0
     outlook: Outlook | None = None
+    undecided: frozenset[str] = frozenset()
     is_unreadable: bool = False
     pause_s: float = 0.0
+
+    @property
+    def is_moving(self) -> bool:
+        """Whether nobody knows yet what follows from it as it is now, but for single rules."""
+        return self.pending and not self.undecided
+
+    def has_to_decide(self, rule: str) -> bool:
+        """Whether a rule was not decided since it changed, or somebody asked for it."""
+        return not self.undecided or rule in self.undecided
 
     def settle_s(self, patience: Patience) -> float:
         """How long nothing may come before it is decided."""
@@ -81,6 +97,12 @@ class SeriesArrivals:
     def next_look(self, patience: Patience) -> float:
         """When it is to be looked at ahead or decided."""
         return max(self.not_before, self.last + min(self.settle_s(patience), self.ask_s(patience)))
+
+    def may_be_asked_for(self, now: float) -> bool:
+        """Whether a request for storage commitment that comes now may be about it."""
+        if self.committed_at:
+            return now - self.committed_at < ASKED_AGAIN_S
+        return now - self.last < ASKED_FOR_S
 
     def knows(self, event: InstanceEvent) -> bool:
         """Whether an instance came again unchanged."""
@@ -102,5 +124,6 @@ class SeriesArrivals:
         self.has_hole = self.is_unreadable = False
         self.not_before = self.pause_s = 0.0
         self.outlook = None
+        self.undecided = frozenset()
         self.corroborations.clear()
-        self.committed = False
+        self.committed_at = 0.0

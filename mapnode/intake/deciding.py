@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from mapnode.app_catalogue import find_app
 from mapnode.containers.images import Images
+from mapnode.errors import NodeError
 from mapnode.intake.references import referenced_series
 from mapnode.jobs.spec import JobSpec, identity_of
+from mapnode.pacs.errors import OrthancUnreachable
 from mapnode.records import DecisionRecord, JobState
 from mapnode.rules import Decision, decide, decide_study, facts_from_headers, wrote_by_node
 from mapnode.rules.evaluate import ClauseOutcome
@@ -48,6 +50,21 @@ class Known:
 
 
 @dataclass(frozen=True)
+class NoJobYet:
+    """Stands for the job of a rule that matched, where none can be made at the moment.
+
+    Attributes:
+        why: The reason.
+    """
+
+    why: str
+
+
+Follows: TypeAlias = "JobSpec | NoJobYet | None"
+"""The job that follows from a decision; None where the rule does not match."""
+
+
+@dataclass(frozen=True)
 class Outlook:
     """A series that seems to rest, and what series rules say of it: what follows if nothing more comes.
 
@@ -61,12 +78,12 @@ class Outlook:
     at: float
     calling_aet: str
     found: Known
-    decided: Sequence[tuple[Decision, JobSpec | None]]
+    decided: Sequence[tuple[Decision, Follows]]
 
     @property
     def apps(self) -> set[str]:
         """Names of the apps that would run."""
-        return {spec.app for _, spec in self.decided if spec is not None}
+        return {spec.app for _, spec in self.decided if isinstance(spec, JobSpec)}
 
 
 class Decider:
@@ -117,7 +134,7 @@ class Decider:
         )
         return Known(source, headers, facts)
 
-    def decide_series(self, known: Known) -> list[tuple[Decision, JobSpec | None]]:
+    def decide_series(self, known: Known) -> list[tuple[Decision, Follows]]:
         """What the series rules say of a series, each with the job that follows."""
         return [self._with_job(decision, known.source.id, [known]) for decision in decide(self._rules, known.facts)]
 
@@ -126,7 +143,7 @@ class Decider:
         """The rules that are about studies."""
         return [rule for rule in self._rules.rules if rule.study is not None and rule.mode != "off"]
 
-    def decide_study(self, rule: Rule, study_id: str, series: Sequence[Known]) -> tuple[Decision, JobSpec | None]:
+    def decide_study(self, rule: Rule, study_id: str, series: Sequence[Known]) -> tuple[Decision, Follows]:
         """What a study rule says of the series of a study, with the job that follows."""
         decision, met = decide_study(rule, [known.facts for known in series])
         wanted = {facts.series_instance_uid for facts in met}
@@ -134,14 +151,24 @@ class Decider:
         # The same order whichever series came to rest last.
         return self._with_job(decision, study_id, sorted(inputs, key=lambda known: known.facts.series_instance_uid))
 
-    def _with_job(self, decision: Decision, subject: str, inputs: Sequence[Known]) -> tuple[Decision, JobSpec | None]:
+    def _with_job(self, decision: Decision, subject: str, inputs: Sequence[Known]) -> tuple[Decision, Follows]:
+        """A decision with the job that follows. What is wrong with one rule's app keeps no other rule from its job.
+
+        Raises:
+            OrthancUnreachable: If Orthanc does not answer: nothing can be decided then.
+        """
         if not decision.matched:
             return decision, None
         chain = max((known.facts.chain for known in inputs), key=len)
         if len(chain) >= self._max_depth:
             text = f"at most {self._max_depth} rules lead from one to the next (max_chain_depth)"
             return Decision.of(self._rule(decision.rule), (ClauseOutcome(text, False, " > ".join(chain)),)), None
-        return decision, self._spec(decision, subject, inputs, (*chain, decision.rule))
+        try:
+            return decision, self._spec(decision, subject, inputs, (*chain, decision.rule))
+        except OrthancUnreachable:
+            raise
+        except NodeError as error:
+            return decision, NoJobYet(str(error))
 
     def _spec(self, decision: Decision, subject: str, inputs: Sequence[Known], chain: tuple[str, ...]) -> JobSpec:
         rule = self._rule(decision.rule)

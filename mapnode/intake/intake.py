@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import time
 from typing import TYPE_CHECKING
 
 from mapnode.database import will_pass
-from mapnode.errors import words_of
+from mapnode.errors import NodeError, words_of
 from mapnode.intake.arrivals import SeriesArrivals
 from mapnode.intake.completeness import has_hole, is_complete
-from mapnode.intake.deciding import Outlook, record_of
+from mapnode.intake.deciding import NoJobYet, Outlook, record_of
 from mapnode.intake.making import PRIORITIES, JobMaker
 from mapnode.intake.rejections import take_rejections
 from mapnode.jobs.taking_back import take_back
@@ -19,10 +20,10 @@ from mapnode.records import JobState
 from mapnode.records.job_states import ACTIVE, UNPUBLISHED
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from mapnode.intake.completeness import Corroboration, Patience
-    from mapnode.intake.deciding import Decider, Known
+    from mapnode.intake.deciding import Decider, Follows, Known
     from mapnode.intake.source import SourceReader, SourceSeries
     from mapnode.jobs.spec import JobSpec
     from mapnode.pacs.events import InstanceEvent
@@ -53,6 +54,18 @@ BUSY = ACTIVE - {JobState.SHADOW}
 """Their series are kept in memory; a shadow job may wait for months for somebody to release it."""
 
 _log = logging.getLogger(__name__)
+
+
+class RulesUndecided(NodeError):
+    """Of some rules that match a series no job can be made at the moment; all others are decided.
+
+    Attributes:
+        rules: Why, by their names.
+    """
+
+    def __init__(self, rules: Mapping[str, str]) -> None:
+        super().__init__("; ".join(f"{rule}: {why}" for rule, why in rules.items()))
+        self.rules = rules
 
 
 class Intake:
@@ -141,7 +154,7 @@ class Intake:
 
     def audited(self, spec: JobSpec, why: str) -> None:
         """The series of a published job are not what it was made of; what moves at the moment is looked at anyway."""
-        moving = {one.series_id for one in self.series.values() if one.pending}
+        moving = {one.series_id for one in self.series.values() if one.is_moving}
         if moving.intersection(spec.series_ids):
             return
         for series_id in spec.series_ids:
@@ -162,6 +175,7 @@ class Intake:
         known = self.series.setdefault(series_id, SeriesArrivals(series_id, time.monotonic()))
         known.pending = known.forced = True
         known.not_before = known.pause_s = 0.0
+        known.undecided = frozenset()
 
     def corroborate(self, series_id: str, last: float, said: Corroboration) -> None:
         """Somebody who knows says how many instances a series has; that holds until another one comes.
@@ -176,10 +190,26 @@ class Intake:
             known.corroborations.append(said)
 
     def committed(self, calling_aet: str) -> None:
-        """A sender asked for storage commitment: it is done with what it sent so far."""
-        for known in self.series.values():
-            if calling_aet and known.calling_aet == calling_aet:
-                known.committed = True
+        """A sender asked for storage commitment: it is done with the study that it asks about.
+
+        Of which instances that is, Orthanc does not say. It vouches for a study where no other one of that sender can
+        be meant: one that only pauses would go out early, whichever of the two the request is about.
+
+        Raises:
+            OrthancUnreachable: If Orthanc does not say which study a series is of.
+        """
+        now = time.monotonic()
+        sent = [one for one in self.series.values() if calling_aet and one.calling_aet == calling_aet]
+        meant = [one for one in sent if one.may_be_asked_for(now) and self._has_study(one)]
+        if len({one.study_id for one in meant}) == 1:
+            for known in meant:
+                known.committed_at = now
+
+    def _has_study(self, known: SeriesArrivals) -> bool:
+        """Find out of which study a series is; False where it is gone."""
+        with contextlib.suppress(NotFound):
+            known.study_id = known.study_id or self._reader.client.series(known.series_id).study_id
+        return bool(known.study_id)
 
     def decide_settled(self) -> bool:
         """Decide the series that have come to rest; whether there were any."""
@@ -225,7 +255,7 @@ class Intake:
 
     def _grew(self, series_ids: set[str], why: str) -> None:
         """Keep that series wait, and call back jobs on what they were. Those that wait already have none, and stay."""
-        resting = {one for one in series_ids if one not in self.series or not self.series[one].pending}
+        resting = {one for one in series_ids if one not in self.series or not self.series[one].is_moving}
         if not resting:
             return
         self._records.pending.grew(resting, time.time())
@@ -258,7 +288,7 @@ class Intake:
         except Exception as error:  # the intake's loop: one series must never end it for all others
             if will_pass(error):
                 raise  # no fault of the series: it is decided with the next look, and its study not without it
-            if not known.is_unreadable:
+            if not known.is_unreadable and not isinstance(error, RulesUndecided):
                 self._go_on_without(known)
             known.pause_s = min(2 * known.pause_s or RETRY_S, LONGEST_RETRY_S)
             why = words_of(error)
@@ -323,25 +353,41 @@ class Intake:
         if self._should_wait(known, source):
             return
         self._take_rejections(found)
-        decided = [(decision, spec, found) for decision, spec in outlook.decided]
-        decided += self._decide_study(known, found)
-        decided.sort(key=lambda one: _claim(one[0], one[1]))
-        jobs = [
-            record_of(d, f, None if s is None else self._make(s, d, source, calling, forced=known.forced))
-            for d, s, f in decided
-        ]
-        self._records.decisions.add(jobs)
-        for decision, _, _ in decided:
-            for job in self._maker.stale(decision, found):
-                self._on_withdrawn(job, f"the source changed, and rule {decision.rule} wants it no more")
+        decided = [*outlook.decided, *self._decide_study(known, found)]
+        self._carry_out([(d, s) for d, s in decided if not isinstance(s, NoJobYet)], known, found, calling)
+        known.looks = 0
+        undecided = {decision.rule: spec.why for decision, spec in decided if isinstance(spec, NoJobYet)}
+        known.undecided = frozenset(undecided)
+        if undecided:
+            raise RulesUndecided(undecided)
         self._records.pending.settled(known.series_id)
         known.pending = known.forced = False
-        known.looks = 0
-        matched = ", ".join(record.app for record in jobs if record.matched) or "no rule matches"
-        _log.info(
-            "series %s at rest with %d instances: %s", found.facts.series_instance_uid, found.facts.instances, matched
-        )
-        if any(record.job_id for record in jobs) and not is_complete(known.looked, known.corroborations):
+
+    def _carry_out(
+        self, decided: list[tuple[Decision, JobSpec | None]], known: SeriesArrivals, found: Known, calling: str
+    ) -> None:
+        """Make the jobs that follow, withdraw what is wanted no more, and keep what was decided.
+
+        All are gone through with each try, for a job may have been called back since, but what was decided already is
+        neither forced nor kept once more.
+        """
+        decided.sort(key=lambda one: _claim(*one))
+        new = []
+        for decision, spec in decided:
+            is_new = known.has_to_decide(decision.rule)
+            forced = known.forced and is_new
+            job = None if spec is None else self._make(spec, decision, found.source, calling, forced=forced)
+            if is_new:
+                new.append(record_of(decision, found, job))
+        self._records.decisions.add(new)
+        for decision, _ in decided:
+            for stale in self._maker.stale(decision, found):
+                self._on_withdrawn(stale, f"the source changed, and rule {decision.rule} wants it no more")
+        if new:
+            matched = ", ".join(record.app for record in new if record.matched) or "no rule matches"
+            uid, count = found.facts.series_instance_uid, found.facts.instances
+            _log.info("series %s at rest with %d instances: %s", uid, count, matched)
+        if any(record.job_id for record in new) and not is_complete(known.looked, known.corroborations):
             self._ask(found, known.last, calling)
 
     def _should_wait(self, known: SeriesArrivals, source: SourceSeries) -> bool:
@@ -377,7 +423,7 @@ class Intake:
         for series_id, title in take_rejections(found.headers, self._records.rejections, self._reader.client):
             self.changed(series_id, f"a rejection note took instances out of use ({title})")
 
-    def _decide_study(self, known: SeriesArrivals, found: Known) -> list[tuple[Decision, JobSpec | None, Known]]:
+    def _decide_study(self, known: SeriesArrivals, found: Known) -> list[tuple[Decision, Follows]]:
         """What study rules say, once every series of the study has come to rest."""
         rules = self._decider.study_rules
         if not rules:
@@ -386,13 +432,13 @@ class Intake:
             series_ids = self._reader.client.study(known.study_id).series_ids
         except NotFound:
             return []
-        moving = {one.series_id for one in self.series.values() if one.pending}
+        moving = {one.series_id for one in self.series.values() if one.is_moving}
         unreadable = {one.series_id for one in self.series.values() if one.is_unreadable}
         others = [one for one in series_ids if one != known.series_id and one not in unreadable]
         if moving.intersection(others):
             return []  # whichever comes to rest last decides
         everything = [found, *self._known(others)]
-        return [(*self._decider.decide_study(rule, known.study_id, everything), found) for rule in rules]
+        return [self._decider.decide_study(rule, known.study_id, everything) for rule in rules]
 
     def _known(self, series_ids: Sequence[str]) -> list[Known]:
         found = []

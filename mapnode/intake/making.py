@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from mapnode.intake.deciding import identified, next_attempt
 from mapnode.jobs.taking_back import take_back
 from mapnode.records import JobState
-from mapnode.records.job_states import ENDED, UNPUBLISHED
+from mapnode.records.job_states import ACTIVE, ENDED, UNPUBLISHED
 
 if TYPE_CHECKING:
     from mapnode.intake.deciding import Known
@@ -108,11 +108,12 @@ class JobMaker:
                 take_back(self._records, self._reader.client, job, JobState.RECALLED, why)
 
     def _attempt(self, spec: JobSpec, source: SourceSeries, *, forced: bool) -> JobSpec:
-        """The first attempt that was not taken back; the next one where somebody asks for it."""
+        """The first attempt that was not taken back; the next one where somebody asks for it, or asked and it runs."""
         digests = self._digests(spec, source)
         while (after := next_attempt(spec, digests, self._records.jobs.get(spec.job_id), forced=forced)) is not spec:
             spec, forced = after, False
-        return spec
+        further = identified(spec.model_copy(update={"attempt": spec.attempt + 1}), digests)
+        return further if self._records.jobs.state(further.job_id) in ACTIVE else spec
 
     def _digests(self, spec: JobSpec, source: SourceSeries) -> list[tuple[str, str]]:
         if spec.series_ids == (source.id,):

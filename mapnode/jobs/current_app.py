@@ -6,9 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 from mapnode.containers.images import MapImage
 from mapnode.errors import NodeError
+from mapnode.records.switches import app_switch
 from operators.core.contract import Result
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from mapnode.app_catalogue import Runnable
     from mapnode.jobs.spec import JobSpec
     from mapnode.jobs.work import Workplace
@@ -21,6 +24,24 @@ class AppChanged(NodeError):
 
 class AppElsewhere(NodeError):
     """A worker lacks what a job was made for, which says nothing of the node: another process does the job."""
+
+
+class AppOff(NodeError):
+    """The app was switched off: nothing of it goes out before it is on again."""
+
+
+def require_on(app: str, switches: Mapping[str, str]) -> None:
+    """An app is not switched off.
+
+    Args:
+        app: Its name.
+        switches: What is off, and why.
+
+    Raises:
+        AppOff: If it is.
+    """
+    if (switch := app_switch(app)) in switches:
+        raise AppOff(f"{app} is switched off: {switches[switch]}; `mapnode resume --app {app}` switches it on again")
 
 
 def require_unchanged(app: Runnable, spec: JobSpec) -> None:

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 
 from mapnode.containers.errors import EngineUnreachable
 from mapnode.errors import NodeError
-from mapnode.jobs.current_app import AppChanged, AppElsewhere
+from mapnode.jobs.current_app import AppChanged, AppElsewhere, AppOff
 from mapnode.jobs.inputs import SourceChanged
 from mapnode.jobs.lease import LeaseLost
 from mapnode.jobs.work import Recalled, ResultConflict
-from mapnode.pacs.errors import IntakeClosed, OrthancUnreachable
+from mapnode.pacs.errors import IntakeClosed, OrthancFailed, OrthancUnreachable
 from mapnode.records import JobState
+from mapnode.records.jobs import LONGEST_PAUSE_S
 from mapnode.runners.worker import RunCancelled, WorkerLost, WorkerNotStarted
 
 if TYPE_CHECKING:
@@ -22,8 +23,11 @@ if TYPE_CHECKING:
 MAX_TRIES = 3
 """A defect may be one of the moment; after so many tries it is not."""
 BACKOFF_S = 30.0
-"""Before the second try; four times as long before each further one."""
+"""Before the second try; four times as long before each further one, up to LONGEST_PAUSE_S."""
 DISK_PAUSE_S = 60.0
+ORTHANC_TRIES = 290
+"""An error of Orthanc's own is waited for for a day: its database or disk may be away, and somebody has to come for it.
+It may as well be the fault of what was sent, and then it never ends."""
 
 
 class Defect(NodeError):
@@ -43,6 +47,7 @@ PAUSES_S: dict[type[NodeError], float] = {
     EngineUnreachable: 60.0,
     DatabaseAway: 60.0,
     AppElsewhere: 60.0,
+    AppOff: 60.0,
     IntakeClosed: DISK_PAUSE_S,
 }
 """What is waited for, and how long before each look, however often."""
@@ -87,9 +92,15 @@ def ending_of(error: BaseException, state: JobState, tries: int) -> Ending | Non
     if isinstance(cause, ResultConflict):
         return Ending(JobState.QUARANTINED, str(cause))
     reason = str(cause) if is_ours(cause) else f"a defect: {type(cause).__name__}"
-    if tries < MAX_TRIES:
-        return Ending(again, f"{reason}; try {tries + 1} of {MAX_TRIES} follows", BACKOFF_S * 4 ** max(tries - 1, 0))
+    most = ORTHANC_TRIES if isinstance(cause, OrthancFailed) else MAX_TRIES
+    if tries < most:
+        return Ending(again, f"{reason}; try {tries + 1} of {most} follows", _pause_s(tries))
     return Ending(JobState.FAILED, reason)
+
+
+def _pause_s(tries: int) -> float:
+    """Before the next try, after so many."""
+    return min(BACKOFF_S * 4.0 ** max(tries - 1, 0), LONGEST_PAUSE_S)
 
 
 def _healing(cause: BaseException) -> tuple[str, float] | None:

@@ -87,7 +87,7 @@ class Ledger:
         """Have the results of a shadow job published.
 
         Raises:
-            WrongUse: If it is no shadow job.
+            WrongUse: If it is no shadow job, or its app is switched off.
         """
         return self._ask(RequestKind.RELEASE, job, {JobState.SHADOW}, "only jobs in state shadow are released")
 

@@ -112,17 +112,17 @@ class Publisher:
         return (late or verdicts or [Verdict(now=True, reason="nothing is known to come")])[0]
 
     def _series_verdict(self, series: SeriesArrivals) -> Verdict:
-        if series.pending:
+        if series.is_moving:
             return Verdict(now=False, reason="the series changed and is looked at again")
         said = list(series.corroborations)
-        if series.committed:
+        if series.committed_at:
             said.append(Corroboration(series.looked, "its sender asked for storage commitment: the series"))
         return may_publish(series.looked, time.monotonic() - series.last, said, self._patience)
 
     def _study_verdict(self, job: JobRecord, quiet_s: float) -> Verdict:
         """A study has no end of its own: nothing may have come for it for so long."""
         of_study = [s for s in self._series.values() if s.study_id in {job.subject, ""}]
-        if any(series.pending and not series.is_unreadable for series in of_study):
+        if any(series.is_moving and not series.is_unreadable for series in of_study):
             return Verdict(now=False, reason="a series of the study, or one of which nobody knows yet, is arriving")
         quiet = time.monotonic() - max((s.last for s in of_study), default=0.0)
         if quiet >= quiet_s:

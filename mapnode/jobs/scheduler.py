@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from mapnode.app_catalogue import list_apps
 from mapnode.records import JobState
-from mapnode.records.switches import JOBS, app_switch
+from mapnode.records.switches import JOBS, apps_off
 from mapnode.runners.memory import parse_memory
 
 if TYPE_CHECKING:
@@ -129,7 +129,7 @@ class Scheduler:
         if left.slots <= 0:
             return None
         whole = self._capacity()
-        closed = {name for name in apps if app_switch(name) in switches} | self._without_gpu(apps, whole)
+        closed = apps_off(switches) | self._without_gpu(apps, whole)
         # Jobs of apps that are gone are begun all the same, and end with that reason.
         waiting = self._records.jobs.next_of_each_source(time.time(), closed)
         return self._choose([job for job in waiting if self._may_start(job)], apps, left, whole)

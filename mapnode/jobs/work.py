@@ -20,7 +20,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from mapnode.app_catalogue import App, find_app
 from mapnode.containers.images import MapImage
 from mapnode.errors import NodeError, WrongUse
-from mapnode.jobs.current_app import AppChanged, AppElsewhere, kept_result, require_unchanged
+from mapnode.jobs.current_app import AppChanged, AppElsewhere, kept_result, require_on, require_unchanged
 from mapnode.jobs.inputs import current_input, place_input
 from mapnode.jobs.rejecting import Title, build_note
 from mapnode.pacs.resources import StoreStatus
@@ -305,7 +305,11 @@ def store(place: Workplace, job: str) -> list[dict[str, str]]:
 
     Raises:
         ResultConflict: If Orthanc holds another object under the UID of a result.
+        AppOff: If the app was switched off since they began to go out, and none is out.
     """
+    record = place.record(job)
+    if not record.is_out:
+        require_on(record.spec.app, place.records.switches.all())
     output = place.job_folder(job) / "output"
     result = Result.model_validate_json((output / "result.json").read_text(encoding="utf-8"))
     dicom = [one for one in result.outputs if one.sop_instance_uid is not None]

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 from pydantic import TypeAdapter, ValidationError
 
-from mapnode.pacs.errors import OrthancRefused, OrthancUnreachable, PacsError
+from mapnode.pacs.errors import OrthancUnreachable, PacsError
 from mapnode.pacs.events import ChangedEvent
 from mapnode.pacs.resources import seconds
 
@@ -235,20 +235,11 @@ class ChangeFollower:
                 self._woken.wait(self._poll_s)
 
     def _ask(self) -> ChangePage | None:
-        """The changes from our position on, that one included; None when Orthanc does not answer.
-
-        Raises:
-            OrthancRefused: If it refuses, and not only because it starts or stops.
-        """
+        """The changes from our position on, that one included; None when Orthanc does not answer."""
         try:
             # One more than asked for: the change at our position tells whether the log is still the same.
             page = self._client.changes(max(self.position.seq - 1, 0), self._page + 1)
         except OrthancUnreachable as error:
-            self._wait_for_orthanc(error)
-            return None
-        except OrthancRefused as error:
-            if error.status < 500:
-                raise
             self._wait_for_orthanc(error)
             return None
         if self._state is FollowState.WAITING:

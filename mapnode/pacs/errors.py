@@ -2,11 +2,12 @@
 
 NodeError
 └── PacsError
-    ├── OrthancUnreachable       no connection, or no answer in time
+    ├── OrthancUnreachable       no connection, no answer in time, or an error that no object can have caused
     ├── OrthancRefused           it answered with an error; carries status and detail
     │   ├── NotFound             no such resource (404)
     │   ├── NotAuthorised        wrong user or password (401, 403)
-    │   └── IntakeClosed         it takes no objects now: closed, or the disk is full; try again later
+    │   ├── IntakeClosed         it takes no objects now: closed, or the disk is full; try again later
+    │   └── OrthancFailed        an error of its own (5xx)
     ├── UnexpectedAnswer         it answered something that is no answer to the question
     ├── OrthancStopped           the process ended, or never got ready; carries the end of its log
     ├── OrthancAbsent            what something else starts does not answer
@@ -30,7 +31,7 @@ class PacsError(NodeError):
 
 
 class OrthancUnreachable(PacsError):
-    """No connection to Orthanc, or no answer in time: worth trying again.
+    """No connection to Orthanc, no answer in time, or an error of its own to a simple question: worth trying again.
 
     Attributes:
         url: Where Orthanc was looked for.
@@ -65,6 +66,10 @@ class NotAuthorised(OrthancRefused):
 
 class IntakeClosed(OrthancRefused):
     """Orthanc takes no objects at the moment: the gate is closed, or its disk is nearly full. Worth trying again."""
+
+
+class OrthancFailed(OrthancRefused):
+    """An error of Orthanc's own (5xx): its database or disk may be away, or what was sent be more than it can stand."""
 
 
 class UnexpectedAnswer(PacsError):

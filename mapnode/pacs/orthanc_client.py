@@ -5,6 +5,7 @@ Why not pyorthanc: it answers dictionaries, has one time limit for everything, a
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 from urllib.parse import quote
@@ -17,6 +18,7 @@ from mapnode.pacs.errors import (
     IntakeClosed,
     NotAuthorised,
     NotFound,
+    OrthancFailed,
     OrthancRefused,
     OrthancUnreachable,
     UnexpectedAnswer,
@@ -37,6 +39,7 @@ from mapnode.pacs.resources import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from types import TracebackType
 
 TIMEOUT = httpx.Timeout(connect=2.0, read=30.0, write=30.0, pool=5.0)
@@ -89,7 +92,8 @@ class OrthancClient:
 
     def system(self) -> SystemInformation:
         """What Orthanc says of itself."""
-        return self._get("/system", SystemInformation)
+        with self._no_objects_fault():
+            return self._get("/system", SystemInformation)
 
     def statistics(self) -> Statistics:
         """How much Orthanc holds."""
@@ -105,7 +109,8 @@ class OrthancClient:
         Returns:
             The changes in order, the last sequence number, and whether that was all.
         """
-        answer = self._get(f"/changes?since={since}&limit={limit}", ChangeAnswer)
+        with self._no_objects_fault():
+            answer = self._get(f"/changes?since={since}&limit={limit}", ChangeAnswer)
         return ChangePage(answer.changes, answer.last, answer.done)
 
     def instance(self, instance_id: str) -> Instance:
@@ -179,7 +184,8 @@ class OrthancClient:
 
     def lookup(self, dicom_uid: str) -> list[FoundResource]:
         """Where a Study, Series or SOP Instance UID is in Orthanc; none, or several under different patients."""
-        answer = self._request("POST", "/tools/lookup", content=dicom_uid.encode())
+        with self._no_objects_fault():
+            answer = self._request("POST", "/tools/lookup", content=dicom_uid.encode())
         return _read(list[FoundResource], answer, "POST /tools/lookup")
 
     def store(self, dicom_file: bytes) -> StoreOutcome:
@@ -234,6 +240,18 @@ class OrthancClient:
         """Delete an instance."""
         self._request("DELETE", f"/instances/{_part(instance_id)}")
 
+    @contextlib.contextmanager
+    def _no_objects_fault(self) -> Iterator[None]:
+        """Ask what is answered from the index alone: an error of Orthanc's own says that nothing can be asked now.
+
+        Raises:
+            OrthancUnreachable: In its place.
+        """
+        try:
+            yield
+        except OrthancFailed as error:
+            raise OrthancUnreachable(self.url, f"{error.status} {error.detail}") from error
+
     def _get(self, path: str, kind: type[_Answer]) -> _Answer:
         return _read(kind, self._request("GET", path), f"GET {path}")
 
@@ -250,7 +268,8 @@ class OrthancClient:
             raise OrthancUnreachable(self.url, f"{type(error).__name__} {error}".strip()) from error
         if answer.is_success:
             return answer
-        kind = {401: NotAuthorised, 403: NotAuthorised, 404: NotFound}.get(answer.status_code, OrthancRefused)
+        otherwise = OrthancFailed if answer.is_server_error else OrthancRefused
+        kind = {401: NotAuthorised, 403: NotAuthorised, 404: NotFound}.get(answer.status_code, otherwise)
         raise kind(f"{method} {path}", answer.status_code, _detail(answer))
 
 

@@ -1,7 +1,7 @@
 """Job states: what can become of a job.
 
 queued -> running -> waiting -> publishing -> done
-            |           '-> shadow -> publishing
+            |           '-> shadow -> publishing, cancelled
             '-> not_applicable, refused, failed, quarantined, recalled, cancelled; done -> superseded
 """
 
@@ -19,7 +19,7 @@ class JobState(StrEnum):
     WAITING = "waiting"
     """Computed; its results wait until the source is known to be complete, or until nothing came for a while."""
     SHADOW = "shadow"
-    """Computed by a rule in shadow mode; kept until somebody releases it."""
+    """Computed by a rule in shadow mode; kept until somebody releases it, or `keep_shadow_days` are over."""
     PUBLISHING = "publishing"
     """Its results are on their way into the PACS."""
     DONE = "done"
@@ -31,7 +31,7 @@ class JobState(StrEnum):
     RECALLED = "recalled"
     """A late instance or another change of the source came before its results went out."""
     CANCELLED = "cancelled"
-    """Somebody asked for it."""
+    """Somebody asked for it, or nobody released it."""
     SUPERSEDED = "superseded"
     """It was done; its results were rejected since, mostly in favour of a newer job's."""
 

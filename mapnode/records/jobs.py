@@ -254,6 +254,12 @@ class Jobs:
         query = select(JOBS).where(JOBS.c.state.in_(list(states))).order_by(JOBS.c.seq).limit(limit)
         return self._read(query)
 
+    def kept_in(self, state: JobState, since: float) -> list[JobRecord]:
+        """Jobs that came into a state before a time, seconds since the epoch, and are still in it, the oldest first."""
+        came = select(func.max(HISTORY.c.at)).where(HISTORY.c.job_id == JOBS.c.id, HISTORY.c.event == state)
+        query = select(JOBS).where(JOBS.c.state == state, came.scalar_subquery() < since)
+        return self._read(query.order_by(JOBS.c.seq))
+
     def series_of(self, states: Collection[JobState]) -> set[str]:
         """Orthanc's identifiers of the series that jobs in one of these states get, without reading all of each job."""
         with self._engine.connect() as connection:

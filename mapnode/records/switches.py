@@ -11,6 +11,8 @@ from mapnode.database import upsert
 from mapnode.records.tables import SWITCHES
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from sqlalchemy import Engine
 
 JOBS = "jobs"
@@ -22,6 +24,12 @@ INTAKE = "intake"
 def app_switch(app: str) -> str:
     """The kill switch of an app."""
     return f"app:{app}"
+
+
+def apps_off(switches: Iterable[str]) -> set[str]:
+    """The apps among what is off, whether the node knows them at this moment or not."""
+    prefix = app_switch("")
+    return {name.removeprefix(prefix) for name in switches if name.startswith(prefix)}
 
 
 class Switches:

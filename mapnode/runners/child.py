@@ -9,10 +9,12 @@ import shutil
 import signal
 import subprocess
 import threading
+import uuid
 from typing import IO, TYPE_CHECKING
 
 from pydantic import ValidationError
 
+from mapnode.runners.strays import MARK, end_strays
 from mapnode.share import import_root
 from operators.core.contract import RESULT_NAME, Progress, Reason, Result, Status
 from operators.core.errors import without_values
@@ -46,9 +48,16 @@ class Child:
             environment: Variables besides the node's own.
         """
         self.log: list[str] = []
+        self._mark = uuid.uuid4().hex
         self.process = subprocess.Popen(  # noqa: S603 - our own interpreter and an app of the catalogue
             [*WITH_STACK, *command],
-            env={**os.environ, "PYTHONPATH": str(import_root()), "PYTHONHASHSEED": "0", **(environment or {})},
+            env={
+                **os.environ,
+                "PYTHONPATH": str(import_root()),
+                "PYTHONHASHSEED": "0",
+                MARK: self._mark,
+                **(environment or {}),
+            },
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -92,7 +101,7 @@ class Child:
         return self.process.returncode is None and not self._wait(os.WNOHANG)
 
     def end(self) -> int:
-        """Close stdin, wait for the end, end what it left in its group: the exit code, negative for a signal."""
+        """Close stdin, wait for the end, end what it left behind: the exit code, negative for a signal."""
         assert self.process.stdin is not None
         with contextlib.suppress(OSError):
             self.process.stdin.close()
@@ -100,10 +109,11 @@ class Child:
             if self.process.returncode is None:
                 self._wait(0)
                 self.kill()
+                end_strays(self._mark)
             code = self.process.wait()
         for stream in (self.process.stdout, self.process.stderr):
             if (reader := self._readers.get(stream)) is not None:
-                # What left for a session of its own holds the pipe open for as long as it lives.
+                # What is left all the same holds the pipe open for as long as it lives.
                 reader.join(timeout=LAST_WORDS_S)
             elif stream is not None:
                 stream.close()

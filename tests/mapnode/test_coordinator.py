@@ -12,7 +12,8 @@ from mapnode.pacs.errors import OrthancUnreachable
 from mapnode.pacs.events import InstanceEvent
 from mapnode.records import JobState
 from mapnode.records.requests import RequestKind
-from tests.mapnode.engine import add_job
+from mapnode.records.switches import app_switch
+from tests.mapnode.engine import APP, add_job
 
 
 class FakeIntake:
@@ -245,6 +246,19 @@ def test_a_shadow_job_is_released(node, records):
     look(node)
 
     assert node.publisher.released == [job]
+
+
+def test_a_job_of_an_app_that_is_switched_off_is_not_released_and_who_asks_hears_the_way_out(node, records):
+    job = add_job(records, state=JobState.SHADOW)
+    records.switches.off(app_switch(APP), "wrong numbers")
+    request = ask(records, RequestKind.RELEASE, job=job)
+
+    look(node)
+
+    assert (node.publisher.released, records.jobs.state(job)) == ([], JobState.SHADOW)
+    assert records.requests.take_error(request) == (
+        f"{APP} is switched off: wrong numbers; `mapnode resume --app {APP}` switches it on again"
+    )
 
 
 def test_a_rerun_forces_every_series_of_a_study(node, records):

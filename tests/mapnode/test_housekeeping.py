@@ -12,9 +12,17 @@ from mapnode.records import JobState
 from tests.mapnode.engine import add_job
 
 
+def make_keeper(tmp_path, records, *, purge=lambda _: 0, min_free_mb=0):
+    def cancel(job, why):
+        records.jobs.take_back(job, JobState.CANCELLED, why)
+
+    days = {"jobs_days": 30, "shadow_days": 90, "quarantine_days": 365}
+    return Housekeeping(tmp_path, records, purge, cancel, min_free_mb=min_free_mb, **days)
+
+
 @pytest.fixture
 def keep(tmp_path, records):
-    return Housekeeping(tmp_path, records, lambda _: 0, jobs_days=30, quarantine_days=365, min_free_mb=0)
+    return make_keeper(tmp_path, records)
 
 
 def make_folder(tmp_path, kind, name, days):
@@ -37,7 +45,7 @@ def test_files_of_ended_jobs_go_after_their_days(keep, records, tmp_path, days, 
 
 @pytest.mark.parametrize("state", [JobState.QUEUED, JobState.RUNNING, JobState.WAITING, JobState.SHADOW])
 def test_files_of_jobs_to_come_stay_however_old_and_however_full_the_disk(records, tmp_path, monkeypatch, state):
-    keep = Housekeeping(tmp_path, records, lambda _: 0, jobs_days=30, quarantine_days=365, min_free_mb=1)
+    keep = make_keeper(tmp_path, records, min_free_mb=1)
     folder = make_folder(tmp_path, "jobs", add_job(records, state=state), 1000)
     monkeypatch.setattr(module, "free_mb", lambda _: 0.0)
 
@@ -47,7 +55,7 @@ def test_files_of_jobs_to_come_stay_however_old_and_however_full_the_disk(record
 
 
 def test_when_the_disk_runs_short_the_oldest_go_first_and_no_more_than_needed(records, tmp_path, monkeypatch):
-    keep = Housekeeping(tmp_path, records, lambda _: 0, jobs_days=30, quarantine_days=365, min_free_mb=1)
+    keep = make_keeper(tmp_path, records, min_free_mb=1)
     folders = [
         make_folder(tmp_path, "jobs", add_job(records, n, state=JobState.DONE), days)
         for n, days in enumerate((1, 3, 2))
@@ -81,5 +89,44 @@ def test_steps_of_workflows_are_forgotten_after_the_days_that_files_are_kept(tmp
         asked.append(datetime.now(UTC) - before)
         return 0
 
-    Housekeeping(tmp_path, records, purge, jobs_days=30, quarantine_days=365, min_free_mb=0)()
+    make_keeper(tmp_path, records, purge=purge)()
     assert [round(age / timedelta(days=1)) for age in asked] == [30]
+
+
+@pytest.mark.parametrize(("days", "state"), [(89, JobState.SHADOW), (91, JobState.CANCELLED)])
+def test_a_shadow_job_that_nobody_releases_is_cancelled_after_its_days(keep, records, monkeypatch, days, state):
+    job = add_job(records, state=JobState.SHADOW)
+    now = time.time() + days * DAY_S
+    monkeypatch.setattr(module.time, "time", lambda: now)
+
+    keep()
+
+    assert records.jobs.state(job) is state
+
+
+def test_the_days_of_a_shadow_job_begin_when_its_results_were_last_there_to_release(keep, records, monkeypatch):
+    job = add_job(records, state=JobState.SHADOW)
+    now = time.time() + 60 * DAY_S
+    monkeypatch.setattr(module.time, "time", lambda: now)
+    for after in (JobState.QUEUED, JobState.SHADOW):
+        records.jobs.move(job, after, "tried again on demand")
+    now += 60 * DAY_S
+
+    keep()
+
+    assert records.jobs.state(job) is JobState.SHADOW
+
+
+def test_files_of_a_shadow_job_go_with_it_and_its_reason_says_how_it_is_made_again(
+    keep, records, tmp_path, monkeypatch
+):
+    job = add_job(records, state=JobState.SHADOW)
+    folder = make_folder(tmp_path, "jobs", job, 0)
+    now = time.time() + 91 * DAY_S
+    monkeypatch.setattr(module.time, "time", lambda: now)
+
+    keep()
+    keep()
+
+    assert not folder.exists()
+    assert records.jobs.get(job).reason == "nobody released it for 90 days; `mapnode rerun` makes it again"

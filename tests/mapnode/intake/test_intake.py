@@ -377,6 +377,22 @@ def test_a_forced_series_runs_once_more_and_only_once(make_node, orthanc, files,
     assert (second.spec.attempt, second.spec.replaces) == (1, (first.id,))
 
 
+def test_a_rerun_under_way_is_not_called_back_when_its_series_is_looked_at_again(
+    make_node, orthanc, files, records, clock
+):
+    node = make_node()
+    node.intake.take(orthanc.add(SERIES, files))
+    settle(node, clock)
+    records.jobs.move(all_jobs(records)[0].id, JobState.DONE)
+    node.intake.force(SERIES)
+    settle(node, clock)
+
+    node.intake.doubt()
+    settle(node, clock)
+
+    assert states(records) == ["done", "queued"]
+
+
 def test_a_forced_series_takes_the_place_of_its_job_under_way(make_node, orthanc, files, records, clock):
     node = make_node()
     node.intake.take(orthanc.add(SERIES, files))

@@ -25,6 +25,7 @@ from mapnode.jobs.work import Workplace
 from mapnode.jobs.workflow import QUEUE, JobRunner
 from mapnode.pacs.errors import OrthancUnreachable
 from mapnode.records import JobState, Records
+from mapnode.records.switches import app_switch
 from mapnode.runners.worker import RunCancelled, WorkerLost
 from operators.core.contract import Output, Reason, Result, Status
 from operators.core.identity import derived_uid
@@ -195,6 +196,14 @@ orthanc.silent_from = 10**9
 orthanc.remove("half", 1)
 publish(half)
 look("half", half)
+
+off = run("off")
+records.switches.off(app_switch(APP), "wrong numbers")
+publish(off)
+look("off", off)
+records.switches.on(app_switch(APP))
+publish(off)
+look("on_again", off)
 
 again = run("again")
 publish(again)

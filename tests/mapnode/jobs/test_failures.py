@@ -6,12 +6,12 @@ import pytest
 from pydantic import ValidationError
 
 from mapnode.containers.errors import EngineUnreachable
-from mapnode.jobs.current_app import AppChanged, AppElsewhere
-from mapnode.jobs.failures import MAX_TRIES, DatabaseAway, Ending, ending_of, last_cause
+from mapnode.jobs.current_app import AppChanged, AppElsewhere, AppOff
+from mapnode.jobs.failures import MAX_TRIES, ORTHANC_TRIES, DatabaseAway, Ending, ending_of, last_cause
 from mapnode.jobs.inputs import SourceChanged
 from mapnode.jobs.lease import LeaseLost
 from mapnode.jobs.work import Recalled, ResultConflict
-from mapnode.pacs.errors import IntakeClosed, OrthancUnreachable
+from mapnode.pacs.errors import IntakeClosed, OrthancFailed, OrthancUnreachable
 from mapnode.records import JobState
 from mapnode.records.jobs import LONGEST_PAUSE_S
 from mapnode.runners.worker import RunCancelled, WorkerLost, WorkerNotStarted
@@ -21,6 +21,7 @@ RUNNING, PUBLISHING = JobState.RUNNING, JobState.PUBLISHING
 CLOSED = IntakeClosed("POST /instances", 403, "the disk is nearly full")
 NO_ENGINE = EngineUnreachable("no container engine answers")
 ELSEWHERE = AppElsewhere("a worker cannot do it")
+OFF = AppOff("the app is switched off")
 AWAY = DatabaseAway("the database broke off")
 SILENT = OrthancUnreachable("http://127.0.0.1", "ConnectError")
 
@@ -44,7 +45,9 @@ def test_what_is_not_what_it_was_is_called_back_with_the_reason(error, state):
     assert (ending.state, ending.reason) == (JobState.RECALLED, str(error))
 
 
-@pytest.mark.parametrize("error", [SILENT, CLOSED, NO_ENGINE, AWAY, ELSEWHERE, full(errno.ENOSPC), full(errno.EDQUOT)])
+@pytest.mark.parametrize(
+    "error", [SILENT, CLOSED, NO_ENGINE, AWAY, ELSEWHERE, OFF, full(errno.ENOSPC), full(errno.EDQUOT)]
+)
 @pytest.mark.parametrize(("state", "again"), [(RUNNING, JobState.QUEUED), (PUBLISHING, JobState.WAITING)])
 def test_what_heals_by_itself_is_tried_again_however_often(error, state, again):
     ending = ending_of(error, state, 100)
@@ -75,6 +78,18 @@ def test_a_defect_is_tried_again_with_growing_pauses_and_then_no_more(state, aga
     assert [ending.state for ending in endings] == [again, again, JobState.FAILED]
     assert endings[0].after_s < endings[1].after_s <= LONGEST_PAUSE_S
     assert endings[0].reason == "a defect: RuntimeError; try 2 of 3 follows"
+
+
+@pytest.mark.parametrize(("state", "again"), [(RUNNING, JobState.QUEUED), (PUBLISHING, JobState.WAITING)])
+def test_an_error_of_orthancs_own_is_waited_for_for_a_day_and_then_no_more(state, again):
+    error = OrthancFailed("GET /series/a", 500, "The database is away")
+    endings = [ending_of(error, state, tries) for tries in range(1, ORTHANC_TRIES + 1)]
+
+    assert {ending.state for ending in endings[:-1]} == {again}
+    assert 23 * 3600 < sum(ending.after_s for ending in endings[:-1]) < 25 * 3600
+    assert max(ending.after_s for ending in endings) <= LONGEST_PAUSE_S
+    assert endings[0].after_s <= 30
+    assert endings[-1] == Ending(JobState.FAILED, str(error))
 
 
 def test_foreign_words_are_not_repeated():

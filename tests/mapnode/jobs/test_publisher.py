@@ -70,6 +70,18 @@ def test_a_corroborated_series_goes_out_at_once(publisher, records, series, publ
     assert len(published) == 1
 
 
+def test_a_series_whose_sender_asked_for_storage_commitment_goes_out_at_once(
+    publisher, records, series, published, clock
+):
+    job = add_job(records, state=JobState.WAITING)
+    arrived(series, clock, committed_at=clock.now)
+
+    publisher.tick()
+
+    assert published == [(job, 1)]
+    assert "storage commitment" in records.jobs.get(job).reason
+
+
 def test_a_series_that_changed_is_not_published(publisher, records, series, published, clock):
     add_job(records, state=JobState.WAITING)
     arrived(series, clock).pending = True
@@ -78,6 +90,18 @@ def test_a_series_that_changed_is_not_published(publisher, records, series, publ
     publisher.tick()
 
     assert published == []
+
+
+def test_a_rule_that_cannot_be_decided_keeps_back_no_results_of_other_rules(
+    publisher, records, series, published, clock
+):
+    add_job(records, state=JobState.WAITING)
+    arrived(series, clock, undecided=frozenset({"other"})).pending = True
+    clock.now += 5
+
+    publisher.tick()
+
+    assert len(published) == 1
 
 
 def test_of_several_series_the_slowest_decides(publisher, records, series, published, clock):

@@ -172,6 +172,15 @@ def test_the_kill_switch_of_an_app_stops_that_app_alone(make_scheduler, records,
     assert records.jobs.state(killed) is JobState.QUEUED
 
 
+def test_the_kill_switch_holds_for_an_image_that_the_node_has_not_found_yet(make_scheduler, records, clock):
+    scheduler, started = make_scheduler()
+    job = add_job(records, app="registry/image:1")
+    records.switches.off(app_switch("registry/image:1"), "wrong numbers")
+
+    assert run_all(scheduler, records, started, clock) == []
+    assert records.jobs.state(job) is JobState.QUEUED
+
+
 def test_a_job_that_was_put_off_starts_when_its_time_has_come(make_scheduler, records, clock):
     scheduler, started = make_scheduler()
     job = add_job(records)

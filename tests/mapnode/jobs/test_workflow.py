@@ -72,6 +72,14 @@ def test_a_shadow_job_waits_for_somebody_to_release_it(seen):
     assert "mapnode jobs release" in job["reason"]
 
 
+def test_an_app_that_is_switched_off_while_its_results_go_out_puts_nothing_out_until_it_is_on_again(seen):
+    held, out = seen["off"], seen["on_again"]
+
+    assert (held["state"], held["in_orthanc"]) == ("waiting", 0)
+    assert held["reason"].startswith("ct_body_composition is switched off: wrong numbers")
+    assert (out["state"], out["in_orthanc"]) == ("done", 2)
+
+
 def test_a_result_of_another_patient_goes_to_quarantine(seen):
     job = seen["stranger"]
 

@@ -12,6 +12,7 @@ from mapnode.pacs.errors import (
     CompressedAttachment,
     NotAuthorised,
     NotFound,
+    OrthancFailed,
     OrthancRefused,
     OrthancUnreachable,
     PacsError,
@@ -108,19 +109,25 @@ def test_store_never_takes_another_status_for_success(client_of):
 
 @pytest.mark.parametrize(
     ("status", "kind"),
-    [(401, NotAuthorised), (403, NotAuthorised), (404, NotFound), (400, OrthancRefused), (507, OrthancRefused)],
+    [(401, NotAuthorised), (403, NotAuthorised), (404, NotFound), (400, OrthancRefused), (507, OrthancFailed)],
 )
 def test_a_refusal_carries_status_and_detail(client_of, status, kind):
     body = {"Message": "Bad file format", "Details": "Cannot parse an invalid DICOM file"}
     with pytest.raises(kind, match=f"{status} Cannot parse") as refusal:
-        client_of(body, status).system()
+        client_of(body, status).series("a")
     assert (refusal.value.status, refusal.value.detail) == (status, "Cannot parse an invalid DICOM file")
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b'"text"'])
 def test_a_refusal_without_detail_says_the_status(client_of, body):
-    with pytest.raises(OrthancRefused, match="500 Internal Server Error"):
-        client_of(body, 500).system()
+    with pytest.raises(OrthancFailed, match="500 Internal Server Error"):
+        client_of(body, 500).series("a")
+
+
+@pytest.mark.parametrize("ask", [lambda c: c.system(), lambda c: c.changes(0), lambda c: c.lookup("1.2.3")])
+def test_an_error_of_orthancs_own_that_no_object_can_have_caused_counts_as_no_answer(client_of, ask):
+    with pytest.raises(OrthancUnreachable, match="500 The database is away"):
+        ask(client_of({"Message": "The database is away"}, 500))
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b"{}", b'{"Changes": 3}'])

@@ -21,7 +21,7 @@ from mapnode.pacs import (
     attachment_path,
     free_port,
 )
-from mapnode.pacs.errors import NotAuthorised, NotFound, OrthancRefused
+from mapnode.pacs.errors import NotAuthorised, NotFound, OrthancFailed, OrthancRefused
 from mapnode.pacs.orthanc_client import OrthancClient
 from mapnode.pacs.resources import StoreStatus
 from tests.mapnode.pacs.helpers import TOKEN, eventually, orthanc_settings, run, storescu, upload
@@ -411,3 +411,22 @@ def test_a_new_index_under_an_old_position_is_seen(tmp_path, make_series):
         follower.reconcile()
         assert follower.poll_once().delivered == 1
         assert len(found) == len(files) + 1
+
+
+def test_a_storage_area_that_is_away_is_an_error_of_orthancs_own_and_no_object_is_called_gone(tmp_path, make_series):
+    settings = orthanc_settings(tmp_path / "orthanc")
+    first, second = (path.read_bytes() for path in make_series("stored", slices=2))
+    with OrthancProcess(settings) as orthanc, orthanc.client() as client:
+        stored = client.store(first).id
+    away = settings.storage.with_name("away")
+    with OrthancProcess(settings) as orthanc, orthanc.client() as client:  # started anew, it has no file in memory
+        settings.storage.rename(away)
+        settings.storage.write_text("no folder")
+        with pytest.raises(OrthancFailed):
+            client.instance_file(stored)
+        with pytest.raises(OrthancFailed):
+            client.store(second)
+        settings.storage.unlink()
+        away.rename(settings.storage)
+        assert client.instance_file(stored) == first
+        assert client.store(second).status is StoreStatus.SUCCESS

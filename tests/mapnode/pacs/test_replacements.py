@@ -1,16 +1,24 @@
 """Replacements: what came again takes the place of what is stored, and nothing is lost on the way."""
 
+import itertools
+import logging
+from types import SimpleNamespace
+
 import pytest
 
-from mapnode.pacs.errors import NotFound, OrthancUnreachable
-from mapnode.pacs.replacements import Replacements
+from mapnode.pacs import replacements as module
+from mapnode.pacs.errors import NotFound, OrthancRefused, OrthancUnreachable
+from mapnode.pacs.replacements import LONGEST_PAUSE_S, Replacements
+from mapnode.pacs.resources import StoreOutcome, StoreStatus
+from tests.mapnode.engine import Clock
 
 
 class FakeOrthanc:
-    """Notes what is done to it, in order; `gone` are deleted already, `silent` does not store."""
+    """Notes what is done to it, in order; `gone` are deleted already, `silent` does not store, `refused` is content."""
 
     def __init__(self):
-        self.done, self.gone, self.silent = [], set(), False
+        self.done, self.gone, self.silent, self.refused = [], set(), False, set()
+        self.status = StoreStatus.SUCCESS
         self.meanwhile = lambda: None
 
     def delete_instance(self, instance_id):
@@ -23,6 +31,9 @@ class FakeOrthanc:
             raise OrthancUnreachable("http://127.0.0.1", "ConnectError")
         self.meanwhile()
         self.done.append(("store", content))
+        if content in self.refused:
+            raise OrthancRefused("POST /instances", 400, "Bad file format")
+        return StoreOutcome(id="a", status=self.status)
 
 
 @pytest.fixture
@@ -86,3 +97,54 @@ def test_what_waits_to_be_compared_is_left_alone(tmp_path, folder):
 
 def test_without_a_folder_there_is_nothing_to_do(tmp_path):
     assert Replacements(FakeOrthanc(), tmp_path / "storage").apply() == 0
+
+
+@pytest.fixture
+def refusing(tmp_path, folder, monkeypatch):
+    """Orthanc refuses one of two files."""
+    clock, orthanc = Clock(), FakeOrthanc()
+    monkeypatch.setattr(module, "time", clock)
+    (folder / "b.dcm").write_bytes(b"good")
+    orthanc.refused = {b"other"}
+    return SimpleNamespace(orthanc=orthanc, clock=clock, replacements=Replacements(orthanc, tmp_path / "storage"))
+
+
+def test_one_that_orthanc_refuses_holds_up_no_other_and_stays(refusing, folder):
+    assert refusing.replacements.apply() == 1
+    assert refusing.orthanc.done[-1] == ("store", b"good")
+    assert [path.read_bytes() for path in folder.iterdir()] == [b"other"]
+
+
+def test_one_that_orthanc_refuses_is_tried_less_and_less_often_and_told_once(refusing, caplog):
+    tries = []
+    with caplog.at_level(logging.ERROR):
+        for _ in range(600):
+            before = len(refusing.orthanc.done)
+            refusing.replacements.apply()
+            tries += [refusing.clock.now] if len(refusing.orthanc.done) > before else []
+            refusing.clock.now += 1
+    pauses = [later - earlier for earlier, later in itertools.pairwise(tries)]
+
+    assert pauses == sorted(pauses)
+    assert pauses[-1] == LONGEST_PAUSE_S
+    assert [record.getMessage().startswith("instance a cannot") for record in caplog.records] == [True]
+
+
+def test_what_is_stored_since_one_was_refused_is_not_deleted_for_it(refusing, folder):
+    refusing.replacements.apply()
+    refusing.orthanc.done, refusing.orthanc.refused = [], set()
+    refusing.orthanc.status = StoreStatus.ALREADY_STORED
+    refusing.clock.now += LONGEST_PAUSE_S
+    refusing.replacements.apply()
+
+    assert refusing.orthanc.done == [("store", b"other")]
+    assert list(folder.iterdir()) == []
+
+
+def test_a_later_one_does_not_wait_for_the_pause_of_one_that_was_refused(refusing, folder):
+    refusing.replacements.apply()
+    (folder / "a.dcm").write_bytes(b"later")
+
+    assert refusing.replacements.apply() == 1
+    assert refusing.orthanc.done[-2:] == [("delete", "a"), ("store", b"later")]
+    assert list(folder.iterdir()) == []

@@ -315,7 +315,7 @@ def test_a_run_whose_listener_fails_leaves_no_answer_for_the_next_run(toy, folde
     assert (result.status, result.timings_s) == (Status.DONE, {"runs": 1})
 
 
-def test_a_process_that_an_app_leaves_in_a_session_of_its_own_holds_up_nobody(toy, folders, tmp_path):
+def test_a_process_that_an_app_leaves_in_a_session_of_its_own_holds_up_nobody_and_is_ended(toy, folders, tmp_path):
     note = tmp_path / "pid"
     worker = toy(
         "import subprocess\n"
@@ -333,9 +333,9 @@ def test_a_process_that_an_app_leaves_in_a_session_of_its_own_holds_up_nobody(to
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
     thread.join(timeout=20)
-    os.kill(int(note.read_text()), signal.SIGKILL)
 
     assert ended
+    wait_for(lambda: is_gone(int(note.read_text())), 10, "the end of what it left")
 
 
 def test_an_output_that_takes_no_more_is_a_full_disk_and_no_fault_of_the_input(toy, folders):
