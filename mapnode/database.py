@@ -165,7 +165,27 @@ def prepare_jobs(place: Place) -> None:
     """Set what DBOS does not set on its file: a log by which readers and writers do not wait for each other."""
     if not place.is_shared:
         with contextlib.closing(sqlite3.connect(str(place.jobs.database), timeout=BUSY_TIMEOUT_S)) as connection:
+            write_ahead(connection)
+
+
+def write_ahead(connection: sqlite3.Connection) -> None:
+    """Have a file of SQLite keep a write-ahead log, from the first process on that opens it.
+
+    Of several that do so at once SQLite refuses all but one, and has them not wait, whatever their timeout.
+
+    Raises:
+        sqlite3.OperationalError: If the file cannot be changed, or is in use for BUSY_TIMEOUT_S.
+    """
+    deadline = time.monotonic() + BUSY_TIMEOUT_S
+    while True:
+        try:
             connection.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as error:
+            if _sqlite_code(error) != sqlite3.SQLITE_BUSY or time.monotonic() >= deadline:
+                raise
+            time.sleep(FIRST_PAUSE_S)
+        else:
+            return
 
 
 def outlast_full_disk(engine: Engine) -> None:
@@ -270,6 +290,6 @@ def _set_pragmas(connection: sqlite3.Connection, _: Any) -> None:  # noqa: ANN40
     """A write-ahead log lets commands read while the node writes; every commit is on disk."""
     # The lock from a transaction's first write on: one that came to it later would be refused, not kept waiting.
     connection.isolation_level = "IMMEDIATE"
-    connection.execute("PRAGMA journal_mode=WAL")
+    write_ahead(connection)
     connection.execute("PRAGMA synchronous=FULL")
     connection.execute(f"PRAGMA busy_timeout={int(BUSY_TIMEOUT_S * 1000)}")

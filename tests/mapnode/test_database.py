@@ -21,6 +21,7 @@ from mapnode.database import (
     prepare_jobs,
     upsert,
     will_pass,
+    write_ahead,
 )
 from mapnode.errors import NodeError, WrongUse
 
@@ -116,6 +117,33 @@ def in_threads(target, engines):
 
 def test_many_processes_may_make_the_tables_at_once(opened):
     assert in_threads(lambda engine: create_tables(engine, TABLES), [opened() for _ in range(6)]) == []
+
+
+class Busy:
+    """A connection to a file that others switch to a write-ahead log at the same time."""
+
+    def __init__(self, refusals, code=sqlite3.SQLITE_BUSY):
+        self.refusals, self.code, self.done = refusals, code, []
+
+    def execute(self, statement):
+        if self.refusals:
+            self.refusals -= 1
+            error = sqlite3.OperationalError("database is locked")
+            error.sqlite_errorcode = self.code
+            raise error
+        self.done.append(statement)
+
+
+def test_who_is_refused_a_write_ahead_log_since_others_want_it_too_tries_again():
+    connection = Busy(refusals=3)
+    write_ahead(connection)
+
+    assert connection.done == ["PRAGMA journal_mode=WAL"]
+
+
+def test_a_file_that_cannot_have_a_write_ahead_log_is_said_at_once():
+    with pytest.raises(sqlite3.OperationalError):
+        write_ahead(Busy(refusals=1, code=sqlite3.SQLITE_READONLY))
 
 
 def test_an_upsert_changes_the_row_with_its_key_and_no_other(engine):
