@@ -7,9 +7,7 @@ import datetime
 import hashlib
 import json
 import logging
-import os
 import shutil
-import tempfile
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +19,7 @@ from mapnode.app_catalogue import App, find_app
 from mapnode.containers.images import MapImage
 from mapnode.errors import NodeError, WrongUse
 from mapnode.jobs.current_app import AppChanged, AppElsewhere, kept_result, require_on, require_unchanged
+from mapnode.jobs.folders import renewed
 from mapnode.jobs.inputs import current_input, place_input
 from mapnode.jobs.rejecting import Title, build_note
 from mapnode.pacs.resources import StoreStatus
@@ -31,7 +30,7 @@ from mapnode.results.check import check_files, identity_of
 from operators.core.contract import Job, Result
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
 
     from mapnode.app_catalogue import Runnable
     from mapnode.containers.runner import ContainerRunner, Containers
@@ -129,7 +128,7 @@ def stage(place: Workplace, job: str) -> dict[str, int]:
     """
     _require_running(place, job)
     series = current_input(place.reader, place.record(job).spec)
-    with _renewed(place, job, "input") as folder:
+    with renewed(place.job_folder(job), "input", place.require_lease) as folder:
         linked = place_input(place.reader, series, folder)
     return {
         "instances": sum(len(one.instances) for one in series),
@@ -166,7 +165,7 @@ def run(place: Workplace, job: str) -> dict[str, Any]:
         staged=None if stage_folder is None else str(stage_folder),
         reference=None if app.reference_file is None else str(app.reference_file.resolve()),
     )
-    with _renewed(place, job, "output") as output:
+    with renewed(place.job_folder(job), "output", place.require_lease) as output:
         result = _runner(place, app, job).run(
             place.job_folder(job) / "input",
             output,
@@ -205,47 +204,6 @@ def _runner(place: Workplace, app: Runnable, job: str) -> AppWorkers | Container
     assert place.containers is not None
     assert isinstance(app, MapImage)
     return place.containers.of(app, job, place.job_folder(job))
-
-
-@contextlib.contextmanager
-def _renewed(place: Workplace, job: str, name: str) -> Iterator[Path]:
-    """A new folder that takes the place of a job's folder of that name once it is complete.
-
-    Another process that did this job, was given up and wakes up again meets no file of this one, and spoils none.
-    """
-    folder = place.job_folder(job)
-    folder.mkdir(parents=True, exist_ok=True)
-    for left in folder.glob(f"{name}.*"):
-        shutil.rmtree(left, ignore_errors=True)
-    fresh = Path(tempfile.mkdtemp(prefix=f"{name}.", dir=folder))
-    try:
-        yield fresh
-        _make_durable(fresh)
-        place.require_lease()
-        shutil.rmtree(folder / name, ignore_errors=True)
-        fresh.rename(folder / name)
-        _sync(folder)
-    finally:
-        shutil.rmtree(fresh, ignore_errors=True)
-
-
-def _make_durable(folder: Path) -> None:
-    """Have on the disk what a checkpoint is about to say that it is there: a power cut tears what is not.
-
-    Not what is a link: that is Orthanc's file, which has others that keep it.
-    """
-    for path in folder.rglob("*"):
-        if path.is_dir() or path.stat().st_nlink == 1:
-            _sync(path)
-    _sync(folder)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _require_running(place: Workplace, job: str) -> None:
