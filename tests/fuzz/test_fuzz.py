@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from operators.core.header import keep_values_out_of_warnings
 from tests.fuzz import case as case_module
-from tests.fuzz.case import Case, Hang, Outcome, edited, fast_folder, is_harmless, make_case, run_case, time_limit
+from tests.fuzz.case import Case, Hang, edited, fast_folder, is_harmless, make_case, run_case, time_limit
 from tests.fuzz.corpus import Entry, corpus
 from tests.fuzz.mutations import EDITS, HARMLESS, cut_at_boundary, mutate_bytes
 
@@ -53,22 +53,20 @@ def all_of(entry: Entry, name: str, change, *, harmless: bool = False) -> Case:
     return Case(f"{entry.name}: {name}", entry, files, len(files), harmless)
 
 
-def run(case: Case, folder) -> Outcome:
-    outcome = run_case(case, folder)
-    assert not outcome.problems, f"{case.name}: {outcome.problems}"
-    return outcome
-
-
 @pytest.mark.parametrize("entry", corpus(), ids=lambda entry: entry.name)
 def test_series_without_mutations_are_what_their_files_say(entry, folder):
-    outcome = run(Case(entry.name, entry, entry.files, 0, harmless=True), folder)
+    outcome = run_case(Case(entry.name, entry, entry.files, 0, harmless=True), folder)
 
+    assert outcome.problems == []
     assert outcome.kind == ("usable" if entry.usable else "findings")
 
 
 def test_mutated_series_neither_crash_nor_make_wrong_volumes(folder):
-    kinds = {run(make_case(SEED, number), folder).kind for number in range(CASES)}
+    cases = (make_case(SEED, number) for number in range(CASES))
+    outcomes = [(case.name, run_case(case, folder)) for case in cases]
 
+    assert [(name, outcome.problems) for name, outcome in outcomes if outcome.problems] == []
+    kinds = {outcome.kind for _, outcome in outcomes}
     assert {"usable", "findings", "refused", "undecodable"} <= kinds, "the mutations do not reach everything"
 
 
@@ -82,7 +80,9 @@ def test_mutated_series_neither_crash_nor_make_wrong_volumes(folder):
 def test_hostile_data_sets_neither_crash_nor_make_wrong_volumes(folder, entry, names, seed, everywhere):
     make = all_of if everywhere else one_of
 
-    run(make(entry, "+".join(names), lambda data: edited(data, names, seed), harmless=is_harmless(names)), folder)
+    case = make(entry, "+".join(names), lambda data: edited(data, names, seed), harmless=is_harmless(names))
+
+    assert run_case(case, folder).problems == []
 
 
 @settings(max_examples=EXAMPLES, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -91,19 +91,23 @@ def test_cut_files_neither_crash_nor_make_wrong_volumes(folder, entry, seed, bou
     def cut(data: bytes) -> bytes:
         return cut_at_boundary(data, seed) if boundary else data[: seed % len(data)]
 
-    run(one_of(entry, "cut", cut), folder)
+    assert run_case(one_of(entry, "cut", cut), folder).problems == []
 
 
 @settings(max_examples=EXAMPLES, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(entry=st.sampled_from(corpus()), random_=st.randoms(use_true_random=False))
 def test_changed_bytes_neither_crash_nor_make_wrong_volumes(folder, entry, random_):
-    run(one_of(entry, "bytes", lambda data: mutate_bytes(data, random_)), folder)
+    case = one_of(entry, "bytes", lambda data: mutate_bytes(data, random_))
+
+    assert run_case(case, folder).problems == []
 
 
 @pytest.mark.parametrize("name", HARMLESS)
 @pytest.mark.parametrize("entry", corpus(), ids=lambda entry: entry.name)
 def test_what_means_nothing_to_a_volume_leaves_it_as_it_is(entry, name, folder):
-    run(all_of(entry, name, lambda data: edited(data, [name], 5), harmless=is_harmless([name])), folder)
+    case = all_of(entry, name, lambda data: edited(data, [name], 5), harmless=is_harmless([name]))
+
+    assert run_case(case, folder).problems == []
 
 
 def test_a_case_is_made_again_from_its_numbers():
