@@ -105,7 +105,7 @@ class NodeUnderTest:
             except (OSError, ValueError):
                 return False
 
-        wait_for(ready, 60, "the node to be ready")
+        wait_for(ready, 120, "the node to be ready")
 
     def wait_until_warm(self) -> dict[str, Any]:
         """The node's only worker, once it is ready for a job."""
@@ -113,7 +113,7 @@ class NodeUnderTest:
         def warm() -> list[dict[str, Any]]:
             return [worker for worker in self.command("status")["workers"] if worker["state"] == "idle"]
 
-        (worker,) = wait_for(warm, 60, "the worker to be warm")
+        (worker,) = wait_for(warm, 120, "the worker to be warm")
         return worker
 
     def stop(self) -> int:
@@ -192,7 +192,7 @@ class NodeUnderTest:
         """What the rules said, of one series or of all, once they said anything."""
         records = Records(self.place.records)
         try:
-            return wait_for(lambda: records.decisions.all(series_instance_uid), 30, "a decision")
+            return wait_for(lambda: records.decisions.all(series_instance_uid), 120, "a decision")
         finally:
             records.close()
 

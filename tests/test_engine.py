@@ -121,7 +121,7 @@ def test_a_late_instance_calls_the_job_back_and_one_result_is_published(start_no
         return jobs if states[0] == "done" and set(states[1:]) == {"recalled"} else None
 
     # More than one is called back where the sender paused.
-    done, *recalled = wait_for(newest_alone_is_done, 90, "one result")
+    done, *recalled = wait_for(newest_alone_is_done, 120, "one result")
     assert {job["reason"] for job in recalled} == {"another instance came"}
     assert all(job["stored"] == [] for job in recalled)
     assert done["predecessor"] is None
@@ -301,7 +301,7 @@ def test_a_result_sent_back_under_another_title_without_its_marks_is_still_ours(
         found = [d for d in node.decisions(seg.SeriesInstanceUID) if d.clauses[-1]["met"] == "a result of mapnode"]
         return len(found) >= 2
 
-    wait_for(decided, 30, "the decision")
+    wait_for(decided, 120, "the decision")
     assert [one["state"] for one in node.jobs()] == ["done"]
 
 
@@ -373,7 +373,7 @@ def test_an_upgrade_with_jobs_in_flight_loses_none(start_node, tmp_path, monkeyp
     studies = [make_study(tmp_path / f"study{n}", f"upgrade {n}", patient_id=f"P{n}") for n in range(20)]
     for files in studies:
         assert node.send(files) == 0
-    wait_for(lambda: len(node.jobs()) == 20, 60, "20 queued jobs")
+    wait_for(lambda: len(node.jobs()) == 20, 120, "20 queued jobs")
     node.command("resume")
     wait_for(lambda: any(job["state"] == "running" for job in node.jobs()), 30, "a running job")
     assert node.stop() == 0

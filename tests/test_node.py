@@ -202,7 +202,7 @@ def test_a_head_study_ends_as_not_applicable_with_its_reason(node, shared_data):
     def ended():
         return [job for job in node.jobs() if job["state"] == "not_applicable"]
 
-    (job,) = wait_for(ended, 60, "the head study's job")
+    (job,) = wait_for(ended, 120, "the head study's job")
     assert "body part is BRAIN" in job["reason"]
 
 
@@ -340,7 +340,7 @@ def test_an_orthanc_that_dies_is_started_again_and_nothing_is_lost(fresh_node, t
     files = make_study(tmp_path / "study")
     assert node.send(files[:6]) == 0
     os.kill(node.orthanc_pid(), signal.SIGKILL)
-    wait_for(lambda: node.send(files[6:]) == 0, 30, "Orthanc to receive again")
+    wait_for(lambda: node.send(files[6:]) == 0, 120, "Orthanc to receive again")
     wait_for(lambda: [j for j in node.jobs() if j["state"] == "done"], 60, f"the job: {node.log}")
     assert "starting it again" in node.log
 
@@ -372,7 +372,7 @@ def test_other_pixels_that_were_answered_for_just_before_orthanc_was_killed_are_
         except PacsError:  # Orthanc starts, or an instance is being replaced
             return False
 
-    wait_for(is_in_place, 60, f"all slices to be replaced: {node.log}")
+    wait_for(is_in_place, 120, f"all slices to be replaced: {node.log}")
     assert "starting it again" in node.log
 
 

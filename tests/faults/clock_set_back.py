@@ -42,7 +42,7 @@ def run(folder: Path, *, seed: int, studies: int) -> Account:
         node.wait_until_warm()
         node.command("pause")
         senders.start()
-        wait_for(lambda: len(node.jobs()) > 1, 60, "jobs that wait")
+        wait_for(lambda: len(node.jobs()) > 1, 120, "jobs that wait")
         _put_off(node)
         node.command("resume")
         wait_for(lambda: any(job["state"] == "running" for job in node.jobs()), 60, "a job to run")

@@ -282,9 +282,9 @@ def test_a_command_does_not_wait_for_ever(postgres_server, postgres_url, tmp_pat
     try:
         with pytest.raises(NodeError, match=r"the database postgresql.*@127\.0\.0\.1:\d+/test_\w+ fails: .*refused"):
             rows(engine)
+        assert time.monotonic() - begun < 30
     finally:
         postgres_server.start()
-    assert time.monotonic() - begun < 10
     engine.dispose()
 
 

@@ -189,7 +189,7 @@ class Node:
         self._server.server_close()
 
 
-def eventually(condition, timeout_s=5.0):
+def eventually(condition, timeout_s=60.0):
     deadline = time.monotonic() + timeout_s
     while not (value := condition()) and time.monotonic() < deadline:
         time.sleep(0.002)

@@ -104,7 +104,7 @@ class OhifServer:
 
     def __enter__(self) -> OhifServer:
         self._thread.start()
-        wait_for(lambda: self._server.started, 10, "the server of OHIF to start")
+        wait_for(lambda: self._server.started, 120, "the server of OHIF to start")
         return self
 
     def __exit__(self, *_: object) -> None:

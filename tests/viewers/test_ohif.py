@@ -229,7 +229,7 @@ def test_the_secondary_capture_shows(open_page, results):
         is_drawn = image["lit"] > 0.5 * image["pixels"] and image["coloured"] > 0.1 * image["pixels"]
         return image if image["size"] == size and is_drawn else None
 
-    image = wait_for(shown, 30, "the Secondary Capture on the canvas")
+    image = wait_for(shown, 120, "the Secondary Capture on the canvas")
     page.browser.screenshot(PICTURES / "secondary_capture.png")
     assert image["sha256"] == hashlib.sha256(capture.pixel_array.tobytes()).hexdigest()
     assert page.errors == []
@@ -237,7 +237,7 @@ def test_the_secondary_capture_shows(open_page, results):
 
 def wait_for_report(page):
     """Until OHIF has read the report, or has failed."""
-    wait_for(lambda: page.errors or any(page.written_on_image().values()), 30, "a text on the image")
+    wait_for(lambda: page.errors or any(page.written_on_image().values()), 120, "a text on the image")
 
 
 def walk_through(page, images):

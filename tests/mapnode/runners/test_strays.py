@@ -33,7 +33,7 @@ def test_processes_with_the_mark_are_ended_whatever_their_session_and_no_others(
 
     end_strays("a1")
 
-    assert [process.wait(timeout=10) for process in marked] == [-9, -9]
+    assert [process.wait(timeout=120) for process in marked] == [-9, -9]
     assert [process.poll() for process in others] == [None] * 3
 
 
@@ -47,7 +47,7 @@ def test_a_process_that_did_its_work_takes_along_what_it_left(tmp_path):
     child = Child([sys.executable, "-c", leaves])
 
     assert child.end() == 0
-    wait_for(lambda: is_gone(int(note.read_text())), 10, "the end of what it left")
+    wait_for(lambda: is_gone(int(note.read_text())), 120, "the end of what it left")
 
 
 def test_two_children_have_marks_of_their_own():

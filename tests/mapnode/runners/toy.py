@@ -3,7 +3,7 @@
 from pathlib import Path
 
 MANIFEST = Path(__file__).parents[3] / "apps" / "ct_body_composition" / "app.yaml"
-ENOUGH_S = 30.0
+ENOUGH_S = 120.0
 """Longer than any run here takes; no test waits for it."""
 
 PREAMBLE = """

@@ -474,7 +474,7 @@ def test_time_grows_with_the_number_of_orientations_not_with_its_square():
 
     seconds(50)
 
-    assert seconds(1600) <= 8 * seconds(400)
+    assert min(seconds(1600) for _ in range(3)) <= 8 * min(seconds(400) for _ in range(3))
 
 
 @pytest.mark.parametrize(
