@@ -62,6 +62,8 @@ VALID_VALUES = {
 }
 """What results may say of patient and study; anonymised images often have something else, such as a birth date of
 19500000, and people type heights as 1,70."""
+RATIOS = re.compile(rf"{NUMBER.pattern}(\\{NUMBER.pattern})*")
+"""Lossy Image Compression Ratio (0028,2112), one for each step; devices write 1:10 too."""
 OPTIONAL_SEQUENCES = (
     "AdmittingDiagnosesCodeSequence", "ConsultingPhysicianIdentificationSequence", "DeidentificationMethodCodeSequence",
     "EthnicGroupCodeSequence", "GroupOfPatientsIdentificationSequence", "IssuerOfAccessionNumberSequence",
@@ -98,9 +100,9 @@ def source_headers(volume: Volume) -> list[Dataset]:
     """Copies of the source's headers as highdicom takes them.
 
     Absent attributes of Type 2 become empty ones, and so do dates, times, numbers and a sex that are none. Sequences
-    without an item, which the modules that results copy do not allow, are left out. Character sets
-    with code extensions (ISO 2022), what is no character set, and sets that lack a letter of the patient's name become
-    UTF-8: the letters survive.
+    without an item, which the modules that results copy do not allow, and compression ratios that are no numbers are
+    left out. Character sets with code extensions (ISO 2022), what is no character set, and sets that lack a letter of
+    the patient's name become UTF-8: the letters survive.
     """
     return [_completed(source.header, volume.spacing_mm[0]) for source in volume.slices]
 
@@ -134,6 +136,9 @@ def _complete_patient_and_study(header: Dataset) -> None:
     for keyword, valid in VALID_VALUES.items():
         if has(header, keyword) and not valid.fullmatch(_written(header, keyword)):
             put(header, keyword, "")
+    ratio = "LossyImageCompressionRatio"
+    if has(header, ratio) and not RATIOS.fullmatch(_written(header, ratio)):
+        del header[ratio]  # unlike the others it must not be there without a value
 
 
 def _put_distances(header: Dataset, spacing_mm: float) -> None:

@@ -8,6 +8,8 @@ import pytest
 import SimpleITK
 from PIL import Image
 from pydicom import dcmread
+from pydicom.dataelem import RawDataElement
+from pydicom.tag import Tag
 
 from operators.core.object_checks import check_object
 from operators.runtime.sdk import Application
@@ -138,6 +140,21 @@ def test_lossy_source_stays_lossy(tmp_path):
     _, dataset, _ = write(tmp_path, make_volume(edit=lossy))
 
     assert (dataset.LossyImageCompression, dataset.LossyImageCompressionRatio) == ("01", 8)
+
+
+@pytest.mark.parametrize("ratio", [b"1:10", b"N/A ", b"8\\x "])
+def test_a_ratio_that_is_no_number_goes_into_no_result(tmp_path, ratio):
+    def lossy(header, _):
+        header.LossyImageCompression, header.LossyImageCompressionMethod = "01", "ISO_10918_1"
+        tag = Tag("LossyImageCompressionRatio")
+        header._dict[tag] = RawDataElement(tag, "DS", len(ratio), ratio, 0, False, True)
+
+    path, dataset, inputs = write(tmp_path, make_volume(edit=lossy))
+
+    for result in (dataset, inputs["seg"].dataset):
+        assert result.LossyImageCompression == "01"
+        assert "LossyImageCompressionRatio" not in result
+    assert dciodvfy_errors(path) == []
 
 
 def test_same_in_same_out(tmp_path):
