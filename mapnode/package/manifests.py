@@ -19,7 +19,8 @@ from operators.core.exit_code import ExitCode
 SemanticVersion = Annotated[str, StringConstraints(pattern=r"^\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?$")]
 AbsolutePath = Annotated[str, StringConstraints(pattern="^/")]
 MemorySize = Annotated[str, StringConstraints(pattern=r"^\d+(\.\d+)?(Mi|Gi|MiB|GiB)$")]
-ModelName = Annotated[str, StringConstraints(pattern=r"^\S+$", max_length=128)]
+MODEL_NAME, LONGEST_MODEL_NAME = r"^\S+$", 128
+ModelName = Annotated[str, StringConstraints(pattern=MODEL_NAME, max_length=LONGEST_MODEL_NAME)]
 Format = dict[str, Any] | str
 """The specification calls it an object and gives words, such as `file`, as examples of it."""
 
