@@ -6,6 +6,7 @@ import gzip
 import hashlib
 import io
 import os
+import stat
 import tarfile
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
@@ -106,6 +107,11 @@ def inflate(source: Path, target: Path) -> None:
             copy.write(block)
 
 
+def is_program(path: Path) -> bool:
+    """Whether its owner may run a file, whoever asks."""
+    return bool(path.stat().st_mode & stat.S_IXUSR)
+
+
 def _add(tar: tarfile.TarFile, name: str, what: Path | bytes | None) -> None:
     entry = tarfile.TarInfo(name)
     entry.mtime = source_date_epoch()
@@ -117,7 +123,9 @@ def _add(tar: tarfile.TarFile, name: str, what: Path | bytes | None) -> None:
         entry.type, entry.linkname = tarfile.SYMTYPE, str(what.readlink())
         tar.addfile(entry)
     else:
-        content = what if isinstance(what, bytes) else what.read_bytes()
-        entry.size = len(content)
-        entry.mode = 0o755 if isinstance(what, Path) and os.access(what, os.X_OK) else 0o644
-        tar.addfile(entry, io.BytesIO(content))
+        entry.mode = 0o755 if isinstance(what, Path) and is_program(what) else 0o644
+        with io.BytesIO(what) if isinstance(what, bytes) else what.open("rb") as content:
+            # Weights need not fit into memory.
+            entry.size = content.seek(0, os.SEEK_END)
+            content.seek(0)
+            tar.addfile(entry, content)
