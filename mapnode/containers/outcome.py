@@ -52,6 +52,8 @@ def _contract_result(image: MapImage, source: Path, target: Path, code: int, log
     names = [output.path for output in result.outputs]
     if any(Path(name).name != name or not (source / name).is_file() for name in names):
         return failed(image.name, image.version, f"{image.name} names files that are not in its output folder", log)
+    if len(set(names)) != len(names):
+        return failed(image.name, image.version, f"{image.name} names a file twice", log)
     for name in names:
         take_over(source / name, target / name)
     return result

@@ -83,3 +83,16 @@ def test_last_words_lose_what_they_quote(place):
     result = outcome(image(), place, code=1, log=["ValueError: bad name 'DOE^JANE'"])
 
     assert "DOE" not in result.reasons[0].message
+
+
+def test_a_result_json_that_names_a_file_twice_fails(place):
+    write_result(place[0], "seg.dcm", "seg.dcm")
+    (place[0] / "seg.dcm").write_bytes(b"x")
+
+    assert "names a file twice" in outcome(image(), place).reasons[0].message
+
+
+def test_a_result_json_that_is_no_text_fails(place):
+    (place[0] / "result.json").write_bytes(b"\xff\xfe{}")
+
+    assert "left no valid result.json" in outcome(image(), place).reasons[0].message
