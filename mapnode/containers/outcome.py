@@ -10,6 +10,7 @@ from pydicom import dcmread, uid
 from mapnode.containers.output import take_over
 from mapnode.runners.child import failed, read_result
 from operators.core.contract import RESULT_NAME, Output, Reason, Result, Status
+from operators.core.dicom_file import require_bounded
 from operators.core.header import PARSE_ERRORS, read_text
 
 if TYPE_CHECKING:
@@ -84,8 +85,9 @@ def _foreign_result(image: MapImage, found: Survey, source: Path, target: Path, 
 
 
 def _header(path: Path) -> dict[str, str] | None:
-    """The UIDs of a DICOM object; None of any other file."""
+    """The UIDs of a DICOM object; None of any other file, one that inflates without end among them."""
     try:
+        require_bounded(path)
         dataset = dcmread(path, stop_before_pixels=True, specific_tags=list(HEADER))
     except PARSE_ERRORS:
         return None
