@@ -1,11 +1,14 @@
 """The database's entry point: a database that is made once, and starts again whatever happened to its folder."""
 
+import contextlib
 import getpass
 import os
+import re
 import shutil
 import signal
 import subprocess
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
@@ -15,7 +18,8 @@ from mapnode.pacs.orthanc_process import free_port
 from tests.node_under_test import wait_for
 from tests.postgres_under_test import ACCOUNT, PROGRAMS
 
-ENTRY_POINT = Path(__file__).parents[2] / "docker" / "database-entry-point"
+DOCKERFILE = Path(__file__).parents[2] / "docker" / "Dockerfile"
+ENTRY_POINT = DOCKERFILE.parent / "database-entry-point"
 START_S = 60.0
 
 pytestmark = [
@@ -45,8 +49,9 @@ class Database:
             if self._as_account:
                 shutil.chown(path, ACCOUNT, ACCOUNT)
 
-    def run(self) -> list[str]:
-        """Start it, ask for the databases, end it."""
+    @contextlib.contextmanager
+    def running(self) -> Iterator[subprocess.Popen]:
+        """It answers while the block runs."""
         environment = {**os.environ, "PATH": f"{PROGRAMS[-1]}:{os.environ['PATH']}", "LC_ALL": "C.UTF-8"}
         with (self.folder / "log").open("ab") as log:
             server = subprocess.Popen(
@@ -58,22 +63,23 @@ class Database:
                 **self._as_account,
             )
         try:
-            wait_for(lambda: self._names() or server.poll() is not None, START_S, "the database")
+            wait_for(lambda: self._answers() or server.poll() is not None, START_S, "the database")
             assert server.poll() is None, (self.folder / "log").read_text(errors="replace")
-            return self._names()
+            yield server
         finally:
-            # Its own: it does not wait for connections.
-            server.send_signal(signal.SIGINT)
+            # Whoever is connected, and however often it was asked before.
+            server.send_signal(signal.SIGQUIT)
             server.wait()
 
-    def _names(self) -> list[str]:
+    def connect(self) -> psycopg.Connection:
+        return psycopg.connect(host="127.0.0.1", port=self.port, user="mapnode", password="secret", dbname="mapnode")
+
+    def _answers(self) -> bool:
         try:
-            with psycopg.connect(
-                host="127.0.0.1", port=self.port, user="mapnode", password="secret", dbname="mapnode"
-            ) as connection:
-                return [name for (name,) in connection.execute("SELECT datname FROM pg_database")]
+            self.connect().close()
         except psycopg.OperationalError:
-            return []
+            return False
+        return True
 
 
 @pytest.fixture
@@ -85,7 +91,17 @@ def database():
 
 def test_it_starts_again_where_kubernetes_opened_its_folder_to_the_group(database):
     """At each mount fsGroup gives a volume's folders to its group, to be written as well, which PostgreSQL refuses."""
-    assert "mapnode" in database.run()
+    with database.running():
+        pass
     for path in (database.folder, *database.folder.rglob("*")):
         path.chmod(path.stat().st_mode | (0o2770 if path.is_dir() else 0o660))
-    assert "mapnode" in database.run()
+    with database.running(), database.connect() as connection:
+        assert connection.execute("SELECT 1").fetchone() == (1,)
+
+
+def test_it_ends_at_once_when_the_engine_stops_it_whoever_is_connected(database):
+    name = re.search(r"AS database$.*?^STOPSIGNAL (\w+)$", DOCKERFILE.read_text(), flags=re.MULTILINE | re.DOTALL)
+    with database.running() as server, contextlib.closing(database.connect()):
+        server.send_signal(signal.SIGTERM if name is None else signal.Signals[name[1]])
+        # Docker waits ten seconds.
+        assert server.wait(timeout=10) == 0
