@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from mapnode.errors import WrongUse
 from mapnode.package.archive import DOCKER_MANIFEST, INDEX, NO_ARCHIVE, ImageArchive, files_of, reading
 from mapnode.package.container_engine import find_engine
-from mapnode.package.file_state import state_key
+from mapnode.package.file_state import keep_text, part_of, state_key
 from mapnode.package.layers import Layer, inflate, read_layer
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def find_base_image(name: str, cache: Path) -> BaseImage:
     base = _kept_base(kept)
     if base is None:
         base = _describe(path, name, cache)
-        kept.write_text(json.dumps(dataclasses.asdict(base), default=str), encoding="utf-8")
+        keep_text(kept, json.dumps(dataclasses.asdict(base), default=str))
     return dataclasses.replace(base, name=name)
 
 
@@ -117,7 +117,7 @@ def _from_engine(name: str, cache: Path) -> Path:
         )
     path = cache / f"image-{str(known['Id']).removeprefix('sha256:')}.tar"
     if not path.exists():
-        part = path.with_suffix(".part")
+        part = part_of(path)
         engine.save(name, part)
         part.replace(path)
     return path
@@ -164,7 +164,7 @@ def _taken_out(archive: ImageArchive, path: Path, cache: Path) -> Iterable[Layer
             raise WrongUse(f"{path} names a layer by {diff_id}, which is no SHA-256")
         target = cache / f"layer-{digest}.tar"
         if not target.exists():
-            part, plain = target.with_suffix(".part"), target.with_suffix(".plain")
+            part, plain = part_of(target), part_of(target.with_suffix(".plain"))
             with archive.open(member) as source, part.open("wb") as copy:
                 shutil.copyfileobj(source, copy)
             inflate(part, plain)

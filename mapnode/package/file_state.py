@@ -1,4 +1,4 @@
-"""file_state: whether a large file is the one that was read before."""
+"""file_state: whether a large file is the one that was read before, and what it is called until it is whole."""
 
 from __future__ import annotations
 
@@ -19,3 +19,15 @@ def state_key(path: Path) -> str:
     state = path.stat()
     words = f"{path.resolve()} {state.st_size} {state.st_mtime_ns} {state.st_ctime_ns} {state.st_ino}"
     return hashlib.sha256(os.fsencode(words)).hexdigest()
+
+
+def part_of(path: Path) -> Path:
+    """A name beside a file for what is to become it; no other process that makes the same one writes there."""
+    return path.with_name(f"{path.name}.{os.getpid()}.part")
+
+
+def keep_text(path: Path, text: str) -> None:
+    """Write a small file that is whole or not there, whenever this ends."""
+    part = part_of(path)
+    part.write_text(text, encoding="utf-8")
+    part.replace(path)

@@ -20,6 +20,7 @@ from mapnode.package.distributions import (
     read_lock,
     ways_of_finding,
 )
+from mapnode.package.file_state import keep_text
 from mapnode.package.kept_imports import kept_imports
 from mapnode.package.layout import OURS
 from mapnode.package.manifests import LONGEST_MODEL_NAME, MODEL_NAME
@@ -102,7 +103,7 @@ def make_plan(app: App, model: Path | None, platform: Platform, cache: Path, whe
         if engine is not None:
             _require_engine(engine, closure.of_engine, needed)
         names = [package.name for package in needed.packages]
-        kept.write_text(json.dumps([names, needed.left_out]), encoding="utf-8")
+        keep_text(kept, json.dumps([names, needed.left_out]))
     return Plan(app, closure, with_cuda(needed, cuda), lock | cuda, model, platform)
 
 
