@@ -191,7 +191,7 @@ class Node:
         stack.callback(reader.stop)
         presence = Presence(records.engine, NODE, [QUEUE])
         self._roll = presence.roll
-        self._containers = Containers(self._images, self.folder, presence.executor_id)
+        self._containers = Containers(self._images, self.folder, presence.executor_id, self.settings.min_free_mb)
         stack.callback(self._containers.stop)
         self._runner = JobRunner(self._workplace(reader, records), self.settings.place, presence)
         self._coordinator = self._coordinate(reader, records, stack)

@@ -84,7 +84,7 @@ class Worker:
             stack.callback(workers.stop)
             presence = Presence(records.engine, WORKER, self._queues)
             images = Images(self._settings.images, self._settings.container_socket)
-            containers = Containers(images, folder, presence.executor_id)
+            containers = Containers(images, folder, presence.executor_id, self._settings.min_free_mb)
             stack.callback(containers.stop)
             place = Workplace(
                 SourceReader(client, folder / "orthanc" / "storage", records.rejections.among),

@@ -50,12 +50,16 @@ def package(
     Example: mapnode package ct_body_composition --tag ct-body-composition:0.1.0 --output ct.tar
     """
     from mapnode.app_catalogue import find_app
+    from mapnode.errors import WrongUse
     from mapnode.package.build import build, cache_folder, load, write, write_records
     from mapnode.package.container_engine import find_engine
     from mapnode.package.context import write_context
     from mapnode.package.plan import make_plan
+    from mapnode.package.tag import full_tag
 
-    started = time.perf_counter()
+    started, tag = time.perf_counter(), full_tag(tag)
+    if output is not None and not output.parent.is_dir():
+        raise WrongUse(f"there is no folder {output.parent} to write {output.name} into")
     plan = make_plan(find_app(app), model, platform, cache_folder(), wheelhouse)
     if plan.needed.left_out:
         print_error(f"left out, since it is not locked and only functions import it: {', '.join(plan.needed.left_out)}")

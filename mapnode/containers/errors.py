@@ -3,6 +3,7 @@
 NodeError
 ├── EngineUnreachable        no container engine answers; jobs wait for it
 ├── EngineRefused            the engine does not do what it is asked for
+├── DiskShort                a run was ended before it, or somebody else, filled the disk
 └── WrongUse
     └── ImageRefused         an image that must not be run, with the way out
 """
@@ -18,6 +19,10 @@ class EngineUnreachable(NodeError):
 
 class EngineRefused(NodeError):
     """The engine does not do what it is asked for."""
+
+
+class DiskShort(NodeError):
+    """A run was ended before it, or somebody else, filled the disk."""
 
 
 class ImageRefused(WrongUse):

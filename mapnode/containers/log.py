@@ -6,6 +6,7 @@ pipes.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from typing import IO, TYPE_CHECKING
 
@@ -63,7 +64,8 @@ class ContainerLog:
 
     def _read(self) -> None:
         said, complained = bytearray(), bytearray()
-        with self._path.open("wb") as file:
+        # Unbuffered: a disk that was full for a moment must not raise again where the file is closed.
+        with self._path.open("wb", buffering=0) as file:
             for out, err in self._pieces:
                 self._keep(file, out or err or b"")
                 self._lines(said, out or b"", self._hear)
@@ -74,11 +76,12 @@ class ContainerLog:
     def _keep(self, file: IO[bytes], piece: bytes) -> None:
         room = MOST_BYTES - self._written
         if room > 0:
-            file.write(piece[:room])
-            file.flush()
+            # Who is not heard to the end waits for ever with his pipe full: a disk that is full costs words alone.
+            with contextlib.suppress(OSError):
+                file.write(piece[:room])
+                if len(piece) >= room:
+                    file.write(b"\n(what follows is not kept)\n")
             self._written += len(piece)
-            if self._written >= MOST_BYTES:
-                file.write(b"\n(what follows is not kept)\n")
 
     @staticmethod
     def _lines(left: bytearray, piece: bytes, take: Callable[[str], None]) -> None:

@@ -10,6 +10,7 @@ from pydicom import dcmread, uid
 from mapnode.containers.output import take_over
 from mapnode.runners.child import failed, read_result
 from operators.core.contract import RESULT_NAME, Output, Reason, Result, Status
+from operators.core.dicom_file import require_bounded
 from operators.core.header import PARSE_ERRORS, read_text
 
 if TYPE_CHECKING:
@@ -52,6 +53,8 @@ def _contract_result(image: MapImage, source: Path, target: Path, code: int, log
     names = [output.path for output in result.outputs]
     if any(Path(name).name != name or not (source / name).is_file() for name in names):
         return failed(image.name, image.version, f"{image.name} names files that are not in its output folder", log)
+    if len(set(names)) != len(names):
+        return failed(image.name, image.version, f"{image.name} names a file twice", log)
     for name in names:
         take_over(source / name, target / name)
     return result
@@ -82,8 +85,9 @@ def _foreign_result(image: MapImage, found: Survey, source: Path, target: Path, 
 
 
 def _header(path: Path) -> dict[str, str] | None:
-    """The UIDs of a DICOM object; None of any other file."""
+    """The UIDs of a DICOM object; None of any other file, one that inflates without end among them."""
     try:
+        require_bounded(path)
         dataset = dcmread(path, stop_before_pixels=True, specific_tags=list(HEADER))
     except PARSE_ERRORS:
         return None

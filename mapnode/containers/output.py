@@ -108,5 +108,14 @@ def take_over(source: Path, target: Path) -> None:
 
 
 def remove_folder(folder: Path) -> None:
-    """Remove a folder whatever somebody put into it: Python's rmtree ends at a thousand folders in each other."""
-    subprocess.run(["rm", "-rf", "--", str(folder)], check=False, capture_output=True)  # noqa: S603, S607
+    """Remove a folder whatever somebody put into it: Python's rmtree ends at a thousand folders in each other.
+
+    What is in a folder that its owner may not enter a node that is not root cannot remove. The modes of files are let
+    be, for they may be links to the node's own.
+    """
+    remove = ["rm", "-rf", "--", str(folder)]
+    subprocess.run(remove, check=False, capture_output=True)  # noqa: S603
+    if folder.exists():
+        closed = ["find", str(folder), "-type", "d", "!", "-perm", "-u=rwx"]
+        subprocess.run([*closed, "-exec", "chmod", "u+rwx", "{}", ";"], check=False, capture_output=True)  # noqa: S603
+        subprocess.run(remove, check=False, capture_output=True)  # noqa: S603

@@ -15,11 +15,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mapnode.containers.confinement import REFERENCE, TIMEOUT_VARIABLE, Folders, container_config, host_config
+from mapnode.containers.errors import DiskShort
 from mapnode.containers.images import READING
 from mapnode.containers.log import LOG_NAME, ContainerLog
 from mapnode.containers.outcome import gather
 from mapnode.containers.output import remove_folder, survey
 from mapnode.errors import words_of
+from mapnode.housekeeping import free_mb
 from mapnode.runners.child import failed
 from mapnode.runners.warm import NodeStopping
 from mapnode.runners.worker import LOOK_S, RunCancelled, WorkerLost
@@ -73,15 +75,17 @@ class Containers:
     it is, so that what a dead process left is found, and nothing else is touched.
     """
 
-    def __init__(self, images: Images, var: Path, process: str) -> None:
+    def __init__(self, images: Images, var: Path, process: str, min_free_mb: float) -> None:
         """Start nothing yet.
 
         Args:
             images: The allow-list.
             var: The node's folder.
             process: Name of this process among those of the node; another one at each start.
+            min_free_mb: With less room than this on the disk of that folder a run is ended.
         """
         self.images = images
+        self._min_free_mb = min_free_mb
         self._node = str(var.resolve())
         self._root = var.resolve() / "containers"
         self._process = process
@@ -100,6 +104,22 @@ class Containers:
         """
         if self._stopping.is_set():
             raise NodeStopping("the node stops; the job goes on at the next start")
+
+    def require_room(self, name: str) -> None:
+        """The disk has room, whoever takes it: files that are removed and still written are seen there alone.
+
+        Args:
+            name: The image that runs.
+
+        Raises:
+            DiskShort: If it has not.
+        """
+        if (free := free_mb(self._root)) < self._min_free_mb:
+            raise DiskShort(
+                f"the container of {name} was ended: {free:.0f} MB are left on the disk of the node's folder, where "
+                f"{self._min_free_mb:.0f} MB are kept free (min_free_mb); files that it removed and still wrote may "
+                "have taken the rest"
+            )
 
     def of(self, image: MapImage, job: str, folder: Path) -> ContainerRunner:
         """What runs one job of an image.
@@ -234,6 +254,7 @@ class ContainerRunner:
             NodeStopping: If the node stops.
             EngineUnreachable: If the engine does not answer.
             EngineRefused: If it does not run the container.
+            DiskShort: If the disk ran short meanwhile.
         """
         self._containers.require_going()
         limit_s = min(timeout_s, self._image.app.timeout or timeout_s)
@@ -267,6 +288,7 @@ class ContainerRunner:
         deadline = time.monotonic() + asked.timeout_s
         while (state := self._state(engine, container)).is_running:
             self._require_wanted(asked, deadline)
+            self._containers.require_room(self._image.name)
             if problem := survey(folders.output).overflow(self._image.output_bytes):
                 return self._failed(problem, asked.target, log)
             time.sleep(LOOK_S)
@@ -327,13 +349,16 @@ def _lay_out(room: Path, source: Path, reference: Path | None) -> Folders:
     """
     folders = Folders(room / "input", room / "output", None if reference is None else room / "reference.json")
     room.chmod(0o700)
-    folders.input.mkdir(mode=0o755)
+    folders.input.mkdir()
     folders.output.mkdir()
     folders.output.chmod(0o777)
     for file in (path for path in source.rglob("*") if path.is_file()):
         target = folders.input / file.relative_to(source)
         target.parent.mkdir(parents=True, exist_ok=True)
         _link_or_copy(file, target)
+    # Whatever umask the node has: its own user may not be the container's.
+    for folder in (folders.input, *(path for path in folders.input.rglob("*") if path.is_dir())):
+        folder.chmod(0o755)
     if reference is not None and folders.reference is not None:
         shutil.copyfile(reference, folders.reference)
         folders.reference.chmod(0o644)

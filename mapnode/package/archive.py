@@ -5,23 +5,32 @@ https://github.com/opencontainers/image-spec/blob/v1.1.0/image-layout.md; manife
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import json
 import tarfile
+import zlib
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any
+
+from pydantic import BaseModel
 
 from mapnode.errors import WrongUse
 from mapnode.package.layers import Layer, source_date_epoch
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
 MANIFEST_TYPE = "application/vnd.oci.image.manifest.v1+json"
 CONFIG_TYPE = "application/vnd.oci.image.config.v1+json"
 LAYER_TYPE = "application/vnd.oci.image.layer.v1.tar"
 INDEX_TYPE = "application/vnd.oci.image.index.v1+json"
+DOCKER_MANIFEST, INDEX = "manifest.json", "index.json"
+LARGEST_FILE_BYTES = 64 << 20
+"""Of a file of an image that is read: a manifest, dpkg's list, an interpreter; a few bytes unpack to any size."""
+NO_ARCHIVE = (tarfile.TarError, EOFError, OSError, zlib.error)
+"""What reading something else as a tar file ends with."""
 WHITEOUT = ".wh."
 """In front of a file's name: a layer takes that file away (OCI image-spec, layer.md)."""
 OPAQUE = ".wh..wh..opq"
@@ -83,8 +92,8 @@ def write_archive(image: Image, file: IO[bytes], without: Collection[str] = ()) 
     ]
     small = {
         "oci-layout": b'{"imageLayoutVersion": "1.0.0"}',
-        "index.json": json.dumps(index, sort_keys=True).encode(),
-        "manifest.json": json.dumps(docker, sort_keys=True).encode(),
+        INDEX: json.dumps(index, sort_keys=True).encode(),
+        DOCKER_MANIFEST: json.dumps(docker, sort_keys=True).encode(),
         _blob(image.image_id): image.config_bytes,
         _blob(manifest["digest"].removeprefix("sha256:")): image.manifest_bytes,
     }
@@ -96,8 +105,40 @@ def write_archive(image: Image, file: IO[bytes], without: Collection[str] = ()) 
                 tar.addfile(_entry(_blob(layer.digest), layer.size), source)
 
 
+class _Process(BaseModel):
+    """What of `config` in an image's configuration is asked for (OCI image-spec, config.md)."""
+
+    Env: list[str] | None = None
+    Labels: dict[str, str] | None = None
+    User: str | None = None
+
+
+class _RootFileSystem(BaseModel):
+    diff_ids: list[str]
+
+
+class _Configuration(BaseModel):
+    architecture: str | None = None
+    config: _Process | None = None
+    rootfs: _RootFileSystem | None = None
+
+
+@contextlib.contextmanager
+def reading(name: str) -> Iterator[None]:
+    """What reading of a broken or hostile archive ends with becomes ours.
+
+    Raises:
+        WrongUse: If it is no image archive.
+    """
+    try:
+        yield
+    except (*NO_ARCHIVE, AttributeError, KeyError, IndexError, TypeError, ValueError, RecursionError) as error:
+        why = str(error).splitlines() or [type(error).__name__]
+        raise WrongUse(f"{name} is no archive of a container image, as `docker save` writes it: {why[0]}") from error
+
+
 class ImageArchive:
-    """An image that somebody wrote into a tar file: Docker's form, or an OCI layout with Docker's manifest.json.
+    """An image that somebody wrote into a tar file: Docker's form, or an OCI layout.
 
     Attributes:
         config: The image's configuration.
@@ -116,28 +157,61 @@ class ImageArchive:
             WrongUse: If it is no image archive.
         """
         self._tar = tar
-        try:
-            manifest = json.loads(self.open("manifest.json").read())[0]
-            self.config: dict[str, Any] = json.loads(self.open(manifest["Config"]).read())
-            self.layers: list[str] = manifest["Layers"]
-            self.tags: list[str] = manifest["RepoTags"] or []
-        except (KeyError, IndexError, TypeError, ValueError) as error:
-            raise WrongUse(f"{name} is no archive of a container image, as `docker save` writes it") from error
+        self._name = name
+        self.tags: list[str] = []
+        with reading(name):
+            names = tar.getnames()
+            if not {DOCKER_MANIFEST, INDEX} & set(names):
+                raise WrongUse(
+                    f"{name} is no archive of a container image: it has neither {DOCKER_MANIFEST} nor {INDEX}"
+                )
+            config, self.layers = self._docker() if DOCKER_MANIFEST in names else self._oci()
+            self.config: dict[str, Any] = self._document(config)
+            _Configuration.model_validate(self.config)
+
+    def _docker(self) -> tuple[str, list[str]]:
+        """Where configuration and layers lie by Docker's manifest."""
+        manifest = self._document(DOCKER_MANIFEST)[0]
+        self.tags = manifest.get("RepoTags") or []
+        return manifest["Config"], [str(layer) for layer in manifest["Layers"]]
+
+    def _oci(self) -> tuple[str, list[str]]:
+        """Where they lie by the index of an OCI layout; of several platforms the first one."""
+        manifest = self._document(INDEX)
+        while "manifests" in manifest:
+            # BuildKit puts what it says of an image's making beside it, for no platform.
+            images = [one for one in manifest["manifests"] if (one.get("platform") or {}).get("os") != "unknown"]
+            manifest = self._document(_blob(images[0]["digest"].removeprefix("sha256:")))
+        parts = (manifest["config"], *manifest["layers"])
+        config, *layers = (_blob(part["digest"].removeprefix("sha256:")) for part in parts)
+        return config, layers
+
+    def _document(self, member: str) -> Any:  # noqa: ANN401 - JSON
+        content = self.open(member).read(LARGEST_FILE_BYTES + 1)
+        if len(content) > LARGEST_FILE_BYTES:
+            raise ValueError(f"{member} has more than {LARGEST_FILE_BYTES >> 20} MiB")
+        return json.loads(content)
 
     def open(self, member: str) -> IO[bytes]:
         """One member; links between members are followed, as older versions of Docker wrote them for equal layers.
 
         Raises:
-            KeyError: If there is no such member.
+            WrongUse: If there is no such member.
         """
-        file = self._tar.extractfile(member)
+        with reading(self._name):
+            file = self._tar.extractfile(member)
         if file is None:
-            raise KeyError(member)
+            raise WrongUse(f"{self._name} is no archive of a container image: {member} is no file in it")
         return file
 
     def files(self, wanted: Collection[str]) -> dict[str, bytes]:
-        """Contents of files of the image, by absolute path, as far as they are there; the uppermost layer decides."""
-        return files_of((self.open(layer) for layer in self.layers), wanted)
+        """Contents of files of the image, by absolute path, as far as they are there; the uppermost layer decides.
+
+        Raises:
+            WrongUse: If a layer cannot be read.
+        """
+        with reading(self._name):
+            return files_of((self.open(layer) for layer in self.layers), wanted)
 
 
 def files_of(layers: Iterable[IO[bytes]], wanted: Collection[str]) -> dict[str, bytes]:
@@ -149,20 +223,39 @@ def files_of(layers: Iterable[IO[bytes]], wanted: Collection[str]) -> dict[str, 
 
     Returns:
         Content by path.
+
+    Raises:
+        ValueError: If a file is too large to be one that somebody wants.
     """
     found: dict[str, bytes] = {}
     for layer in layers:
         with layer, tarfile.open(fileobj=layer, mode="r:*") as tar:
-            for member in tar:
-                name = "/" + member.name.removeprefix("./").strip("/")
-                folder, _, base = name.rpartition("/")
-                if base == OPAQUE:
-                    _take_away(found, f"{folder}/")
-                elif base.startswith(WHITEOUT):
-                    _take_away(found, f"{folder}/{base.removeprefix(WHITEOUT)}")
-                elif name in wanted and member.isfile():
-                    content = tar.extractfile(member)
-                    found[name] = content.read() if content else b""
+            # What a layer takes away is lower ones', wherever in it that stands.
+            found |= _files_of_layer(tar, wanted, found)
+    return found
+
+
+def _files_of_layer(tar: tarfile.TarFile, wanted: Collection[str], lower: dict[str, bytes]) -> dict[str, bytes]:
+    """Contents of wanted files in one layer; what it takes away or puts something else in the place of is forgotten.
+
+    Raises:
+        ValueError: If a file is too large to be one that somebody wants.
+    """
+    found: dict[str, bytes] = {}
+    for member in tar:
+        name = "/" + member.name.removeprefix("./").strip("/")
+        folder, _, base = name.rpartition("/")
+        if base == OPAQUE:
+            _take_away(lower, f"{folder}/")
+        elif base.startswith(WHITEOUT):
+            _take_away(lower, f"{folder}/{base.removeprefix(WHITEOUT)}")
+        elif not member.isdir():
+            _take_away(lower, name)
+            if name in wanted and (member.isreg() or member.islnk()):
+                if member.size > LARGEST_FILE_BYTES:
+                    raise ValueError(f"{name} has more than {LARGEST_FILE_BYTES >> 20} MiB")
+                content = tar.extractfile(member)
+                found[name] = content.read() if content else b""
     return found
 
 

@@ -7,6 +7,7 @@ import hashlib
 import json
 import platform
 import re
+import shutil
 import sys
 import tarfile
 from dataclasses import dataclass, field
@@ -14,9 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mapnode.errors import WrongUse
-from mapnode.package.archive import ImageArchive, files_of
+from mapnode.package.archive import DOCKER_MANIFEST, INDEX, NO_ARCHIVE, ImageArchive, files_of, reading
 from mapnode.package.container_engine import find_engine
-from mapnode.package.file_state import state_key
+from mapnode.package.file_state import keep_text, part_of, state_key
 from mapnode.package.layers import Layer, inflate, read_layer
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ def find_base_image(name: str, cache: Path) -> BaseImage:
     base = _kept_base(kept)
     if base is None:
         base = _describe(path, name, cache)
-        kept.write_text(json.dumps(dataclasses.asdict(base), default=str), encoding="utf-8")
+        keep_text(kept, json.dumps(dataclasses.asdict(base), default=str))
     return dataclasses.replace(base, name=name)
 
 
@@ -87,13 +88,17 @@ def _describe(path: Path, name: str, cache: Path) -> BaseImage:
     Raises:
         WrongUse: If it is none, or has no Python of our version.
     """
-    layers, config = _read(path, cache)
-    environment = dict(text.split("=", 1) for text in config.get("config", {}).get("Env") or [f"PATH={PATH}"])
-    interpreters = {f"/usr/bin/{PYTHON}", f"/usr/local/bin/{PYTHON}"}
-    found = files_of((layer.path.open("rb") for layer in layers), {DPKG_STATUS, *interpreters})
+    with reading(name):
+        layers, config = _read(path, cache)
+        interpreters = {f"/usr/bin/{PYTHON}", f"/usr/local/bin/{PYTHON}"}
+        found = files_of((layer.path.open("rb") for layer in layers), {DPKG_STATUS, *interpreters})
+    variables = (config.get("config") or {}).get("Env") or [f"PATH={PATH}"]
+    environment = dict(text.split("=", 1) for text in variables if "=" in text)
     if not interpreters & found.keys():
         raise WrongUse(f"the base image {name} has no {PYTHON}, which packages would be installed for")
-    architecture = config.get("architecture") or ARCHITECTURES.get(platform.machine(), platform.machine())
+    here = ARCHITECTURES.get(platform.machine(), platform.machine())
+    if (architecture := config.get("architecture") or here) != here:
+        raise WrongUse(f"the base image {name} is for {architecture}, the packages that would go in are for {here}")
     return BaseImage(name, layers, environment, architecture, _debian_packages(found.get(DPKG_STATUS, b"").decode()))
 
 
@@ -112,7 +117,7 @@ def _from_engine(name: str, cache: Path) -> Path:
         )
     path = cache / f"image-{str(known['Id']).removeprefix('sha256:')}.tar"
     if not path.exists():
-        part = path.with_suffix(".part")
+        part = part_of(path)
         engine.save(name, part)
         part.replace(path)
     return path
@@ -122,14 +127,14 @@ def _read(path: Path, cache: Path) -> tuple[tuple[Layer, ...], dict[str, Any]]:
     """Layers and configuration; a file without Docker's manifest is a root file system.
 
     Raises:
-        WrongUse: If it is no tar file at all.
+        WrongUse: If it is no tar file at all, or an image whose layers are not what it says.
     """
     try:
         with tarfile.open(path) as tar:
             if _has_manifest(tar):
                 archive = ImageArchive(tar, str(path))
                 return tuple(_taken_out(archive, path, cache)), archive.config
-    except tarfile.TarError as error:
+    except NO_ARCHIVE as error:
         raise WrongUse(f"{path} is neither a root file system nor an image: {error}") from error
     return (_plain(path, cache),), {}
 
@@ -137,7 +142,7 @@ def _read(path: Path, cache: Path) -> tuple[tuple[Layer, ...], dict[str, Any]]:
 def _has_manifest(tar: tarfile.TarFile) -> bool:
     """Whether it is an image archive; a root file system shows within its first entries that it is none."""
     for count, member in enumerate(tar):
-        if member.name == "manifest.json":
+        if member.name in {DOCKER_MANIFEST, INDEX}:
             return True
         if count > 0 and member.name.removeprefix("./").split("/")[0] in {"bin", "etc", "usr"}:
             return False
@@ -145,14 +150,29 @@ def _has_manifest(tar: tarfile.TarFile) -> bool:
 
 
 def _taken_out(archive: ImageArchive, path: Path, cache: Path) -> Iterable[Layer]:
-    for number, diff_id in enumerate(archive.config["rootfs"]["diff_ids"]):
-        target = cache / f"layer-{str(diff_id).removeprefix('sha256:')}.tar"
+    """The layers, each in the cache by its digest.
+
+    Raises:
+        WrongUse: If a layer is not the one that the configuration names: images to come would stand on it.
+    """
+    wanted = (archive.config.get("rootfs") or {}).get("diff_ids") or []
+    if len(wanted) != len(archive.layers):
+        raise WrongUse(f"{path} has {len(archive.layers)} layers, and its configuration names {len(wanted)}")
+    for diff_id, member in zip(wanted, archive.layers, strict=True):
+        digest = diff_id.removeprefix("sha256:")
+        if not re.fullmatch("[0-9a-f]{64}", digest):
+            raise WrongUse(f"{path} names a layer by {diff_id}, which is no SHA-256")
+        target = cache / f"layer-{digest}.tar"
         if not target.exists():
-            part = target.with_suffix(".part")
-            with archive.open(archive.layers[number]) as source, part.open("wb") as copy:
-                copy.write(source.read())
-            inflate(part, target)
+            part, plain = part_of(target), part_of(target.with_suffix(".plain"))
+            with archive.open(member) as source, part.open("wb") as copy:
+                shutil.copyfileobj(source, copy)
+            inflate(part, plain)
             part.unlink()
+            if read_layer(plain, "").digest != digest:
+                plain.unlink()
+                raise WrongUse(f"{path} is damaged, or has layers that are compressed otherwise than by gzip: {member}")
+            plain.replace(target)
         yield read_layer(target, "base image")
 
 

@@ -14,6 +14,7 @@ from mapnode.package.archive import Image, write_archive
 from mapnode.package.base_image import BaseImage, find_base_image
 from mapnode.package.container_engine import ContainerEngine
 from mapnode.package.contents import app_layer, model_layer, operators_layer, packages_layer
+from mapnode.package.file_state import part_of
 from mapnode.package.image_config import image_config
 from mapnode.package.plan import WHEELS, Plan
 from mapnode.package.provenance import make_provenance
@@ -88,7 +89,7 @@ def write(built: Built, output: Path) -> list[Path]:
     Returns:
         The files.
     """
-    part = output.with_name(output.name + ".part")
+    part = part_of(output)
     with part.open("wb") as file:
         write_archive(built.image, file)
     part.replace(output)

@@ -5,14 +5,16 @@ from __future__ import annotations
 import ast
 import sys
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, NamedTuple, TypeGuard
+
+from mapnode.errors import WrongUse
+from mapnode.package.layout import OURS
+from mapnode.package.source_files import app_files_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-OURS = "operators"
-"""The one package of ours that an app may import (docs/architecture.md)."""
 STATEMENTS = (ast.stmt, ast.excepthandler, ast.match_case)
 """Nodes that statements stand in."""
 
@@ -56,8 +58,14 @@ def imports_of(path: Path, package: str) -> list[Import]:
     Args:
         path: The file.
         package: Dotted name of its package, for relative imports.
+
+    Raises:
+        WrongUse: If it is no Python.
     """
-    return list(_imports(path, package))
+    try:
+        return list(_imports(path, package))
+    except (SyntaxError, ValueError) as error:
+        raise WrongUse(f"{path} is no Python of this version: {error}") from error
 
 
 def find_closure(
@@ -76,10 +84,14 @@ def find_closure(
 
     Returns:
         The closure. `if TYPE_CHECKING` blocks count for nothing.
+
+    Raises:
+        WrongUse: If a file of the app is no Python, or cannot go into an image.
     """
     walk = _Walk(root, imports)
-    for path in sorted(app_folder.rglob("*.py")):
-        walk.follow(path, "")
+    for name, path in app_files_in(app_folder).items():
+        if path.suffix == ".py":
+            walk.follow(path, ".".join(PurePosixPath(name).parent.parts))
     without_engine = frozenset(walk.later)
     if engine is not None:
         walk.follow_later(engine)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import subprocess
 import sys
 import tempfile
@@ -13,8 +14,9 @@ from mapnode.errors import NodeError, WrongUse
 from mapnode.package import layout
 from mapnode.package.app_manifests import app_manifest, package_manifest
 from mapnode.package.base_image import PYTHON
-from mapnode.package.closure import OURS
-from mapnode.package.layers import Layer, kept_layer, source_date_epoch, tree, write_layer
+from mapnode.package.file_state import state_key
+from mapnode.package.layers import Layer, is_program, kept_layer, source_date_epoch, tree, write_layer
+from mapnode.package.source_files import app_files_in, model_files_in
 from mapnode.package.wheelhouse import PIP, wheels_of
 from mapnode.share import import_root, shared_folder
 
@@ -70,9 +72,14 @@ def _chosen(needed: NeededPackages, wheelhouse: Path, folder: Path) -> Path:
 
 def model_layer(model: Path, cache: Path) -> Layer:
     """The layer of a model folder, below the model root by the folder's name."""
-    files = tree(model, f"{layout.MODEL_ROOT}/{model.name}")
-    stamps = (f"{name} {_stamp(path)}".encode() for name, path in files.items())
+    files = model_files(model)
+    stamps = (f"{name} {state_key(path)}".encode() for name, path in files.items())
     return _cached("model", files, stamps, f"model {model.name}", cache)
+
+
+def model_files(model: Path) -> dict[str, Path]:
+    """The files of a model, by path in the image."""
+    return {f"{layout.MODEL_ROOT}/{model.name}/{name}": path for name, path in model_files_in(model).items()}
 
 
 def operators_layer(plan: Plan, cache: Path) -> Layer:
@@ -80,7 +87,7 @@ def operators_layer(plan: Plan, cache: Path) -> Layer:
     root = import_root()
     sources = {f"{layout.APP_ROOT}/{file.as_posix()}": root / file for file in plan.closure.files}
     path = cache / f"operators-{_key(_named(sources))}.tar"
-    description = f"{len(sources)} files of {OURS}"
+    description = f"{len(sources)} files of {layout.OURS}"
     return kept_layer(path, description) or write_layer(path, operators_files(plan, cache), description)
 
 
@@ -105,11 +112,7 @@ def app_layer(plan: Plan, cache: Path) -> Layer:
 def app_files(plan: Plan) -> Files:
     """All that an app brings but operators, packages and model, by path in the image."""
     files: Files = dict.fromkeys(layout.FOLDERS)
-    files |= {
-        name: what
-        for name, what in tree(plan.app.folder, layout.APP_ROOT).items()
-        if "__pycache__" not in name and what is not None
-    }
+    files |= {f"{layout.APP_ROOT}/{name}": path for name, path in app_files_in(plan.app.folder).items()}
     files[layout.CONFIG] = plan.app.folder / "app.yaml"
     files[layout.ENTRY_POINT] = shared_folder("map-build") / "entry-point"
     files[layout.APP_MANIFEST] = app_manifest(plan).to_json().encode()
@@ -139,21 +142,19 @@ def prepare_python(command: str, *arguments: Path | str) -> None:
         raise NodeError(f"prepare-python {command}: {(done.stderr.strip().splitlines() or ['no word'])[-1]}")
 
 
-def _cached(kind: str, files: Files, parts: Iterable[bytes], description: str, cache: Path) -> Layer:
+def _cached(
+    kind: str, files: Mapping[str, Path | bytes | None], parts: Iterable[bytes], description: str, cache: Path
+) -> Layer:
     path = cache / f"{kind}-{_key(parts)}.tar"
     return kept_layer(path, description) or write_layer(path, files, description)
 
 
 def _named(files: Mapping[str, Path | bytes | None]) -> Iterable[bytes]:
-    """What a layer of small files depends on: names and contents."""
+    """What a layer of small files depends on: names, contents, and what may be run."""
     for name, what in files.items():
-        yield name.encode()
+        yield os.fsencode(name)
+        yield bytes([isinstance(what, Path) and is_program(what)])
         yield what.read_bytes() if isinstance(what, Path) else what or b""
-
-
-def _stamp(path: Path | bytes | None) -> str:
-    """Size and time of a file too large to be read for every build."""
-    return f"{path.stat().st_size} {path.stat().st_mtime_ns}" if isinstance(path, Path) else ""
 
 
 def _key(parts: Iterable[bytes]) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import shutil
 import string
 from pathlib import Path
@@ -10,13 +12,14 @@ from typing import TYPE_CHECKING
 
 from mapnode.errors import WrongUse
 from mapnode.package import layout
-from mapnode.package.contents import app_files, operators_files
+from mapnode.package.contents import app_files, model_files, operators_files
 from mapnode.package.image_config import environment, labels
+from mapnode.package.layers import is_program
 from mapnode.package.wheelhouse import PIP, fill_wheelhouse, wheels_of
 from mapnode.share import shared_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from mapnode.package.plan import Plan
 
@@ -38,6 +41,21 @@ def write_context(plan: Plan, base_image: str, wheelhouse: Path | None, folder: 
     if Path(base_image).is_file():
         raise WrongUse(f"a Dockerfile names an image: `docker import {base_image} NAME`, then --base-image NAME")
     folder.mkdir(parents=True)
+    with _readable_by_all():
+        _fill(plan, base_image, wheelhouse, folder)
+
+
+@contextlib.contextmanager
+def _readable_by_all() -> Iterator[None]:
+    """COPY keeps modes, and the image's user is not root: what is made here is open, whatever the caller's umask."""
+    mask = os.umask(0o022)
+    try:
+        yield
+    finally:
+        os.umask(mask)
+
+
+def _fill(plan: Plan, base_image: str, wheelhouse: Path | None, folder: Path) -> None:
     map_build = shared_folder("map-build")
     for name in ("prepare-python", "prune.txt"):
         shutil.copy(map_build / name, folder)
@@ -48,7 +66,10 @@ def write_context(plan: Plan, base_image: str, wheelhouse: Path | None, folder: 
     _write_files(app_files(plan), folder / "app")
     (folder / "models").mkdir()
     if plan.model is not None:
-        shutil.copytree(plan.model, folder / "models" / plan.model.name)
+        _write_files(
+            {name.removeprefix(layout.MODEL_ROOT): path for name, path in model_files(plan.model).items()},
+            folder / "models",
+        )
     (folder / "Dockerfile").write_text(dockerfile(plan, base_image), encoding="utf-8")
 
 
@@ -94,5 +115,8 @@ def _write_files(files: Mapping[str, Path | bytes | None], folder: Path) -> None
             path.mkdir(parents=True, exist_ok=True)
         else:
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(what if isinstance(what, bytes) else what.read_bytes())
-            path.chmod(0o755 if isinstance(what, Path) and what.stat().st_mode & 0o100 else 0o644)
+            if isinstance(what, bytes):
+                path.write_bytes(what)
+            else:
+                shutil.copyfile(what, path)
+            path.chmod(0o755 if isinstance(what, Path) and is_program(what) else 0o644)

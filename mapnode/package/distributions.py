@@ -8,12 +8,13 @@ import os
 import re
 import subprocess
 import sys
+import sysconfig
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mapnode.errors import NodeError, WrongUse
-from mapnode.package.closure import OURS
+from mapnode.package.layout import OURS
 from mapnode.share import shared_folder
 
 if TYPE_CHECKING:
@@ -28,8 +29,10 @@ TRACE = """
 import importlib, importlib.machinery, importlib.util, json, runpy, sys, warnings
 warnings.simplefilter("ignore")
 before = set(sys.modules)
-app, absent, parts, later = sys.argv[1], set(json.loads(sys.argv[2])), json.loads(sys.argv[3]), sys.argv[4:]
+app, absent, parts, later = sys.argv[1], set(json.loads(sys.argv[2])), *map(json.loads, sys.argv[3:])
 sys.argv[1:] = []
+# As for a program in a file: modules beside it are found before all others.
+sys.path.insert(0, app.rpartition("/")[0])
 
 class Locked(importlib.machinery.PathFinder):
     @classmethod
@@ -48,9 +51,10 @@ def files():
 runpy.run_path(app, run_name="app")
 known = files()
 found, failed = {"": sorted(known)}, []
-for name in later:
+for name, taken in later.items():
     try:
-        importlib.import_module(name)
+        # With names, packages load the parts that they wait with until somebody asks for them.
+        __import__(name, fromlist=taken)
     except ImportError:
         failed.append(name)
     found[name] = sorted(files() - known)
@@ -179,12 +183,15 @@ def find_packages(
         NodeError: If the app cannot be loaded.
     """
     # A stand-in is for what others import and the app does not.
-    tops = {name.split(".")[0] for name in closure.at_load | closure.later}
+    modules = closure.at_load | closure.later
+    tops = {name.split(".")[0] for name in modules}
     stand_ins = stand_ins_folder()
     paths = [root] if tops & {path.name for path in stand_ins.iterdir()} else [stand_ins, root]
     absent = sorted(_absent(lock) | (NO_NETWORK - tops))
-    found, failed = _trace(app_folder / "app.py", sorted(closure.later), paths, absent)
-    owners = _owners({file for files in found.values() for file in files if not file.startswith(str(root / OURS))})
+    # Those of a file that is itself imported later are not there when the app is: they are asked for with the others.
+    taken = {module: sorted(_taken_from(module, closure.names)) for module in sorted(modules)}
+    found, failed = _trace((app_folder / "app.py").resolve(), taken, paths, absent)
+    owners = _owners({file for files in found.values() for file in files}, [app_folder, root / OURS, stand_ins])
     brought = {name: {owners[file] for file in files if file in owners} for name, files in found.items()}
     left_out = {name for name, packages in brought.items() if name and (name in failed or not packages <= lock.keys())}
     # What one that is left out loaded before it broke off, later ones have as well.
@@ -197,6 +204,12 @@ def find_packages(
 def stand_ins_folder() -> Path:
     """Folder of the packages that stand in an image for what no MAP uses; a name with a dot is a part of a package."""
     return shared_folder("map-build") / "stand-ins"
+
+
+def installed() -> list[str]:
+    """Names and versions of what is installed here, as their folders have them: read in a moment."""
+    folders = (Path(place) for place in sys.path if Path(place).is_dir())
+    return sorted({path.name for folder in folders for path in folder.glob("*.dist-info")})
 
 
 def ways_of_finding() -> bytes:
@@ -217,8 +230,21 @@ def _absent(lock: dict[str, LockedPackage]) -> set[str]:
     return absent - present
 
 
-def _trace(app: Path, later: list[str], paths: list[Path], absent: list[str]) -> tuple[dict[str, list[str]], list[str]]:
+def _taken_from(module: str, names: Iterable[str]) -> Iterator[str]:
+    """What is imported of a module by name."""
+    return (name.rpartition(".")[2] for name in names if name.rpartition(".")[0] == module)
+
+
+def _trace(
+    app: Path, later: dict[str, list[str]], paths: list[Path], absent: list[str]
+) -> tuple[dict[str, list[str]], list[str]]:
     """Files that an app loads, and those that each module brings that it imports later; which of these cannot be.
+
+    Args:
+        app: Its app.py.
+        later: What is taken from each module.
+        paths: Where modules are looked for besides this Python's own places.
+        absent: Modules that are not there.
 
     Raises:
         WrongUse: If the app loads what is not locked.
@@ -226,7 +252,8 @@ def _trace(app: Path, later: list[str], paths: list[Path], absent: list[str]) ->
     """
     parts = {path.name: str(path / "__init__.py") for path in stand_ins_folder().glob("*.*")}
     done = subprocess.run(  # noqa: S603 - our own interpreter and an app of the catalogue
-        [sys.executable, "-c", TRACE, str(app), json.dumps(absent), json.dumps(parts), *later],
+        # -P: what lies where this is called is none of the app's.
+        [sys.executable, "-P", "-c", TRACE, str(app), *map(json.dumps, (absent, parts, later))],
         env={"PYTHONPATH": os.pathsep.join(map(str, paths)), "PATH": "/usr/bin:/bin", "USER": "holoscan"},
         capture_output=True,
         text=True,
@@ -243,10 +270,18 @@ def _trace(app: Path, later: list[str], paths: list[Path], absent: list[str]) ->
     return found, failed
 
 
-def _owners(files: Iterable[str]) -> dict[str, str]:
-    """The package that each file belongs to; files of nobody are the system's, or ours."""
+def _owners(files: Iterable[str], ours: Iterable[Path]) -> dict[str, str]:
+    """The package that each file belongs to; a module of nobody is its own: no package will bring it.
+
+    Args:
+        files: Modules and libraries.
+        ours: Folders whose files come into the image by themselves; with Python's own, and libraries of the system.
+    """
+    own = [f"{folder.resolve()}/" for folder in (*ours, Path(sysconfig.get_path("stdlib")))]
     wanted = {str(Path(file).resolve()): file for file in files}
-    owners: dict[str, str] = {}
+    # Some modules are made and not read, and say what they like: torch.ops is `_ops.py`.
+    read = {path: file for path, file in wanted.items() if path.endswith(".py") and Path(file).is_absolute()}
+    owners = {file: path for path, file in read.items() if not path.startswith(tuple(own))}
     for distribution in importlib.metadata.distributions():
         folder = f"{Path(str(distribution.locate_file(''))).resolve()}/"
         inside = {path.removeprefix(folder): file for path, file in wanted.items() if path.startswith(folder)}
@@ -262,6 +297,11 @@ def _require_locked(names: Iterable[str], lock: dict[str, LockedPackage]) -> Non
         WrongUse: If it is not.
     """
     for name in names:
+        if name.startswith("/"):
+            raise WrongUse(
+                f"the app loads {name}, which no locked package has and the image would lack: put it beside app.py, or "
+                "have it installed from a wheel that is locked"
+            )
         if name not in lock:
             raise WrongUse(
                 f"the app loads {name}, which the lock does not have: add it to pyproject.toml and `make lock`"

@@ -10,7 +10,7 @@ from typing import Any
 
 from mapnode.errors import WrongUse
 from mapnode.package import layout
-from mapnode.package.archive import ImageArchive
+from mapnode.package.archive import ImageArchive, reading
 from mapnode.package.container_engine import find_engine
 from mapnode.package.manifests import (
     AppManifest,
@@ -49,7 +49,7 @@ class InspectedMap:
     @property
     def labels(self) -> dict[str, str]:
         """The image's labels."""
-        return self.config.get("config", {}).get("Labels") or {}
+        return (self.config.get("config") or {}).get("Labels") or {}
 
 
 def inspect_map(name: str) -> InspectedMap:
@@ -84,12 +84,9 @@ def _inspect_archive(path: Path) -> InspectedMap:
         WrongUse: If it is no image's archive.
         ManifestInvalid: If it is no MAP.
     """
-    try:
-        with tarfile.open(path) as tar:
-            archive = ImageArchive(tar, str(path))
-            files = archive.files({layout.APP_MANIFEST, layout.PKG_MANIFEST})
-    except tarfile.TarError as error:
-        raise WrongUse(f"{path} is no archive of a container image: {error}") from error
+    with reading(str(path)), tarfile.open(path) as tar:
+        archive = ImageArchive(tar, str(path))
+        files = archive.files({layout.APP_MANIFEST, layout.PKG_MANIFEST})
     missing = sorted({layout.APP_MANIFEST, layout.PKG_MANIFEST} - files.keys())
     if missing:
         raise ManifestInvalid(f"the image is no MAP: {' and '.join(missing)} missing")
@@ -100,7 +97,7 @@ def _inspect_archive(path: Path) -> InspectedMap:
 
 
 def _deviations_of_image(config: dict[str, Any], app: AppManifest) -> list[str]:
-    part = config.get("config", {})
+    part = config.get("config") or {}
     found = []
     version = (part.get("Labels") or {}).get(VERSION_LABEL)
     if version != app.version:

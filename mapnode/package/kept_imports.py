@@ -8,6 +8,7 @@ import json
 from typing import TYPE_CHECKING
 
 from mapnode.package.closure import Import, imports_of
+from mapnode.package.file_state import keep_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -36,6 +37,4 @@ def kept_imports(cache: Path) -> Iterator[Callable[[Path, str], list[Import]]]:
 
     yield imports
     if used != known:
-        part = path.with_suffix(".part")
-        part.write_text(json.dumps(used), encoding="utf-8")
-        part.replace(path)
+        keep_text(path, json.dumps(used))

@@ -6,10 +6,13 @@ import gzip
 import hashlib
 import io
 import os
+import stat
 import tarfile
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
+
+from mapnode.package.file_state import keep_text, part_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -58,12 +61,12 @@ def write_layer(path: Path, files: Mapping[str, Path | bytes | None], descriptio
     entries: dict[str, Path | bytes | None] = dict(files)
     for name in files:
         entries.update({str(folder): None for folder in PurePosixPath(name).parents if str(folder) not in entries})
-    part = path.with_suffix(".part")
+    part = part_of(path)
     with tarfile.open(part, "w", format=tarfile.GNU_FORMAT) as tar:
         for name in sorted(entries.keys() - {"/"}):
             _add(tar, name.removeprefix("/"), entries[name])
     layer = read_layer(part, description)
-    _digest_file(path).write_text(layer.digest, encoding="ascii")
+    keep_text(_digest_file(path), layer.digest)
     part.replace(path)
     return replace(layer, path=path)
 
@@ -98,12 +101,19 @@ def tree(folder: Path, prefix: str) -> dict[str, Path | bytes | None]:
 
 
 def inflate(source: Path, target: Path) -> None:
-    """Copy a tar file, without gzip's compression where it has that."""
+    """Copy a tar file, without gzip's compression where it has that; the copy appears when it is complete."""
+    part = part_of(target)
     with source.open("rb") as file:
         is_compressed = file.read(len(GZIP_MAGIC)) == GZIP_MAGIC
-    with (gzip.open if is_compressed else open)(source, "rb") as plain, target.open("wb") as copy:
+    with (gzip.open if is_compressed else open)(source, "rb") as plain, part.open("wb") as copy:
         while block := plain.read(BLOCK_BYTES):
             copy.write(block)
+    part.replace(target)
+
+
+def is_program(path: Path) -> bool:
+    """Whether its owner may run a file, whoever asks."""
+    return bool(path.stat().st_mode & stat.S_IXUSR)
 
 
 def _add(tar: tarfile.TarFile, name: str, what: Path | bytes | None) -> None:
@@ -117,7 +127,9 @@ def _add(tar: tarfile.TarFile, name: str, what: Path | bytes | None) -> None:
         entry.type, entry.linkname = tarfile.SYMTYPE, str(what.readlink())
         tar.addfile(entry)
     else:
-        content = what if isinstance(what, bytes) else what.read_bytes()
-        entry.size = len(content)
-        entry.mode = 0o755 if isinstance(what, Path) and os.access(what, os.X_OK) else 0o644
-        tar.addfile(entry, io.BytesIO(content))
+        entry.mode = 0o755 if isinstance(what, Path) and is_program(what) else 0o644
+        with io.BytesIO(what) if isinstance(what, bytes) else what.open("rb") as content:
+            # Weights need not fit into memory.
+            entry.size = content.seek(0, os.SEEK_END)
+            content.seek(0)
+            tar.addfile(entry, content)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+OURS = "operators"
+"""The one package of ours that an app may import (docs/architecture.md); in an image it lies beside app.py."""
 APP_ROOT = "/opt/holoscan/app"
 MODEL_ROOT = "/opt/holoscan/models"
 DOCS_ROOT = "/opt/holoscan/docs"

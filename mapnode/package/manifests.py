@@ -7,19 +7,28 @@ JSON Schemas that they give; a test keeps both the same. Fields that nobody know
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 from pydantic.alias_generators import to_camel
 
 from mapnode.errors import NodeError
 from operators.core.exit_code import ExitCode
 
-SemanticVersion = Annotated[str, StringConstraints(pattern=r"^\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?$")]
+SEMANTIC_VERSION = re.compile(r"\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?")
+Version = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=64),
+    BeforeValidator(lambda given: str(given) if isinstance(given, int | float) else given, str | float),
+]
+"""The specification asks for a semantic version. The last packager copies what app.yaml has: `version: 1.0`, as the
+SDK's own examples say, is a number."""
 AbsolutePath = Annotated[str, StringConstraints(pattern="^/")]
 MemorySize = Annotated[str, StringConstraints(pattern=r"^\d+(\.\d+)?(Mi|Gi|MiB|GiB)$")]
-ModelName = Annotated[str, StringConstraints(pattern=r"^\S+$", max_length=128)]
+MODEL_NAME, LONGEST_MODEL_NAME = r"^\S+$", 128
+ModelName = Annotated[str, StringConstraints(pattern=MODEL_NAME, max_length=LONGEST_MODEL_NAME)]
 Format = dict[str, Any] | str
 """The specification calls it an object and gives words, such as `file`, as examples of it."""
 
@@ -32,6 +41,14 @@ class ManifestInvalid(NodeError):
 
 class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, alias_generator=to_camel, populate_by_name=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_nulls(cls, given: Any) -> Any:  # noqa: ANN401 - JSON
+        """What says nothing is not there: the last packager writes null, also for an empty key of app.yaml."""
+        if not isinstance(given, dict):
+            return given
+        return {name: value for name, value in given.items() if value is not None}
 
     def to_json(self) -> str:
         """The document as it lies in a MAP."""
@@ -81,7 +98,7 @@ class Output(_Part):
 class AppManifest(_Part):
     """app.json: how the application is run."""
 
-    api_version: SemanticVersion = "0.0.0"
+    api_version: Version = "0.0.0"
     command: str | tuple[str, ...]
     """A shell command. The last packager wrote a JSON array of words inside the string."""
     environment: dict[str, str] = Field(default_factory=dict)
@@ -90,10 +107,10 @@ class AppManifest(_Part):
     readiness: Probe | None = None
     liveness: Probe | None = None
     sdk: str | None = None
-    sdk_version: SemanticVersion | None = None
+    sdk_version: Version | None = None
     timeout: int = Field(default=0, ge=0)
     """Seconds; 0 for none."""
-    version: SemanticVersion = "0.0.0"
+    version: Version = "0.0.0"
     working_directory: AbsolutePath = "/var/holoscan/"
     type: Literal["application", "service"] | None = None
     """Required by the specification; the last packager did not write it."""
@@ -143,13 +160,13 @@ class Resources(_Part):
 class PackageManifest(_Part):
     """pkg.json: what lies where in the image, and what a run needs."""
 
-    api_version: SemanticVersion = "0.0.0"
+    api_version: Version = "0.0.0"
     application_root: AbsolutePath
     model_root: AbsolutePath = "/opt/holoscan/models/"
     models: tuple[PackagedModel, ...] | dict[ModelName, str] = ()
     """A list of names and paths; the last packager wrote an object of paths by name."""
     resources: Resources = Resources()
-    version: SemanticVersion = "0.0.0"
+    version: Version = "0.0.0"
     platform_config: str | None = None
 
     @property
@@ -207,6 +224,10 @@ def deviations(app: AppManifest, package: PackageManifest) -> list[str]:
         found.append("app.json has no output.format, which the specification requires")
     if isinstance(package.models, dict):
         found.append("pkg.json's models are an object; the specification asks for a list of name and path")
+    if not SEMANTIC_VERSION.fullmatch(app.version):
+        found.append(
+            f"app.json's version {app.version} is no semantic version (1.0.0), which the specification requires"
+        )
     if app.version != package.version:
         found.append(f"app.json is version {app.version}, pkg.json {package.version}")
     return found

@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from mapnode.errors import WrongUse
-from mapnode.package.closure import OURS, ImportClosure, find_closure
+from mapnode.package.closure import ImportClosure, find_closure
 from mapnode.package.cuda_packages import read_cuda_lock, with_cuda
 from mapnode.package.distributions import (
     LockedPackage,
     NeededPackages,
     asked_for,
     find_packages,
+    installed,
     read_lock,
     ways_of_finding,
 )
+from mapnode.package.file_state import keep_text
 from mapnode.package.kept_imports import kept_imports
+from mapnode.package.layout import OURS
+from mapnode.package.manifests import LONGEST_MODEL_NAME, MODEL_NAME
 from mapnode.package.torch_wheel import TORCH, lock_torch
 from mapnode.share import import_root, shared_folder
 from operators.core.errors import ModelError
@@ -80,6 +85,7 @@ def make_plan(app: App, model: Path | None, platform: Platform, cache: Path, whe
     """
     if platform == "cuda" and model is None:
         raise WrongUse("--platform cuda needs --model DIR: without a network nothing in the image uses a GPU")
+    model = None if model is None else _with_a_name(model)
     root, requirements = import_root(), shared_folder("requirements")
     engine = None if model is None else engine_module(model)
     with kept_imports(cache) as imports:
@@ -97,8 +103,24 @@ def make_plan(app: App, model: Path | None, platform: Platform, cache: Path, whe
         if engine is not None:
             _require_engine(engine, closure.of_engine, needed)
         names = [package.name for package in needed.packages]
-        kept.write_text(json.dumps([names, needed.left_out]), encoding="utf-8")
+        keep_text(kept, json.dumps([names, needed.left_out]))
     return Plan(app, closure, with_cuda(needed, cuda), lock | cuda, model, platform)
+
+
+def _with_a_name(model: Path) -> Path:
+    """A model's folder by the name that it will have in the image.
+
+    Raises:
+        WrongUse: If pkg.json cannot hold that.
+    """
+    # Only what has no name is resolved: a link may have the better one.
+    folder = model if model.name not in {"", ".."} else model.resolve()
+    if not re.fullmatch(MODEL_NAME, folder.name) or len(folder.name) > LONGEST_MODEL_NAME:
+        raise WrongUse(
+            f"the model folder {folder} cannot give the model its name: pkg.json takes {LONGEST_MODEL_NAME} characters "
+            "without white space; link to it by such a name, or rename it"
+        )
+    return folder
 
 
 def _kept_needed(kept: Path, lock: dict[str, LockedPackage]) -> NeededPackages | None:
@@ -146,9 +168,12 @@ def _require_engine(engine: str, modules: frozenset[str], needed: NeededPackages
 
 
 def _key(closure: ImportClosure, root: Path, lock: dict[str, LockedPackage]) -> str:
-    """What the answer depends on: the foreign names, those that wait, our modules, the lock, how packages are found."""
+    """What the answer depends on.
+
+    The foreign names, those that wait, our modules, the lock, what is installed here, how packages are found.
+    """
     locked = (package.text for package in lock.values())
-    words = "\n".join([*sorted(closure.names), "", *sorted(closure.later), *locked])
+    words = "\n".join([*sorted(closure.names), "", *sorted(closure.later), *locked, *installed()])
     digest = hashlib.sha256(words.encode() + ways_of_finding())
     for file in closure.files:
         digest.update((root / file).read_bytes())

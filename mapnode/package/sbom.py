@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
+import os
 import uuid
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from mapnode.package.layers import source_date_epoch
+from mapnode.package.source_files import model_files_in
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -91,8 +93,8 @@ def _debian_package(name: str, version: str) -> dict[str, Any]:
 
 def _model(folder: Path, licence: str) -> dict[str, Any]:
     digest = hashlib.sha256()
-    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
-        digest.update(path.relative_to(folder).as_posix().encode())
+    for name, path in model_files_in(folder).items():
+        digest.update(os.fsencode(name))
         digest.update(path.read_bytes())
     known = _component("machine-learning-model", folder.name, digest.hexdigest()[:12])
     hashes = [{"alg": "SHA-256", "content": digest.hexdigest()}]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from mapnode.errors import WrongUse
 from mapnode.package.distributions import LockedPackage
-from mapnode.package.file_state import state_key
+from mapnode.package.file_state import keep_text, state_key
 from mapnode.package.wheelhouse import download
 
 if TYPE_CHECKING:
@@ -68,5 +68,5 @@ def _digest(wheel: Path, cache: Path) -> str:
         with wheel.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
         cache.mkdir(parents=True, exist_ok=True)
-        kept.write_text(digest, encoding="ascii")
+        keep_text(kept, digest)
     return kept.read_text(encoding="ascii")

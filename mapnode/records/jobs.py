@@ -164,7 +164,7 @@ class Jobs:
         if only_from:
             statement = statement.where(JOBS.c.state.in_(list(only_from)))
         with self._engine.begin() as connection:
-            changed = connection.execute(statement.values(state=state, reason=reason, **more)).rowcount
+            changed = connection.execute(statement.values(state=state, reason=_storable(reason), **more)).rowcount
             if changed:
                 _note(connection, job, state, None, reason, time.time())
         return bool(changed)
@@ -195,7 +195,7 @@ class Jobs:
     def progress(self, job: str, text: str) -> None:
         """Keep what a job's app last said."""
         with self._engine.begin() as connection:
-            connection.execute(update(JOBS).where(JOBS.c.id == job).values(progress=text))
+            connection.execute(update(JOBS).where(JOBS.c.id == job).values(progress=_storable(text)))
 
     def stored(self, job: str, stored: Sequence[dict[str, str]]) -> None:
         """Keep where a job's results are in Orthanc."""
@@ -309,8 +309,13 @@ class Jobs:
             return [_record(row) for row in connection.execute(query)]
 
 
+def _storable(text: str) -> str:
+    """Text that PostgreSQL takes: it has no NUL, which an app's last words may have."""
+    return text.replace("\0", "\N{REPLACEMENT CHARACTER}")
+
+
 def _note(connection: Connection, job: str, event: str, seconds: float | None, detail: str, at: float) -> None:
-    row = {"job_id": job, "at": at, "event": event, "seconds": seconds, "detail": detail[:DETAIL_LENGTH]}
+    row = {"job_id": job, "at": at, "event": event, "seconds": seconds, "detail": _storable(detail)[:DETAIL_LENGTH]}
     connection.execute(HISTORY.insert().values(**row))
 
 

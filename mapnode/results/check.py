@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from pydicom import dcmread, uid
 
 from operators.core.contract import ObjectKind
+from operators.core.dicom_file import require_bounded
 from operators.core.header import PARSE_ERRORS, read_text, read_uid, read_value
 from operators.core.items import PlainObject
 from operators.core.object_checks import check_plain, plain_references
@@ -97,6 +98,7 @@ def check_files(
         problem = _why_no_result(folder, output.path)
         if problem is None:
             try:
+                require_bounded(folder / output.path)
                 results.append(dcmread(folder / output.path, defer_size=READ_WHEN_ASKED_FOR))
             except PARSE_ERRORS as error:
                 problem = f"it cannot be read as DICOM: {type(error).__name__}"

@@ -167,7 +167,7 @@ def forward(line: str, on_progress: Callable[[Progress], None] | None) -> None:
 def read_result(app: str, version: str, folder: Path, code: int, log: list[str]) -> Result:
     """result.json of a run; a failed result in its place where there is none or it contradicts the exit code."""
     try:
-        result = Result.model_validate_json((folder / RESULT_NAME).read_text(encoding="utf-8"))
+        result = Result.model_validate_json((folder / RESULT_NAME).read_bytes())
     except (OSError, ValidationError):
         how = f"was ended by signal {-code}" if code < 0 else f"ended with exit code {code}"
         return failed(app, version, f"{app} {how} and left no valid {RESULT_NAME}", log)

@@ -220,7 +220,9 @@ class WarmWorker:
         self.runs = 0
         self.state, self.since = WorkerState.STARTING, time.time()
         model = _path(self.app)
-        command = [sys.executable, "-m", "operators.runtime.worker", str(self.app.folder), *([model] if model else [])]
+        # -P: what lies where the node was started is none of the app's.
+        program = [sys.executable, "-P", "-m", "operators.runtime.worker"]
+        command = [*program, str(self.app.folder), *([model] if model else [])]
         self._child = child = Child(command, thread_variables(self._threads, os.environ))
         child.read_ahead()
         if self._closed:

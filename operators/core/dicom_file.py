@@ -170,6 +170,18 @@ def inflate(file: BinaryIO) -> tuple[io.BytesIO, Dataset]:
     return stream, header
 
 
+def require_bounded(path: Path) -> None:
+    """A file may be given to a reader that inflates all of it at once, as pydicom does.
+
+    Raises:
+        ValueError: If its data set grows beyond LARGEST_INFLATED. Whatever else is wrong raises one of `PARSE_ERRORS`.
+    """
+    with open_file(path) as file:
+        head = file.read(PREFIX_BYTES + FILE_META_BYTES)
+        if head[PREFIX_BYTES - 4 : PREFIX_BYTES] == b"DICM" and DEFLATED_MARK in head and _is_deflated(file):
+            _inflated(file, os.fstat(file.fileno()).st_size)
+
+
 def _inflated(file: BinaryIO, file_bytes: int) -> io.BytesIO:
     """What is left of a file, inflated piece by piece, so that nothing is held twice.
 

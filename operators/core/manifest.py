@@ -79,8 +79,8 @@ class ApplicationPart(_Part):
 class Resources(_Part):
     """What a run needs at most."""
 
-    cpu: int = 1
-    gpu: int = 0
+    cpu: int = Field(default=1, ge=0)
+    gpu: int = Field(default=0, ge=0)
     memory: str = Field(default="1Gi", pattern=r"^\d+(\.\d+)?(k|Ki|M|Mi|G|Gi)?$")
 
 

@@ -77,6 +77,8 @@ def serve(app_folder: Path, model: Path | None) -> None:
     gc.set_threshold(YOUNG_OBJECTS)
     with contract_channel() as send:
         manifest = read_manifest(app_folder / MANIFEST_NAME)
+        # As for `python app.py`, which `mapnode run` and an image start: modules beside it are found before all others.
+        sys.path.insert(0, str(app_folder.resolve()))
         application = load_application(app_folder / "app.py")
         prepare_steps(model)
         # What is there now stays: collecting garbage need not look at it again.

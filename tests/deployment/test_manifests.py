@@ -83,6 +83,11 @@ def test_every_image_is_a_target_that_docker_build_makes():
     assert f"for target in {' '.join(('node', 'orthanc', 'database', 'viewer'))}; do" in (DOCKER / "build").read_text()
 
 
+def test_no_log_of_the_stack_grows_without_end():
+    for service in COMPOSE["services"].values():
+        assert set(service["logging"]["options"]) == {"max-size", "max-file"}
+
+
 def test_only_senders_reach_the_stack_from_outside_and_the_viewer_from_this_machine():
     ports = {name: service["ports"] for name, service in COMPOSE["services"].items() if "ports" in service}
 

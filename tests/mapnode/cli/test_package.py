@@ -6,6 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 from mapnode.cli import app
+from mapnode.errors import WrongUse
 from mapnode.package import archive, layers
 
 RUNNER = CliRunner()
@@ -51,3 +52,13 @@ def test_every_command_explains_itself_with_an_example(command):
 
 def test_another_platform_is_wrong_use():
     assert call("package", "ct_body_composition", "--tag", "a:1", "--platform", "tpu").exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("tag", "output", "words"),
+    [("CT:1", "ct.tar", "cannot be the name"), ("ct:1", "gone/ct.tar", "there is no folder")],
+)
+def test_what_could_not_be_written_or_loaded_is_wrong_use_before_anything_is_built(tmp_path, tag, output, words):
+    done = call("package", "ct_body_composition", "--tag", tag, "--output", tmp_path / output)
+    assert isinstance(done.exception, WrongUse)
+    assert words in str(done.exception)

@@ -39,6 +39,7 @@ class Site:
     obeys: str
     process: str = "node-1"
     timeout_s: float = 60.0
+    min_free_mb: float = 0.0
     jobs: int = 0
 
     def run(self, code, *, memory=None, cancelled=lambda: False):
@@ -64,7 +65,7 @@ class Site:
         return result, target
 
     def containers(self, images: Images) -> Containers:
-        return Containers(images, self.var, self.process)
+        return Containers(images, self.var, self.process, self.min_free_mb)
 
     def left(self) -> list[str]:
         """Containers of this node, and what lies in its folder for them."""

@@ -1,5 +1,7 @@
 """Log: progress is heard, the last words are kept, and no flood fills anything."""
 
+from pathlib import Path
+
 from mapnode.containers.log import LONGEST_LINE, MOST_BYTES, ContainerLog
 from operators.core.contract import Progress
 
@@ -41,3 +43,9 @@ def test_a_line_without_end_takes_no_memory(tmp_path):
     log = read([(None, b"x" * 50_000)] * 100, tmp_path / "log")
 
     assert all(len(line) <= LONGEST_LINE for line in log.tail)
+
+
+def test_a_full_disk_costs_words_and_nobody_his_hearing():
+    log = read([(b"a\n", None), (b"b\n", None)], Path("/dev/full"))
+
+    assert log.tail == ["a", "b"]

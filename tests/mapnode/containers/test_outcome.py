@@ -1,8 +1,10 @@
 """Outcome: what a container left becomes a result, whatever it left."""
 
 import dataclasses
+import tracemalloc
 
 import pytest
+from pydicom import dcmread, uid
 
 from mapnode.containers.outcome import gather
 from mapnode.containers.output import survey
@@ -83,3 +85,36 @@ def test_last_words_lose_what_they_quote(place):
     result = outcome(image(), place, code=1, log=["ValueError: bad name 'DOE^JANE'"])
 
     assert "DOE" not in result.reasons[0].message
+
+
+def test_a_result_json_that_names_a_file_twice_fails(place):
+    write_result(place[0], "seg.dcm", "seg.dcm")
+    (place[0] / "seg.dcm").write_bytes(b"x")
+
+    assert "names a file twice" in outcome(image(), place).reasons[0].message
+
+
+def test_a_result_json_that_is_no_text_fails(place):
+    (place[0] / "result.json").write_bytes(b"\xff\xfe{}")
+
+    assert "left no valid result.json" in outcome(image(), place).reasons[0].message
+
+
+def test_an_object_that_inflates_without_end_is_none_and_takes_no_memory(place, tmp_path, monkeypatch):
+    """Deflate packs a thousand to one: 2 MB of a container's would take 3 GB of the node's memory."""
+    monkeypatch.setattr("operators.core.dicom_file.LARGEST_INFLATED", (100_000, 1))
+    for name, zeros in (("small", 1_000), ("bomb", 10_000_000)):
+        dataset = dcmread(make_ct_series(tmp_path / name, slices=1)[0])
+        dataset.add_new(0x00091001, "OB", bytes(zeros))
+        dataset.file_meta.TransferSyntaxUID = uid.DeflatedExplicitVRLittleEndian
+        dataset.save_as(place[0] / name)
+    tracemalloc.start()
+    result = outcome(image(), place)
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+
+    assert ([one.path for one in result.outputs], [one.code for one in result.skipped_files]) == (
+        ["0001.dcm"],
+        ["no_dicom"],
+    )
+    assert most < 10_000_000

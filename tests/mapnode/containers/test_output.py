@@ -2,6 +2,8 @@
 
 import ctypes
 import os
+import tempfile
+from pathlib import Path
 
 import pytest
 
@@ -112,3 +114,28 @@ def test_what_is_taken_over_is_no_longer_anybodys_to_change(tmp_path):
     state = (tmp_path / "b").stat()
     assert (state.st_mode & 0o7777, state.st_uid) == (0o644, os.getuid())
     assert not (tmp_path / "a").exists()
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root may act for somebody else")
+def test_closed_folders_go_too_where_the_node_is_not_root(tmp_path):
+    """Root may do anything; another user may not enter what a container of that user closed behind itself."""
+    with tempfile.TemporaryDirectory() as place:
+        Path(place).chmod(0o777)
+        room, own = Path(place) / "room", Path(place) / "own"
+        own.write_text("the node's")
+        own.chmod(0o444)
+        (room / "a" / "b").mkdir(parents=True)
+        (room / "a" / "b" / "link").hardlink_to(own)
+        for path in (room / "a" / "b", room / "a", room):
+            os.chown(path, 1000, 1000)
+            path.chmod(0 if path != room else 0o700)
+        # A process of that user's own: it could not start this Python anew.
+        if (child := os.fork()) == 0:
+            os.setgroups([])
+            os.setgid(1000)
+            os.setuid(1000)
+            remove_folder(room)
+            os._exit(0)
+        os.waitpid(child, 0)
+        assert not room.exists()
+        assert own.stat().st_mode & 0o777 == 0o444

@@ -94,7 +94,7 @@ def run_both(ours, study, tmp_path):
         images, heard = Images({OURS: ImageSettings(digest=ours)}, None), []
         job = tmp_path / "var" / "jobs" / "one"
         (job / "output").mkdir(parents=True)
-        runner = Containers(images, tmp_path / "var", "node-1").of(images.find(OURS), "one", job)
+        runner = Containers(images, tmp_path / "var", "node-1", 0).of(images.find(OURS), "one", job)
         result = runner.run(study, job / "output", JOB, timeout_s=120, on_progress=heard.append)
         run(
             *(sys.executable, "-m", "mapnode", "run", APP, study, tmp_path / "ours"),

@@ -12,6 +12,7 @@ from pydicom import dcmread
 from pydicom.uid import SecondaryCaptureImageStorage
 
 from mapnode.containers.confinement import PIDS
+from mapnode.containers.errors import DiskShort
 from mapnode.containers.images import ANY_RESULT
 from mapnode.results.check import check_files, identity_of
 from mapnode.runners.warm import NodeStopping
@@ -269,7 +270,7 @@ from tests.mapnode.containers.toy_map import found
 images, image = found("obeys", "{site.obeys}")
 folder = Path("{site.var}/jobs/orphan")
 (folder / "output").mkdir(parents=True)
-runner = Containers(images, Path("{site.var}"), "node-dead").of(image, "orphan", folder)
+runner = Containers(images, Path("{site.var}"), "node-dead", 0).of(image, "orphan", folder)
 runner.run(Path("{site.study}"), folder / "output", Job(), timeout_s=600)
 """
     log = site.var / "jobs" / "orphan" / "log.txt"
@@ -313,3 +314,23 @@ def test_input_that_others_may_not_read_is_copied_for_the_container(site):
     assert result.status is Status.DONE
     assert (target.parent / "log.txt").read_text() == "3\n"
     assert {path.stat().st_mode & 0o777 for path in site.study.glob("*.dcm")} == {0o600}
+
+
+def test_whatever_the_nodes_umask_the_container_reads_its_input(site):
+    (site.study / "deep").mkdir()
+    (site.study / "deep" / "a.dcm").write_bytes(b"a")
+    mask = os.umask(0o077)
+    try:
+        result, _ = site.run(f"assert pathlib.Path('/var/holoscan/input/deep/a.dcm').read_bytes() == b'a'\n{GOOD}")
+    finally:
+        os.umask(mask)
+    assert result.status is Status.DONE
+
+
+def test_a_run_ends_when_the_disk_runs_short_whoever_takes_the_room(site, runs_well):
+    """As by a file that is removed and still written, which lies in no folder."""
+    site.min_free_mb = 1e12
+    with pytest.raises(DiskShort, match=r"MB are kept free \(min_free_mb\)"):
+        site.run("time.sleep(60)")
+    assert site.left() == []
+    site.min_free_mb = 0.0

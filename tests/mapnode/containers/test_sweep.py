@@ -60,7 +60,7 @@ def engine():
 @pytest.fixture
 def containers(engine, tmp_path, monkeypatch):
     monkeypatch.setattr(Containers, "engine", lambda _: engine)
-    return Containers(SimpleNamespace(is_empty=False), tmp_path / "var", "node-1")
+    return Containers(SimpleNamespace(is_empty=False), tmp_path / "var", "node-1", 0)
 
 
 def run(containers, tmp_path):

@@ -159,6 +159,6 @@ def test_a_process_that_may_run_no_container_says_so(make_place):
 
 
 def test_labels_say_whose_a_container_is(tmp_path):
-    labels = Containers(SimpleNamespace(), tmp_path, "node-1").describe("job-1")
+    labels = Containers(SimpleNamespace(), tmp_path, "node-1", 0).describe("job-1")
 
     assert labels == {"mapnode.node": str(tmp_path), "mapnode.process": "node-1", "mapnode.job": "job-1"}

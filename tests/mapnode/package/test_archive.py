@@ -110,3 +110,36 @@ def test_an_archive_of_something_else_is_wrong_use(content):
 def test_an_archive_without_a_manifest_is_wrong_use():
     with tarfile.open(fileobj=layer({"a": b""})) as tar, pytest.raises(WrongUse, match="x is no archive"):
         ImageArchive(tar, "x")
+
+
+def test_what_a_layer_has_itself_it_does_not_hide():
+    """Markers hide what lower layers have, wherever they stand (OCI image-spec, layer.md)."""
+    upper = {"etc/a": b"2", "etc/.wh..wh..opq": b"", "etc/.wh.a": b""}
+    assert files_of([layer({"etc/a": b"1"}), layer(upper)], {"/etc/a"}) == {"/etc/a": b"2"}
+
+
+@pytest.mark.parametrize("name", ["etc/a", "etc"])
+def test_a_link_in_the_place_of_a_file_or_its_folder_hides_it(name):
+    upper = io.BytesIO()
+    with tarfile.open(fileobj=upper, mode="w") as tar:
+        entry = tarfile.TarInfo(name)
+        entry.type, entry.linkname = tarfile.SYMTYPE, "/etc/passwd"
+        tar.addfile(entry)
+    upper.seek(0)
+    assert files_of([layer({"etc/a": b"1"}), upper], {"/etc/a"}) == {}
+
+
+def test_an_oci_layout_is_read_without_dockers_manifest(image):
+    """As `podman save --format oci-archive` and BuildKit write it, the latter with a word on the making beside it."""
+    with opened(written(image)) as tar:
+        parts = {name: tar.extractfile(name).read() for name in tar.getnames() if name != "manifest.json"}
+    index = json.loads(parts["index.json"])
+    making = {"digest": f"sha256:{'0' * 64}", "platform": {"os": "unknown", "architecture": "unknown"}}
+    inner = json.dumps({"manifests": [making, *index["manifests"]]}).encode()
+    name = hashlib.sha256(inner).hexdigest()
+    parts[f"blobs/sha256/{name}"] = inner
+    parts["index.json"] = json.dumps({"manifests": [{"digest": f"sha256:{name}"}]}).encode()
+    with tarfile.open(fileobj=layer(parts)) as tar:
+        archive = ImageArchive(tar, "x")
+        assert archive.config == image.config
+        assert archive.files({"/etc/a", "/etc/b"}) == {"/etc/a": b"upper", "/etc/b": b"b"}

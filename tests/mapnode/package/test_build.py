@@ -4,6 +4,7 @@ import dataclasses
 import hashlib
 import io
 import json
+import os
 import shutil
 import tarfile
 
@@ -208,3 +209,39 @@ def test_an_engine_that_has_none_of_the_layers_gets_all(built):
 
 def test_the_cache_lies_where_the_system_says(cache):
     assert cache_folder() == cache
+
+
+def test_other_weights_of_the_same_size_and_date_are_another_layer(plan, base_tar, wheelhouse, cache, tmp_path):
+    """As two checkpoints of one network are, taken out of archives that date everything alike."""
+    found = []
+    for content in (b"first", b"other"):
+        shutil.rmtree(tmp_path / "net", ignore_errors=True)
+        (tmp_path / "net").mkdir()
+        (tmp_path / "net" / "weights.pth").write_bytes(content)
+        os.utime(tmp_path / "net" / "weights.pth", (315_532_800, 315_532_800))
+        built = build(dataclasses.replace(plan, model=tmp_path / "net"), "ct:1", str(base_tar), wheelhouse)
+        found += files_of(
+            (x.path.open("rb") for x in built.image.layers), {f"{layout.MODEL_ROOT}/net/weights.pth"}
+        ).values()
+    assert found == [b"first", b"other"]
+
+
+def test_linked_weights_are_in_the_image(plan, base_tar, wheelhouse, cache, tmp_path):
+    (tmp_path / "store").mkdir()
+    (tmp_path / "store" / "blob").write_bytes(b"w")
+    (tmp_path / "linked").mkdir()
+    (tmp_path / "linked" / "weights.pth").symlink_to(tmp_path / "store" / "blob")
+    built = build(dataclasses.replace(plan, model=tmp_path / "linked"), "ct:1", str(base_tar), wheelhouse)
+    assert members(built)["/opt/holoscan/models/linked/weights.pth"].isreg()
+
+
+def test_a_file_that_may_be_run_since_the_last_build_may_be_run_in_the_image(
+    plan, base_tar, wheelhouse, cache, tmp_path
+):
+    folder = shutil.copytree(plan.app.folder, tmp_path / "app")
+    (folder / "tool").write_bytes(b"#!/bin/sh\n")
+    changed = dataclasses.replace(plan, app=dataclasses.replace(plan.app, folder=folder))
+    for mode in (0o644, 0o755):
+        (folder / "tool").chmod(mode)
+        built = build(changed, "ct:1", str(base_tar), wheelhouse)
+        assert members(built)["/opt/holoscan/app/tool"].mode == mode

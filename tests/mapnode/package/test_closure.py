@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from mapnode.errors import WrongUse
 from mapnode.package.closure import find_closure
 
 
@@ -118,3 +119,13 @@ def test_what_the_app_imports_as_well_is_not_the_engines_own(tree):
     })
     assert find_closure(root / "app", root).of_engine == frozenset()
     assert find_closure(root / "app", root, "operators.net").of_engine == {"torch"}
+
+
+def test_modules_of_the_app_are_packages_to_each_other(tree):
+    root = tree({"app/app.py": "from steps import find\n", "app/steps/__init__.py": "from .find import find\n"})
+    assert closure(root).at_load == {"steps", "steps.find"}
+
+
+def test_a_file_that_is_no_python_is_wrong_use(tree):
+    with pytest.raises(WrongUse, match=r"old\.py is no Python of this version"):
+        closure(tree({"app/app.py": "", "app/old.py": "print 'x'\n"}))

@@ -1,5 +1,8 @@
 """Build contexts for other builders: a Dockerfile, and what it takes."""
 
+import dataclasses
+import os
+
 import pytest
 
 from mapnode.errors import WrongUse
@@ -53,3 +56,19 @@ def test_a_wheel_that_the_wheelhouse_does_not_have_is_named(plan, tmp_path):
     (tmp_path / "wheels").mkdir()
     with pytest.raises(WrongUse, match=r"has no wheel of speck 1\.0"):
         write_context(plan, "base:1", tmp_path / "wheels", tmp_path / "context")
+
+
+def test_whatever_the_umask_the_images_user_may_read_all(plan, wheelhouse, tmp_path):
+    (tmp_path / "net").mkdir()
+    (tmp_path / "net" / "weights").write_text("")
+    (tmp_path / "net" / "weights").chmod(0o600)
+    mask = os.umask(0o077)
+    try:
+        write_context(dataclasses.replace(plan, model=tmp_path / "net"), "base:1", wheelhouse, tmp_path / "context")
+        assert os.umask(0o077) == 0o077
+    finally:
+        os.umask(mask)
+    copied = [path for part in ("app", "operators", "models") for path in (tmp_path / "context" / part).rglob("*")]
+    assert copied
+    assert {path.stat().st_mode & 0o777 for path in copied if path.is_dir()} == {0o755}
+    assert {path.stat().st_mode & 0o777 for path in copied if path.is_file()} <= {0o755, 0o644}

@@ -109,3 +109,51 @@ def test_the_classical_app_needs_neither_torch_nor_a_client_of_servers():
     names = {package.name for package in needed.packages}
     assert {"highdicom", "holoscan-cu13", "imagecodecs", "nibabel", "nvidia-cuda-runtime", "scikit-image"} <= names
     assert not names & {"torch", "monai", "tritonclient", "grpcio", "gevent", "dbos", "sqlalchemy", "typer"}
+
+
+def test_a_module_beside_the_app_is_found_and_one_where_this_runs_is_not(app, tmp_path, monkeypatch):
+    folder = app("import helper")
+    (tmp_path / "helper.py").write_text("import yaml\n")
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "stray.py").write_text("")
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert [package.name for package in packages_of(folder).packages] == ["pyyaml"]
+    with pytest.raises(NodeError, match="No module named 'stray'"):
+        packages_of(app("import stray"))
+
+
+def test_a_part_of_a_package_that_a_function_takes_by_name_is_loaded_too(app):
+    folder = app("def f():\n    from skimage import io\n")
+    closure = find_closure(folder, import_root())
+    needed = find_packages(folder, closure, read_lock(LOCK), import_root())
+    assert {"scikit-image", "imageio", "tifffile"} <= {package.name for package in needed.packages}
+
+
+def test_what_a_module_of_ours_imports_that_a_function_imports_is_loaded_too(app, tmp_path):
+    folder = app("def f():\n    import helper\n")
+    (tmp_path / "helper.py").write_text("import yaml\n")
+    (tmp_path / "by_hand.py").write_text("import pydantic\n")
+    closure = find_closure(folder, import_root())
+    needed = find_packages(folder, closure, read_lock(LOCK), import_root())
+    assert {"pyyaml", "pydantic"} <= {package.name for package in needed.packages}
+    assert needed.left_out == ()
+
+
+def test_a_module_that_no_package_has_is_wrong_use(app, tmp_path):
+    """As one that is installed in place (`pip install -e`): the image would be made, and lack it."""
+    (tmp_path / "checkout" / "mine").mkdir(parents=True)
+    (tmp_path / "checkout" / "mine" / "__init__.py").write_text("")
+    (tmp_path / "app").mkdir()
+    (tmp_path / "app" / "app.py").write_text(
+        f"import sys; sys.path.append({str(tmp_path / 'checkout')!r})\nimport mine"
+    )
+    with pytest.raises(WrongUse, match=r"mine/__init__\.py, which no locked package has"):
+        packages_of(tmp_path / "app")
+
+
+def test_a_module_that_was_made_and_not_read_belongs_to_whoever_made_it(app):
+    """As torch.ops."""
+    code = (
+        "import sys, types, yaml\nsys.modules['made'] = made = types.ModuleType('made')\nmade.__file__ = '_made.py'\n"
+    )
+    assert [package.name for package in packages_of(app(code)).packages] == ["pyyaml"]

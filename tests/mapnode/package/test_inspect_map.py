@@ -1,5 +1,9 @@
 """Images of others: MAPs with warnings, and what is no MAP."""
 
+import gzip
+import io
+import tarfile
+
 import pytest
 
 from mapnode.errors import WrongUse
@@ -77,3 +81,56 @@ def test_an_image_that_nobody_has_is_wrong_use(monkeypatch):
     monkeypatch.setattr(module, "find_engine", Engine)
     with pytest.raises(WrongUse, match="there is no file nobody:1, and docker has no image of that name"):
         inspect_map("nobody:1")
+
+
+def broken(**parts):
+    """An archive of an image with other parts than it should have, by their names."""
+    whole = {
+        "manifest.json": b'[{"Config": "c.json", "Layers": ["layer"]}]',
+        "c.json": b"{}",
+        "layer": gzip.compress(tar_of({name[1:]: content for name, content in FILES.items()})),
+    }
+    return tar_of({**whole, **{name.replace("_json", ".json"): content for name, content in parts.items()}})
+
+
+def tar_of(files):
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode="w") as tar:
+        for name, content in files.items():
+            entry = tarfile.TarInfo(name)
+            if isinstance(content, str):
+                entry.type, entry.linkname = tarfile.SYMTYPE, content
+            else:
+                entry.size = len(content)
+            tar.addfile(entry, None if isinstance(content, str) else io.BytesIO(content))
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        {"manifest_json": b"[" * 200_000},
+        {"manifest_json": b'[{"Config": "c.json", "Layers": null}]'},
+        {"manifest_json": b'[{"Config": "c.json", "Layers": ["gone"]}]'},
+        {"c_json": b"[]"},
+        {"c_json": b'{"config": []}'},
+        {"c_json": b'{"config": {"Labels": ["a"]}}'},
+        {"layer": "layer"},
+        {"layer": b"\x28\xb5\x2f\xfd as Zstandard begins"},
+        {"layer": gzip.compress(tar_of({"a": b"a" * 100_000}))[:-30]},
+    ],
+)
+def test_a_broken_or_hostile_archive_is_wrong_use(tmp_path, parts):
+    (tmp_path / "whole.tar").write_bytes(broken())
+    assert inspect_map(str(tmp_path / "whole.tar")).app.version == "1.0.0"
+    (tmp_path / "broken.tar").write_bytes(broken(**parts))
+    with pytest.raises(WrongUse, match=r"broken\.tar is no archive of a container image"):
+        inspect_map(str(tmp_path / "broken.tar"))
+
+
+def test_a_manifest_that_unpacks_to_any_size_is_not_read(tmp_path, monkeypatch):
+    monkeypatch.setattr("mapnode.package.archive.LARGEST_FILE_BYTES", 1 << 20)
+    bomb = gzip.compress(tar_of({"etc/holoscan/app.json": bytes(2 << 20)}))
+    (tmp_path / "bomb.tar").write_bytes(broken(layer=bomb))
+    with pytest.raises(WrongUse, match=r"/etc/holoscan/app\.json has more than 1 MiB"):
+        inspect_map(str(tmp_path / "bomb.tar"))

@@ -1,8 +1,10 @@
 """Layers: tar files whose bytes depend on names and contents alone."""
 
 import gzip
+import multiprocessing
 import os
 import tarfile
+from concurrent.futures import ProcessPoolExecutor
 
 import pytest
 
@@ -81,3 +83,24 @@ def test_a_layers_digest_is_sha_256_of_its_bytes(tmp_path):
     (tmp_path / "abc").write_bytes(b"abc")
     layer = read_layer(tmp_path / "abc", "FIPS 180-2, B.1")
     assert (layer.digest, layer.size) == ("ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad", 3)
+
+
+def test_two_processes_that_write_the_same_layer_have_both_the_same(tmp_path):
+    """A build that began anew what another one was just reading gave the digest of half a layer."""
+    with ProcessPoolExecutor(4, multiprocessing.get_context("spawn")) as pool:
+        found = set(pool.map(digest_of_one, [tmp_path / "a.tar"] * 24))
+    assert found == {read_layer(tmp_path / "a.tar", "").digest}
+    assert kept_layer(tmp_path / "a.tar", "").digest in found
+    assert not list(tmp_path.glob("*.part"))
+
+
+def digest_of_one(path):
+    return write_layer(path, {f"/{number}": bytes(100_000) for number in range(20)}, "").digest
+
+
+def test_a_layer_whose_inflating_broke_off_is_not_there(folder, tmp_path):
+    whole = gzip.compress(write_layer(tmp_path / "a.tar", tree(folder, "/x"), "").path.read_bytes())
+    (tmp_path / "torn.gz").write_bytes(whole[:-20])
+    with pytest.raises(EOFError):
+        inflate(tmp_path / "torn.gz", tmp_path / "b.tar")
+    assert not (tmp_path / "b.tar").exists()

@@ -98,7 +98,7 @@ def test_versions_that_disagree_are_said():
         ({"command": ""}, "the command is empty"),
         ({"command": '["python3"'}, "neither a shell command nor a JSON array"),
         ({"command": "python3 'open"}, "neither a shell command nor a JSON array"),
-        ({"version": "1.2"}, "version: "),
+        ({"version": ""}, "version: "),
         ({"timeout": -1}, "timeout: "),
         ({"type": "demon"}, "type: "),
         ({"workingDirectory": "var"}, "workingDirectory: "),
@@ -148,3 +148,23 @@ def test_names_in_the_document_are_the_specifications():
     assert {"apiVersion", "sdkVersion", "workingDirectory"} <= document.keys()
     assert "outputs" not in document
     assert PackagedModel(name="a").to_json() == '{\n  "name": "a"\n}\n'
+
+
+@pytest.mark.parametrize(("written", "read_as"), [(1.0, "1.0"), (2, "2"), ("1.0", "1.0"), ("3.0.0rc1", "3.0.0rc1")])
+def test_a_version_that_is_none_is_read_and_said(written, read_as):
+    """Of `version: 1.0`, as the SDK's own examples have it, the last packager makes a number."""
+    app, pkg = read({**APP, "version": written, "sdkVersion": written}, {**PKG, "version": written})
+    assert (app.version, pkg.version, app.sdk_version) == (read_as, read_as, read_as)
+    assert deviations(app, pkg) == [
+        f"app.json's version {read_as} is no semantic version (1.0.0), which the specification requires"
+    ]
+
+
+def test_what_is_null_says_nothing():
+    app, pkg = read(
+        {**APP, "environment": None, "timeout": None, "workingDirectory": None},
+        {**PKG, "resources": {"cpu": None, "memory": None, "gpuMemory": None}, "modelRoot": None},
+    )
+    assert (app.environment, app.timeout, app.working_directory) == ({}, 0, "/var/holoscan/")
+    assert (pkg.resources.cpu, pkg.resources.memory) == (1, "1Gi")
+    assert read(pkg={**PKG, "resources": None})[1].resources == pkg.resources

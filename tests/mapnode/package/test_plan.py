@@ -1,5 +1,7 @@
 """The plan of an image: kept where nothing changed, refused where something is missing."""
 
+from pathlib import Path
+
 import pytest
 
 from mapnode.app_catalogue import App
@@ -127,3 +129,23 @@ def test_what_the_engine_needs_may_not_be_left_out(app, monkeypatch, torch, mode
     monkeypatch.setattr(module, "find_packages", lambda *_: NeededPackages((), ("monai.inferers",)))
     with pytest.raises(WrongUse, match=r"torchscript needs monai\.inferers, which cannot be imported here"):
         make_plan(app, model, "cpu", tmp_path)
+
+
+def test_another_set_of_installed_packages_has_the_app_loaded_again(app, traced, cache, monkeypatch):
+    for names in (["a-1.0.dist-info"], ["a-1.0.dist-info", "b-1.0.dist-info"], ["a-1.0.dist-info", "b-1.0.dist-info"]):
+        monkeypatch.setattr(module, "installed", lambda names=names: names)
+        make_plan(app, None, "cpu", cache)
+    assert len(traced) == 2
+
+
+@pytest.mark.parametrize("name", [".", "../net", "x/.."])
+def test_a_model_folder_has_a_name_however_it_is_given(app, traced, torch, cache, model, monkeypatch, name):
+    place = model.rename(model.parent / "net")
+    (place / "x").mkdir()
+    monkeypatch.chdir(place)
+    assert make_plan(app, Path(name), "cpu", cache).model.name == "net"
+
+
+def test_a_model_folder_whose_name_pkg_json_cannot_hold_is_wrong_use(app, cache, model):
+    with pytest.raises(WrongUse, match="cannot give the model its name"):
+        make_plan(app, model.rename(model.parent / "my net"), "cpu", cache)

@@ -102,3 +102,15 @@ def test_a_jobs_results_and_progress_are_kept(records):
 
     record = records.jobs.get(job)
     assert (record.stored, record.progress) == ([{"path": "seg.dcm"}], "Segment 40%")
+
+
+def test_whatever_an_app_said_last_can_be_kept(postgres_url):
+    records = Records(postgres_url)
+    job = add_job(records)
+    records.jobs.progress(job, "half\0way")
+    records.jobs.move(job, JobState.FAILED, "last words: \0\0")
+    kept, history = records.jobs.get(job), records.jobs.history([job])[job]
+    records.close()
+
+    assert kept.reason == "last words: \ufffd\ufffd"
+    assert [line.event for line in history] == ["queued", "failed"]

@@ -7,6 +7,7 @@ import shutil
 import numpy as np
 import pytest
 from pydicom import Dataset, dcmread
+from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from mapnode.results.check import LARGEST_FILE_BYTES, check_files, check_results, identity_of
 from operators.core.contract import Output
@@ -388,3 +389,14 @@ def test_a_report_that_holds_the_numbers_back_is_stored_alone(written, tmp_path)
     )
 
     assert check_results([sr.dataset], identity_of(written[0])) == []
+
+
+def test_an_object_that_inflates_without_end_is_no_result(written, output, source, monkeypatch):
+    monkeypatch.setattr("operators.core.dicom_file.LARGEST_INFLATED", (0, 1))
+    seg = dcmread(output / "seg.dcm")
+    seg.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
+    seg.save_as(output / "seg.dcm")
+
+    problems = check_files(output, outputs_of(written), MADE, source)
+
+    assert problems == ["seg.dcm: it cannot be read as DICOM: ValueError"]

@@ -1,5 +1,6 @@
 """The warm worker with real apps: the bytes of the process runner, refusals, and runs that are called back."""
 
+import shutil
 import threading
 from datetime import datetime
 from pathlib import Path
@@ -160,3 +161,17 @@ def test_its_process_outlives_a_disk_that_is_full(tmp_path, monkeypatch):
 
     assert result.status is Status.DONE
     assert pid is not None
+
+
+def test_a_module_beside_the_app_is_found(tmp_path, monkeypatch):
+    folder = shutil.copytree(MANIFEST.parent, tmp_path / "apps" / "with_helper")
+    code = (folder / "app.py").read_text()
+    (folder / "app.py").write_text(code.replace("import sys\n", "import sys\n\nimport helper_of_mine\n", 1))
+    (folder / "helper_of_mine.py").write_text("")
+    app = App(folder, read_manifest(MANIFEST))
+    worker = WarmWorker(app)
+    try:
+        worker.warm_up()
+        assert worker.pid is not None
+    finally:
+        worker.stop()

@@ -70,6 +70,8 @@ def test_manifest_says_what_the_file_says(tmp_path):
         ("mapnode.outputs.0.kind", lambda m: m["mapnode"]["outputs"][0].update(kind="mesh")),
         ("mapnode.model.engine", lambda m: m["mapnode"]["model"].update(engine="magic")),
         ("resources.cpu", lambda m: m["resources"].update(cpu="many")),
+        ("resources.cpu", lambda m: m["resources"].update(cpu=-1)),
+        ("resources.gpu", lambda m: m["resources"].update(gpu=-1)),
         ("extra", lambda m: m.update(extra=1)),
     ],
 )
