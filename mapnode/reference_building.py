@@ -13,7 +13,7 @@ from operators.core.contract import Progress, Status
 from operators.core.reference_set import ReferenceSetError, build_reference_set
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from mapnode.app_catalogue import App
     from operators.core.contract import Result
@@ -46,7 +46,7 @@ def build(app: App, folders: Sequence[Path], percentile: float, on_progress: Cal
         on_progress: Hears of progress.
 
     Returns:
-        The set, without studies that were refused or held.
+        The set, without studies that were refused or held and without copies of a study.
 
     Raises:
         WrongUse: If a folder is missing, the app measures no features, or too few studies are left.
@@ -61,7 +61,7 @@ def build(app: App, folders: Sequence[Path], percentile: float, on_progress: Cal
 
         with tempfile.TemporaryDirectory() as target:
             result = run_app(app, folder, Path(target), on_progress=show)
-        reason = _why_not(result)
+        reason = _why_not(result, scans)
         if reason is None and result.quality is not None:
             scans.append(result.quality.features)
         else:
@@ -74,10 +74,17 @@ def build(app: App, folders: Sequence[Path], percentile: float, on_progress: Cal
     return Built(reference, tuple(left_out))
 
 
-def _why_not(result: Result) -> str | None:
-    """Why a study is no example of what is usual; None if it is one."""
+def _why_not(result: Result, scans: Sequence[Mapping[str, float | None]]) -> str | None:
+    """Why a study is no further example of what is usual; None if it is one."""
     if result.status is not Status.DONE:
         return result.sentence
     if result.quality is None or result.quality.verdict == "hold":
         return "the numbers were held back"
-    return None if result.quality.features else f"{result.app} measures no features (CheckDistribution)"
+    if not result.quality.features:
+        return f"{result.app} measures no features (CheckDistribution)"
+    # Its copies would be its nearest neighbours: thresholds shrink, and of copies alone nothing is ever unusual.
+    return (
+        "it is in the set already: all its features are those of another study"
+        if result.quality.features in scans
+        else None
+    )

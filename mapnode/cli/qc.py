@@ -43,8 +43,8 @@ def reference(
     """Make the site's reference set for an app from studies that are usual at this site.
 
     The app runs on each study; numbers of intensity, texture and shape are kept, nothing of patients. Studies that are
-    refused or held back are left out. From then on the app says where a study is unlike them. A new set, as a new
-    version of the app, gives results an identity of their own.
+    refused or held back are left out, and copies of a study. From then on the app says where a study is unlike them. A
+    new set, as a new version of the app, gives results an identity of their own.
 
     Example: mapnode qc reference ct_body_composition usual_studies/*
     """

@@ -40,6 +40,8 @@ class InputQuantity(StrEnum):
     """Effective diameter of the trunk, or of both legs together: the root of their width times their depth."""
     BODY_ASPECT = "body_aspect"
     """Their width over their depth."""
+    LIMB_BONE_ML = "limb_bone_ml"
+    """Bone in parts of the body that are narrower than a trunk: of arms that touch it."""
     LIVER_RATIO = "liver_ratio"
     """Largest ball of soft tissue on the patient's right over that on the left."""
 

@@ -97,6 +97,13 @@ SENTENCES: dict[InputQuantity, Sentence] = {
         SPACING,
         "no body was found",
     ),
+    InputQuantity.LIMB_BONE_ML: Sentence(
+        "The volume of bone in parts of the body that are narrower than a trunk",
+        "mL",
+        "arms seem to touch the trunk: body, bone and subcutaneous fat hold theirs, too, and muscle may. "
+        "Look at the mask before you use the numbers.",
+        "no body was found",
+    ),
     InputQuantity.LIVER_RATIO: Sentence(
         "The largest soft organ on the right over that on the left",
         "",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 from operators.core.quality_limits import InputQuantity
 from operators.core.volume import Volume
 from operators.qc import header_quantities, pixel_quantities
+from operators.qc.limbs import limb_bone_ml
 from operators.qc.outline import find_outline
 from operators.runtime.step import Step
 
@@ -70,5 +71,6 @@ def _of_body(volume: Volume, outline: Outline) -> Quantities:
         InputQuantity.EDGE_MM: pixel_quantities.edge_mm(volume, outline),
         InputQuantity.BODY_DIAMETER_MM: None if size is None else math.sqrt(size[0] * size[1]),
         InputQuantity.BODY_ASPECT: None if size is None else size[1] / size[0],
+        InputQuantity.LIMB_BONE_ML: limb_bone_ml(outline, depth_mm),
         InputQuantity.LIVER_RATIO: pixel_quantities.liver_ratio(outline),
     }

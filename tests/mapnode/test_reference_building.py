@@ -14,8 +14,8 @@ from operators.core.contract import Progress, Quality, Reason, Result, Status
 FOLDERS = [Path(f"study {number}") for number in range(24)]
 
 
-def measured(verdict="pass"):
-    noise = random.Random(7)
+def measured(verdict="pass", seed=7):
+    noise = random.Random(seed)
 
     def answer():
         features = {"noise_hu": noise.gauss(15, 2), "fat_share": noise.gauss(0.3, 0.05)}
@@ -64,6 +64,25 @@ def test_studies_that_are_refused_or_held_are_left_out_with_their_reasons(answer
         (FOLDERS[3], "refused: gantry_tilt: tilted"),
         (FOLDERS[5], "the numbers were held back"),
     ]
+
+
+def test_a_study_that_is_given_twice_counts_once(answers):
+    once = measured(seed=8)()
+    answers.update(dict.fromkeys(FOLDERS[2:5], lambda: once))
+
+    built = build(find_app("ct_body_composition"), FOLDERS, 95, lambda _: None)
+
+    assert len(built.reference.rows) == len(set(built.reference.rows)) == 22
+    assert [one.folder for one in built.left_out] == FOLDERS[3:5]
+    assert all("in the set already" in one.reason for one in built.left_out)
+
+
+def test_copies_of_one_study_are_no_reference_set(answers):
+    once = measured(seed=8)()
+    answers.update(dict.fromkeys(FOLDERS, lambda: once))
+
+    with pytest.raises(WrongUse, match="there are 1 "):
+        build(find_app("ct_body_composition"), FOLDERS, 95, lambda _: None)
 
 
 def test_too_few_studies_are_wrong_use_with_the_reasons(answers):

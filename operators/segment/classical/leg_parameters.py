@@ -52,6 +52,11 @@ class LegParameters:
     # Both legs have a bone in nearly every slice.
     two_legs_share: float = 0.5
 
+    # Tibia, fibula and femur are longer, a patella and the bones of the foot are shorter.
+    crossing_bone_mm: float = 80.0
+    # A voxel or several at each end of a bone, which lie on one side all.
+    crossing_end_mm: float = 10.0
+
     # Knee joint: condyles and plateau are 70-85 mm wide and have 25-40 cm2, the joint space between them less.
     knee_bone_cm2: float = 18.0
     # Condyles and plateau reach their full section within this distance from the joint.

@@ -52,12 +52,13 @@ def find_sides(hu: NDArray[np.float32], spacing_mm: Spacing, parameters: LegPara
         The legs.
 
     Raises:
-        LegSegmentationError: If there are no two legs side by side.
+        LegSegmentationError: If there are no two legs side by side, or they cross.
     """
     body = find_legs(hu, spacing_mm, parameters)
     bone = drop_small(body & (hu > parameters.bone_hu), parameters.bone_piece_ml, spacing_mm)
     midline = find_midline(body, bone, spacing_mm, parameters)
     left_of_midline = np.arange(hu.shape[2]) > midline[:, None]
+    _require_uncrossed(bone, left_of_midline, spacing_mm, parameters)
     bones = np.where(bone, np.where(left_of_midline[:, None, :], LEFT, RIGHT), 0).astype(np.uint8)
     markers = _carried_on(bones)
     sides = np.stack([_part(*planes, spacing_mm) for planes in zip(body, markers, left_of_midline, strict=True)])
@@ -121,6 +122,32 @@ def _require_centred(body: NDArray[np.bool_], midline: NDArray[np.float64], para
             f"The widest gap between bones lies {np.median(off):.0%} of the width beside the middle; between two legs "
             f"it is at most {parameters.off_centre:.0%}; check that the scan shows legs."
         )
+
+
+def _require_uncrossed(
+    bone: NDArray[np.bool_], left_of_midline: NDArray[np.bool_], spacing_mm: Spacing, parameters: LegParameters
+) -> None:
+    """Refuse legs of which one bone begins on one side of the midline and ends on the other.
+
+    Raises:
+        LegSegmentationError: If there is such a bone: below it left and right would be exchanged.
+    """
+    end = max(1, round(parameters.crossing_end_mm / spacing_mm[0]))
+    pieces, _ = ndimage.label(bone)
+    for index, place in enumerate(ndimage.find_objects(pieces), start=1):
+        if (place[0].stop - place[0].start) * spacing_mm[0] < parameters.crossing_bone_mm:
+            continue
+        piece = np.asarray(pieces[place] == index, dtype=np.bool_)
+        # Left of the midline or not, for each voxel at the lower and at the upper end.
+        lower, upper = (
+            np.broadcast_to(left_of_midline[place[0], None, place[2]], piece.shape)[ends][piece[ends]]
+            for ends in (slice(end), slice(-end, None))
+        )
+        if (lower.all() and not upper.any()) or (upper.all() and not lower.any()):
+            raise LegSegmentationError(
+                "The legs cross: a bone begins on one side of the midline and ends on the other, so that left and "
+                "right are exchanged below; check how the patient lies, or measure the slices above the crossing."
+            )
 
 
 def _with_bone(

@@ -92,7 +92,7 @@ class BundleNetwork:
                 probabilities = from_monai(data[PREDICTION], image).astype(np.float32)
             data = step(data)
         found = from_monai(data[PREDICTION], image)
-        labels = found[0].astype(np.uint8) if self._exclusive else _combined(found)
+        labels = _chosen(found) if self._exclusive else _combined(found)
         if probabilities is None:
             return Prediction(labels)
         return Prediction(
@@ -118,6 +118,15 @@ def combinations(channel: int) -> tuple[int, ...]:
         ((128, 129), 128)
     """
     return tuple(label for label in range(1, 2**BITS) if label >> channel & 1)
+
+
+def _chosen(channels: NDArray[Any]) -> NDArray[np.uint8]:
+    """Labels that exclude each other, `(channels, slices, rows, columns)`: one channel of them, or a channel each.
+
+    What is in no channel is background: a step after the choice took it away (KeepLargestConnectedComponentd).
+    """
+    labels = channels[0] if len(channels) == 1 else channels.argmax(axis=0)
+    return np.asarray(labels, dtype=np.uint8)
 
 
 def _combined(channels: NDArray[Any]) -> NDArray[np.uint8]:

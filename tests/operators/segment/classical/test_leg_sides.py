@@ -73,6 +73,27 @@ def test_bones_on_one_side_only_are_refused():
         find_sides(hu, SPACING_MM, PARAMETERS)
 
 
+def make_crossed_legs(*, from_slice: int) -> np.ndarray:
+    """The legs as two tubes, 30 slices: below `from_slice` the shanks cross, one in front of the other."""
+    hu = np.full((30, 60, 100), -1000, dtype=np.float32)
+    for side, row in ((-1, 18), (1, 40)):
+        for index, plane in enumerate(hu):
+            below = max(0, from_slice - index)
+            column = 50 + side * round(20 - 2.5 * below)
+            for half, value in ((9, 50), (3, 700)):
+                plane[row - half : row + half, column - half : column + half] = value
+    return hu
+
+
+def test_legs_that_cross_are_refused_because_left_and_right_would_be_exchanged():
+    with pytest.raises(LegSegmentationError, match="The legs cross"):
+        find_sides(make_crossed_legs(from_slice=14), SPACING_MM, PARAMETERS)
+
+
+def test_legs_of_which_only_the_ankles_draw_near_are_no_crossed_ones():
+    assert set(np.unique(find_sides(make_crossed_legs(from_slice=4), SPACING_MM, PARAMETERS).sides)) == {0, LEFT, RIGHT}
+
+
 def test_gap_beside_the_middle_is_refused():
     # A spine in the middle and a rib at one side.
     body = np.zeros((12, 40, 80), np.bool_)

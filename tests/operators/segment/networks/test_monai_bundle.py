@@ -111,6 +111,20 @@ def test_labels_that_do_not_come_back_onto_the_images_grid_are_refused(bundle, t
         engine(folder).segment(volume_of(PHANTOM), silent)
 
 
+def test_labels_that_a_bundle_gives_as_a_channel_each_are_the_same_labels(bundle, tmp_path):
+    def one_hot(config):
+        config["postprocessing"]["transforms"][2] |= {"to_onehot": 6}
+
+    folder = edited(bundle, tmp_path, one_hot)
+
+    found, expected = (
+        NetworkEngine(find_model(each), "1", labels=NAMES).segment(volume_of(PHANTOM), silent)
+        for each in (folder, bundle)
+    )
+
+    assert np.array_equal(found.array, expected.array)
+
+
 def test_channels_that_may_overlap_are_segments_that_may_overlap(bundle, tmp_path):
     def threshold(config):
         steps = config["postprocessing"]["transforms"]
