@@ -103,6 +103,10 @@ class SegmentLimits(BaseModel):
     """Radius of the largest disc in it, in the slice, where that is smallest: of a leg's bone, the shaft."""
     outline_aspect: Range | None = None
     """Width over depth of its outline in the slice: of a leg's subcutaneous fat, the leg's."""
+    enclosed_by: str | None = None
+    """Another segment, which must not enclose it: visceral fat no bone."""
+    enclosed_share: Range | None = None
+    """Share of it in pieces that lie within that segment."""
     border_slices: Range | None = None
     """Number of slices in which it meets the border of the image."""
     exploratory: str | None = None
@@ -112,6 +116,8 @@ class SegmentLimits(BaseModel):
     def _require_both(self) -> Self:
         if (self.share is None) != (self.share_of is None):
             raise ValueError("share and share_of come together")
+        if (self.enclosed_share is None) != (self.enclosed_by is None):
+            raise ValueError("enclosed_share and enclosed_by come together")
         return self
 
 

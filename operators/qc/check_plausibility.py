@@ -12,6 +12,7 @@ from operators.qc.judging import Sentence, judge
 from operators.qc.segment_quantities import (
     border_slices,
     components,
+    enclosed_share,
     inscribed_mm,
     narrowest_mm,
     outline_aspect,
@@ -39,6 +40,11 @@ SENTENCES: dict[str, Sentence] = {
     "inscribed_mm": Sentence("The radius of the largest disc near the middle", "mm", SPACING),
     "narrowest_mm": Sentence("The radius where it is thinnest", "mm", SPACING),
     "outline_aspect": Sentence("The width of its outline over its depth", "", SPACING),
+    "enclosed_share": Sentence(
+        "The share of it in pieces within {enclosed_by}",
+        "",
+        f"contrast medium in bowel or vessels, or stones, may count as it. {LOOK}",
+    ),
     "border_slices": Sentence(
         "The number of slices that meet the border of the image",
         "",
@@ -108,7 +114,8 @@ def _judged(
     if value is None or allowed is None:
         return None
     sentence = SENTENCES[limit]
-    told = sentence.what.format(share_of=limits.share_of and label_map.segment(limits.share_of).label)
+    others = {"share_of": limits.share_of, "enclosed_by": limits.enclosed_by}
+    told = sentence.what.format(**{key: name and label_map.segment(name).label for key, name in others.items()})
     what = f"{segment.label}: {told[0].lower()}{told[1:]}"
     return judge(f"{segment.name}_{limit}", value, allowed, Sentence(what, sentence.unit, sentence.meaning))
 
@@ -128,5 +135,12 @@ def _looked_at(label_map: LabelMap, samples: Samples, segment: Segment, limits: 
         "inscribed_mm": inscribed_mm(samples, segment) if limits.inscribed_mm else None,
         "narrowest_mm": narrowest_mm(samples, segment) if limits.narrowest_mm else None,
         "outline_aspect": outline_aspect(samples, segment) if limits.outline_aspect else None,
+        "enclosed_share": _enclosed_share(label_map, samples, segment, limits),
         "border_slices": border_slices(label_map, segment) if limits.border_slices else None,
     }
+
+
+def _enclosed_share(label_map: LabelMap, samples: Samples, segment: Segment, limits: SegmentLimits) -> float | None:
+    """None, too, where the model does not segment what would enclose it."""
+    around = next((one for one in label_map.segments if one.name == limits.enclosed_by), None)
+    return None if around is None else enclosed_share(samples, segment, around)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy import ndimage
+from skimage.morphology import convex_hull_image
 
 from operators.core.orientation import canonical
 
@@ -29,6 +30,10 @@ SHAFT_SLICES = 0.1
 """Of the slices with a long bone at least a tenth show its shaft, unless the scan shows a joint alone."""
 LARGEST_MM = 40.0
 """Discs are told apart up to this radius."""
+ENCLOSED_SHARE = 0.9
+"""What touches the fascia has a rim beyond the fat inside it."""
+SPINE_MM = 10.0
+"""A vertebral body is at least 35 mm wide and lies within 10 mm of the middle unless the spine is bent."""
 FAR_MM = 1e4
 
 
@@ -100,6 +105,47 @@ def narrowest_mm(samples: Samples, segment: Segment) -> float | None:
     if not mask.any() or mask.all():
         return None
     return float(np.quantile(_largest_discs_mm(mask, samples.spacing_mm), SHAFT_SLICES))
+
+
+def enclosed_share(samples: Samples, segment: Segment, around: Segment) -> float | None:
+    """Share of a segment in pieces that lie within another one; of bone within visceral fat, what is no bone.
+
+    Within is a piece of which ENCLOSED_SHARE lies in the convex hulls that the other segment has in the slices. What
+    meets the body's middle behind its half depth does not count: a slice may show a vertebral body alone.
+
+    Args:
+        samples: The label map.
+        segment: What is looked at.
+        around: What encloses it.
+
+    Returns:
+        The share; None of an empty segment.
+    """
+    mask = segment.mask_of(samples.labels)
+    pieces, count = ndimage.label(mask)
+    if count == 0:
+        return None
+    sizes = np.bincount(pieces.ravel(), minlength=count + 1)
+    within = np.bincount(pieces[_hulls(around.mask_of(samples.labels))], minlength=count + 1)
+    enclosed = within > ENCLOSED_SHARE * sizes
+    enclosed[np.unique(pieces[_near_spine(samples)])] = False
+    enclosed[0] = False
+    return float(sizes[enclosed].sum() / sizes[1:].sum())
+
+
+def _hulls(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The convex hull in each slice."""
+    return np.stack([convex_hull_image(plane) if plane.any() else plane for plane in mask])
+
+
+def _near_spine(samples: Samples) -> NDArray[np.bool_]:
+    """The body's middle, from its half depth to its back."""
+    body = samples.labels > 0
+    depth = np.cumsum(body.any(axis=2), axis=1)
+    behind = depth > depth[:, -1:] / 2
+    columns = np.arange(body.shape[2])
+    middle = np.abs(columns - samples.middle[:, None]) * samples.spacing_mm[2] < SPINE_MM
+    return np.asarray(behind[:, :, None] & middle[:, None, :])
 
 
 def outline_aspect(samples: Samples, segment: Segment) -> float | None:

@@ -1,14 +1,23 @@
 """CheckPlausibility: a segment that does not look like what it is called is a finding."""
 
 import re
+from pathlib import Path
 
+import numpy as np
 import pytest
 
+from mapnode.phantom import TrunkPhantomParameters, build_trunk_phantom
+from operators.core.manifest import read_manifest
 from operators.core.quality import Severity, Verdict
 from operators.core.quality_limits import QualityLimits, Range, SegmentLimits
+from operators.measure.measure_segments import measure_segments
 from operators.qc.check_plausibility import SENTENCES, check_plausibility
+from operators.segment import TrunkEngine
 from tests.builders import make_label_map, make_measurements, make_volume
 
+MANIFEST = Path("apps/ct_body_composition/app.yaml")
+BOWEL_HU = 20
+"""Of what the phantom's bowel and stomach hold."""
 WIDE = Range(usual=(None, 1e6))
 NUMBER = r"[0-9.]+( mm)?"
 
@@ -26,9 +35,25 @@ def checked(**limits):
 
 
 def test_what_lies_within_its_limits_passes():
-    limits = dict.fromkeys(set(SENTENCES) - {"share"}, WIDE)
+    limits = dict.fromkeys(SENTENCES, WIDE)
 
-    assert checked(**limits, share=WIDE, share_of="body").verdict is Verdict.PASS
+    assert checked(**limits, share_of="body", enclosed_by="body").verdict is Verdict.PASS
+
+
+def test_filled_bowel_that_counts_as_bone_asks_for_caution():
+    phantom = build_trunk_phantom(TrunkPhantomParameters(slices=12, spacing_mm=(5.0, 2.0, 2.0), centre_z_mm=0.0))
+    limits = {
+        "bone": read_manifest(MANIFEST).mapnode.quality.segments["bone"].model_copy(update={"volume_ml": None}),
+    }
+    found = {}
+    for name, bowel_hu in (("as it is", BOWEL_HU), ("filled", 400)):
+        hu = np.where(phantom.hu == BOWEL_HU, bowel_hu, phantom.hu).astype(np.int16)
+        volume = make_volume(hu, phantom.affine_lps)
+        label_map = TrunkEngine(version="0").segment(volume, lambda *_: None)
+        measurements = measure_segments(volume, label_map)
+        found[name] = [finding.code for finding in check_plausibility(label_map, measurements, limits).findings]
+
+    assert found == {"as it is": [], "filled": ["bone_enclosed_share"]}
 
 
 @pytest.mark.parametrize(
@@ -37,6 +62,7 @@ def test_what_lies_within_its_limits_passes():
         ({"volume_ml": Range(usual=(5, 10))}, "bone_volume_ml", "2.25 mL"),
         ({"mean_hu": Range(usual=(100, 900))}, "bone_mean_hu", "-201 HU"),
         ({"share_of": "body", "share": Range(usual=(0, 1))}, "bone_share", "1.8"),
+        ({"enclosed_by": "body", "enclosed_share": Range(usual=(None, 0.5))}, "bone_enclosed_share", "1"),
         ({"components": Range(usual=(2, 2))}, "bone_components", "1"),
         ({"border_slices": Range(usual=(3, None))}, "bone_border_slices", "0"),
         ({"narrowest_mm": Range(usual=(50, None))}, "bone_narrowest_mm", NUMBER),

@@ -9,6 +9,7 @@ from operators.core.label_map import LabelMap
 from operators.qc.segment_quantities import (
     border_slices,
     components,
+    enclosed_share,
     inscribed_mm,
     narrowest_mm,
     outline_aspect,
@@ -58,6 +59,38 @@ def test_a_long_bone_is_as_thin_as_its_shaft_wherever_it_lies():
             labels[index, np.hypot(y - 70, x - 50) * 1.5 < radius_mm] = 2
 
     assert narrowest_mm(sample(make_map(draw)), BONE) == pytest.approx(12, abs=2.1)
+
+
+def in_a_ring_of_fat(*discs):
+    def draw(labels):
+        y, x = np.ogrid[: labels.shape[1], : labels.shape[2]]
+        from_middle = np.hypot(y - 80, x - 110)
+        labels[:, (from_middle > 40) & (from_middle < 60)] = 3
+        for one in discs:
+            one(labels)
+
+    return draw
+
+
+def test_bone_is_enclosed_where_a_piece_of_it_lies_within_fat():
+    spine, bowel, rib = disc(20, centre=(105, 110)), disc(15, centre=(70, 90)), disc(10, centre=(80, 30))
+    label_map = make_map(in_a_ring_of_fat(spine, bowel, rib))
+
+    found = enclosed_share(sample(label_map), BONE, FAT)
+
+    assert found == pytest.approx(15**2 / (20**2 + 15**2 + 10**2), abs=0.03)
+
+
+@pytest.mark.parametrize("away", [(105, 110), (100, 105), (80, 30), (80, 169)], ids=["spine", "spine", "rib", "edge"])
+def test_a_spine_alone_and_what_fat_does_not_surround_are_enclosed_by_nothing(away):
+    label_map = make_map(in_a_ring_of_fat(disc(15, centre=away)))
+
+    assert enclosed_share(sample(label_map), BONE, FAT) == 0
+
+
+def test_an_empty_segment_is_not_enclosed_and_without_fat_nothing_is():
+    assert enclosed_share(sample(make_map(in_a_ring_of_fat())), BONE, FAT) is None
+    assert enclosed_share(sample(make_map(disc(15, centre=(70, 90)))), BONE, FAT) == 0
 
 
 @pytest.mark.parametrize("spacing_mm", [(4.0, 1.5, 1.5), (4.0, 3.0, 1.5), (4.0, 1.0, 3.0)])
