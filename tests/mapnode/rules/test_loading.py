@@ -283,7 +283,7 @@ def test_tags_that_would_make_objects_are_refused_and_nothing_runs(load, tmp_pat
     text = RULE.replace("    when:", place % value.replace("{mark}", str(mark)))
     ((line, _, message),) = refusal(load, text)
     assert line == 4
-    assert "rules are plain data" in message
+    assert "the file is plain data" in message
     assert not mark.exists()
 
 
