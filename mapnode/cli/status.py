@@ -62,6 +62,9 @@ def _stopped(settings: Settings) -> dict[str, Any]:
     import os
     from importlib.metadata import version
 
+    from mapnode.pacs.orthanc_configuration import OrthancSettings
+    from mapnode.pacs.orthanc_process import living_process
+
     part = settings.orthanc
     folder = next(path for path in (settings.var.resolve(), *settings.var.resolve().parents) if path.is_dir())
     disk = os.statvfs(folder)
@@ -72,7 +75,7 @@ def _stopped(settings: Settings) -> dict[str, Any]:
             "dicom_port": part.dicom_port,
             "aet": part.aet,
             "version": None,
-            "state": "stopped",
+            "state": "stopped" if living_process(OrthancSettings(settings.var / "orthanc")) is None else "running",
         },
         "workers": [],
         "destinations": [],

@@ -43,8 +43,8 @@ class Ledger:
         """
         if not place.exists:
             raise WrongUse(f"there is no node in {place.where}: `mapnode up` makes one")
+        self.records = Records(place.records, patience_s=PATIENCE_S)
         try:
-            self.records = Records(place.records, patience_s=PATIENCE_S)
             self.roll = Roll(self.records.engine)
         except DatabaseError as error:
             raise NodeError(f"{place} cannot be read: {error.orig}") from error

@@ -80,14 +80,39 @@ def test_status_of_a_node_whose_folder_has_no_parent_yet_is_stopped(tmp_path):
     assert json.loads(done.stdout)["disk"]["free_bytes"] > 0
 
 
-@pytest.mark.parametrize("left", [b"", b"no database"], ids=["empty", "damaged"])
-def test_status_and_jobs_meet_a_database_that_is_none_without_a_traceback(config, tmp_path, left):
+@pytest.mark.parametrize("command", [("status",), ("jobs", "list")])
+def test_a_database_that_is_damaged_is_named_without_a_traceback(config, tmp_path, command):
     (tmp_path / "var").mkdir()
-    (tmp_path / "var" / "jobs.sqlite").write_bytes(left)
+    (tmp_path / "var" / "records.sqlite").write_bytes(b"no database" * 99)
 
-    done = [mapnode(*arguments, "--config", config) for arguments in (("status",), ("jobs", "list"))]
+    done = mapnode(*command, "--config", config)
 
-    assert [one.stderr for one in done if "Traceback" in one.stderr] == []
+    assert done.stderr == f"mapnode: sqlite:///{tmp_path}/var/records.sqlite cannot be read: file is not a database\n"
+
+
+def test_the_node_says_that_it_may_not_write_its_folder(config, tmp_path):
+    (tmp_path / "var").write_text("a file stands there")
+    (tmp_path / "rules.yaml").write_text("rules: []")
+
+    done = mapnode("up", "--config", config)
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        f"mapnode: {tmp_path / 'var'} cannot be written: File exists; "
+        "`var` has to name a folder that this user may write\n"
+    )
+
+
+def test_status_says_that_orthanc_runs_on_without_its_node(config, tmp_path):
+    folder = tmp_path / "var" / "orthanc"
+    folder.mkdir(parents=True)
+    with subprocess.Popen([sys.executable, "-c", "input()", folder / "orthanc.json"], stdin=subprocess.PIPE) as orthanc:
+        (folder / "orthanc.pid").write_text(str(orthanc.pid))
+        done = mapnode("status", "--config", config, "--json")
+        orthanc.communicate(b"\n")
+
+    document = json.loads(done.stdout)
+    assert (document["node"]["state"], document["orthanc"]["state"]) == ("stopped", "running")
 
 
 @pytest.mark.parametrize("arguments", [("status",), ("jobs", "list")])
@@ -137,7 +162,7 @@ def test_wrong_settings_are_wrong_use_with_one_line_that_names_them(tmp_path, co
 
     assert done.returncode == 2
     (line,) = done.stderr.splitlines()
-    assert line.startswith(f"mapnode: {tmp_path / 'mapnode.yaml'}: ")
+    assert line.startswith(f"mapnode: {tmp_path / 'mapnode.yaml'}:")
     assert words in line
 
 

@@ -2,6 +2,8 @@
 
 import pytest
 
+from mapnode.database import place_of
+from mapnode.errors import NodeError
 from mapnode.records import DecisionRecord, PendingSeries, Records
 from mapnode.records.requests import RequestKind
 from mapnode.records.switches import JOBS, app_switch
@@ -85,3 +87,11 @@ def test_decisions_are_kept_by_series(reopen):
 
     assert reopen().decisions.all() == decisions
     assert reopen().decisions.all("1.2.1") == decisions[1:]
+
+
+def test_a_damaged_database_is_named(tmp_path):
+    place = place_of(tmp_path)
+    (tmp_path / "records.sqlite").write_bytes(b"no database" * 99)
+
+    with pytest.raises(NodeError, match=r"records\.sqlite cannot be read: file is not a database"):
+        Records(place.records)
