@@ -136,7 +136,8 @@ class Ledger:
         Raises:
             WrongUse: If there is none, or more than one.
         """
-        found = self.records.jobs.named(job)
+        # The text that is no text is the beginning of every identifier.
+        found = self.records.jobs.named(job) if job else []
         if len(found) != 1:
             raise WrongUse(f"{'no' if not found else 'more than one'} job begins with {job!r} (mapnode jobs list)")
         return found[0]
