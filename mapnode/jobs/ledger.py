@@ -95,6 +95,10 @@ class Ledger:
         """Number of jobs by state."""
         return self.records.jobs.counts()
 
+    def decisions(self, limit: int = 200, uid: str | None = None) -> list[dict[str, Any]]:
+        """What the rules said, the newest first, of all series or of one study or series."""
+        return [vars(decision) for decision in self.records.decisions.newest(limit, uid)]
+
     def rerun(self, uids: Sequence[str]) -> None:
         """Have studies or series decided again, with the rules and apps of now.
 

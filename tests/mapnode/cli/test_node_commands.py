@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from mapnode.database import place_of
 from mapnode.node_folder import STATE_NAME
 from mapnode.pacs.orthanc_process import free_port
+from mapnode.records import DecisionRecord, Records
 
 MAPNODE = Path(sys.executable).with_name("mapnode")
 
@@ -36,7 +38,7 @@ def test_a_command_explains_itself_with_an_example(command):
 
 
 @pytest.mark.parametrize(
-    ("group", "commands"), [("jobs", ["list", "show", "retry", "cancel"]), ("rules", ["check", "explain"])]
+    ("group", "commands"), [("jobs", ["list", "show", "retry", "cancel"]), ("rules", ["check", "explain", "decided"])]
 )
 def test_a_group_names_its_commands_each_of_which_explains_itself(group, commands):
     done = mapnode(group, "--help")
@@ -188,3 +190,42 @@ def test_up_refuses_wrong_rules_before_it_makes_anything(config, tmp_path, rules
     assert words in done.stderr
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "var").exists()
+
+
+@pytest.fixture
+def decided(tmp_path):
+    """A node that has decided about two series of one study."""
+    (tmp_path / "var").mkdir()
+    records = Records(place_of(tmp_path / "var").records)
+    failed = [{"text": 'Modality equals "CT"', "held": False, "met": "MR"}]
+    held = [{"text": 'Modality equals "CT"', "held": True, "met": "CT"}]
+    records.decisions.add([
+        DecisionRecord(0.0, "1.2", "1.2.1", "trunk", "ct", False, failed, None),
+        DecisionRecord(1.0, "1.2", "1.2.2", "trunk", "ct", True, held, "3f2a" * 8),
+    ])
+    records.close()
+
+
+def test_what_the_rules_decided_is_shown_with_the_clause_that_decided(config, decided):
+    done = mapnode("rules", "decided", "1.2", "--config", config)
+    lines = done.stdout.splitlines()
+
+    assert (done.returncode, done.stderr, len(lines)) == (0, "", 4)
+    assert lines[0].endswith("  study 1.2  series 1.2.2")
+    assert lines[1] == "  trunk -> ct: matched, all 1 clauses held; job 3f2a3f2a3f2a"
+    assert lines[3] == '  trunk -> ct: not matched: Modality equals "CT"; met: MR'
+
+
+def test_what_the_rules_decided_is_one_json_list(config, decided):
+    done = mapnode("rules", "decided", "1.2.1", "--config", config, "--json")
+
+    (entry,) = json.loads(done.stdout)
+    assert (entry["rule"], entry["matched"], entry["job_id"]) == ("trunk", False, None)
+    assert entry["clauses"][-1]["met"] == "MR"
+
+
+def test_nothing_decided_is_said(config, decided):
+    done = mapnode("rules", "decided", "9.9", "--config", config)
+
+    assert (done.returncode, done.stdout) == (0, "")
+    assert done.stderr.startswith("mapnode: nothing was decided: it did not come, has not come to rest")
