@@ -1,12 +1,14 @@
 """up, status, jobs and rules as users and scripts meet them where no node runs."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from mapnode.cli.status import changed_since
 from mapnode.database import place_of
 from mapnode.node_folder import STATE_NAME
 from mapnode.pacs.orthanc_process import free_port
@@ -103,6 +105,15 @@ def test_the_node_says_that_it_may_not_write_its_folder(config, tmp_path):
         f"mapnode: {tmp_path / 'var'} cannot be written: File exists; "
         "`var` has to name a folder that this user may write\n"
     )
+
+
+def test_files_that_were_written_after_the_node_started_are_named(tmp_path):
+    old, new = tmp_path / "mapnode.yaml", tmp_path / "rules.yaml"
+    for path, written in ((old, 99.0), (new, 101.0)):
+        path.write_text("")
+        os.utime(path, (written, written))
+
+    assert changed_since(100.0, [old, new, tmp_path / "absent.yaml"]) == [str(new)]
 
 
 def test_status_says_that_orthanc_runs_on_without_its_node(config, tmp_path):
