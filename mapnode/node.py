@@ -164,7 +164,6 @@ class Node:
 
     def _open(self, stack: contextlib.ExitStack) -> None:
         """Start all parts, in the order in which they need each other; the stack stops them the other way round."""
-        self.folder.mkdir(parents=True, exist_ok=True)
         stack.enter_context(only_node(self.folder))
         elsewhere = self.settings.orthanc.elsewhere
         listener, token = event_channel(self.folder, None if elsewhere is None else elsewhere.node_port)

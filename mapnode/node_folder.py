@@ -24,12 +24,18 @@ STATE_NAME = "node.json"
 
 @contextlib.contextmanager
 def only_node(folder: Path) -> Iterator[None]:
-    """Be the only node on a folder while it lasts.
+    """Be the only node on a folder while it lasts; the folder is made where it is missing.
 
     Raises:
-        WrongUse: If another one holds it.
+        WrongUse: If another one holds it, or nothing can be written there.
     """
-    lock: IO[str] = (folder / LOCK_NAME).open("a+", encoding="utf-8")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock: IO[str] = (folder / LOCK_NAME).open("a+", encoding="utf-8")
+    except OSError as error:
+        raise WrongUse(
+            f"{folder} cannot be written: {error.strerror}; `var` has to name a folder that this user may write"
+        ) from error
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:

@@ -3,36 +3,68 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from mapnode.app_catalogue import list_apps
 from mapnode.database import Place, place_of
-from mapnode.errors import WrongUse
+from mapnode.errors import NodeError, WrongUse
 from mapnode.intake.completeness import Patience
 from mapnode.jobs.hours import Hours
-from mapnode.pacs.orthanc_configuration import LOOPBACK
+from mapnode.pacs.orthanc_configuration import LOOPBACK, check_aet
+from mapnode.plain_yaml import PlainDocument, unknown_key
 from operators.core.contract import ObjectKind
 from operators.core.objects import ObjectsNotMade, wanted_objects
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from pydantic_core import ErrorDetails
+
     from operators.core.manifest import OutputPart
 
 
+def _aet(title: str) -> str:
+    """An AE title as it is.
+
+    Raises:
+        ValueError: If it is none.
+    """
+    try:
+        check_aet(title)
+    except NodeError as error:
+        raise ValueError(str(error)) from error
+    return title
+
+
+AeTitle = Annotated[str, AfterValidator(_aet)]
+"""PS3.5 6.2, AE."""
+
+
 class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True, allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_truth_value(cls, value: object, info: ValidationInfo) -> object:
+        """Keep `yes`, `on` and the like, which YAML reads as true, from passing for the number 1.
+
+        Raises:
+            ValueError: If a number is asked for.
+        """
+        asked = cls.model_fields[info.field_name or ""].annotation
+        if isinstance(value, bool) and asked in {int, float, float | None}:
+            raise ValueError(f"has to be a number; what stands there is the truth value {str(value).lower()}")
+        return value
 
 
 class ModalitySettings(_Part):
     """A scanner, workstation or PACS that may talk to the node."""
 
-    aet: str = Field(min_length=1, max_length=16)
-    """Its AE title (PS3.5 6.2, AE)."""
-    host: str
+    aet: AeTitle
+    """Its AE title."""
+    host: str = Field(min_length=1)
     """Its address; associations from elsewhere are refused."""
     port: int = Field(default=104, ge=1, le=65535)
     """Where it listens, for C-MOVE and for sending to it."""
@@ -53,7 +85,7 @@ class OrthancPart(_Part):
     """The DICOM node."""
 
     program: str = "Orthanc"
-    aet: str = Field(default="MAPNODE", min_length=1, max_length=16)
+    aet: AeTitle = "MAPNODE"
     dicom_port: int = Field(default=4242, ge=1, le=65535)
     http_port: int = Field(default=8042, ge=1, le=65535)
     plugin: bool = True
@@ -114,7 +146,7 @@ class Settings(_Part):
     """When jobs of priority research may start: "19:00-06:00"; always where absent."""
     job_timeout_s: float = Field(default=1800.0, gt=0)
     """After this a worker is killed, and its job tried again."""
-    timeouts_s: dict[str, float] = Field(default_factory=dict)
+    timeouts_s: dict[str, Annotated[float, Field(gt=0)]] = Field(default_factory=dict)
     """The same for single apps."""
     models: dict[str, Path] = Field(default_factory=dict)
     """Folder of the weights of each app that has some: `ct_leg_tissue: models/legs`; its form decides the engine."""
@@ -138,7 +170,7 @@ class Settings(_Part):
     @classmethod
     def _hours(cls, value: object) -> object:
         """HH:MM-HH:MM as hours."""
-        return Hours.parse(value) if isinstance(value, str) else value
+        return value if value is None or isinstance(value, Hours) else Hours.parse(str(value))
 
     @property
     def place(self) -> Place:
@@ -165,22 +197,12 @@ def load_settings(path: Path | None) -> Settings:
         The settings.
 
     Raises:
-        WrongUse: If the file is absent, no YAML, has a wrong key or value, or asks for objects that no app makes,
-            naming it.
+        WrongUse: If the file is absent, no YAML, has a wrong key or value, with the line of each and the way out, or
+            asks for objects that no app makes.
     """
     if path is None:
         return Settings()
-    try:
-        document: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
-        settings = Settings.model_validate({} if document is None else document)
-    except OSError as error:
-        raise WrongUse(f"{path}: {error.strerror}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise WrongUse(f"{path}: no YAML: {error}") from error
-    except ValidationError as error:
-        # pydantic marks a wrong key by one more place.
-        wrong = "; ".join(f"{'.'.join(str(p) for p in e['loc'] if p != '[key]')}: {e['msg']}" for e in error.errors())
-        raise WrongUse(f"{path}: {wrong}") from error
+    settings = _checked(PlainDocument(path))
     _require_made(settings.objects, path)
     base = path.resolve().parent
     models = {app: base / folder for app, folder in settings.models.items()}
@@ -196,6 +218,83 @@ def load_settings(path: Path | None) -> Settings:
             "references": references,
         }
     )
+
+
+def _checked(document: PlainDocument) -> Settings:
+    """The settings that a file says.
+
+    Raises:
+        WrongUse: If anything is wrong with it.
+    """
+    settings = Settings()
+    if document.data is not None:
+        try:
+            settings = Settings.model_validate(document.data)
+        except ValidationError as error:
+            for detail in error.errors():
+                # pydantic marks a wrong key of a mapping by one more place.
+                document.add(tuple(part for part in detail["loc"] if part != "[key]"), _message(detail))
+    if document.problems:
+        problems = sorted(document.problems, key=lambda problem: problem.line or 0)
+        raise WrongUse("\n".join(problem.sentence for problem in problems))
+    return settings
+
+
+def _message(detail: ErrorDetails) -> str:
+    """What is wrong, what was met, and the way out."""
+    kind, met, context = detail["type"], detail["input"], detail.get("ctx", {})
+    if kind == "value_error":
+        return str(context["error"])
+    if kind == "extra_forbidden":
+        return unknown_key(str(detail["loc"][-1]), _model_at(detail["loc"]))
+    if kind == "missing":
+        return "is missing; add it"
+    if met is None:
+        return "is empty; give it a value, or take the line out"
+    rule = MESSAGES.get(kind, "").format(**context) or detail["msg"]
+    return f"{rule}; what stands there is {met!r}" if isinstance(met, str | int | float) else rule
+
+
+_NUMBER = "has to be a number with a point for decimals and no unit"
+_WHOLE = "has to be a whole number without a unit"
+_MAPPING = "has to be a mapping (key: value)"
+MESSAGES = {
+    "float_parsing": _NUMBER,
+    "float_type": _NUMBER,
+    "finite_number": "has to be a finite number",
+    "int_parsing": _WHOLE,
+    "int_type": _WHOLE,
+    "int_from_float": _WHOLE,
+    "greater_than": "has to be more than {gt}",
+    "greater_than_equal": "has to be at least {ge}",
+    "less_than_equal": "has to be at most {le}",
+    "bool_parsing": "has to be true or false",
+    "bool_type": "has to be true or false",
+    "string_type": "has to be text; put it in quotes",
+    "string_too_short": "is empty; give it a value",
+    "string_pattern_mismatch": "has to have the form {pattern}",
+    "path_type": "has to be the path of a file or folder; put it in quotes",
+    "tuple_type": "has to be a list, a line `- ` for each",
+    "dict_type": _MAPPING,
+    "model_type": _MAPPING,
+    "model_attributes_type": _MAPPING,
+    "invalid_key": "is no text; put it in quotes",
+    "enum": "has to be one of {expected}",
+}
+"""By pydantic's type of error."""
+
+_PARTS: dict[tuple[str, ...], type[BaseModel]] = {
+    (): Settings,
+    ("orthanc",): OrthancPart,
+    ("orthanc", "modalities"): ModalitySettings,
+    ("orthanc", "elsewhere"): OrthancElsewherePart,
+}
+"""By the keys that lead there; those of an image's name lead to ImageSettings."""
+
+
+def _model_at(place: tuple[str | int, ...]) -> type[BaseModel]:
+    """The model whose key a place is."""
+    return _PARTS.get(tuple(part for part in place[:-1] if isinstance(part, str)), ImageSettings)
 
 
 def _require_models(models: Mapping[str, Path], path: Path) -> None:

@@ -118,5 +118,7 @@ def _read_credentials(path: Path) -> tuple[str, str]:
         document = json.loads(path.read_text(encoding="utf-8"))
         return str(document["user"]), str(document["password"])
     except (OSError, ValueError, KeyError, TypeError) as error:
-        kind = type(error).__name__
-        raise WrongUse(f"{path}: no credentials (a JSON object with user and password): {kind}") from error
+        why = error.strerror if isinstance(error, OSError) else type(error).__name__
+        raise WrongUse(
+            f"{path}: no credentials (a JSON object with user and password, which `mapnode up` writes): {why}"
+        ) from error

@@ -8,6 +8,7 @@ import sys
 import typer
 
 from mapnode.cli import apps, control, jobs, maps, new, package, qc, rules, run, series, status, up, validate, worker
+from mapnode.cli.printing import spell_what_cannot_be_written
 from mapnode.errors import NodeError
 
 app = typer.Typer(
@@ -43,6 +44,7 @@ def main() -> None:
     """Entry point of the `mapnode` command."""
     # SIGTERM ends a command as Ctrl-C does: what it began is cleaned up. `mapnode up` sets handlers of its own.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    spell_what_cannot_be_written()
     try:
         app()
     except NodeError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -43,5 +44,5 @@ def app(
         print_line(str(path))
     more = os.environ.get(APPS_VARIABLE)
     folders = f"{into.resolve()}{os.pathsep}{more}" if more else str(into.resolve())
-    print_line(f"export {APPS_VARIABLE}={folders}")
+    print_line(f"export {APPS_VARIABLE}={shlex.quote(folders)}")
     print_line(f"mapnode run {name} STUDY_FOLDER results/")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 from typing import TYPE_CHECKING, Any
@@ -12,9 +13,17 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 
+def spell_what_cannot_be_written() -> None:
+    r"""Have stdout and stderr write \u80f8 for what the terminal's character set, or UTF-8, has not."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
 def print_json(document: Any) -> None:  # noqa: ANN401 - anything that JSON can say
-    """One JSON document on stdout."""
-    json.dump(document, sys.stdout, indent=2, ensure_ascii=False, allow_nan=False)
+    """One JSON document on stdout; RFC 8259 (8.1) wants UTF-8, and ASCII is that in every locale."""
+    is_utf8 = sys.stdout.encoding.lower() == "utf-8"
+    json.dump(document, sys.stdout, indent=2, ensure_ascii=not is_utf8, allow_nan=False)
     sys.stdout.write("\n")
 
 

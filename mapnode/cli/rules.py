@@ -1,8 +1,9 @@
-"""mapnode rules: is a rules file right, and what would it do with a study."""
+"""mapnode rules: is a rules file right, what would it do with a study, and what did the node decide."""
 
 from __future__ import annotations
 
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,7 +17,9 @@ if TYPE_CHECKING:
     from mapnode.rules import RuleSet, SeriesFacts
     from operators.core.reading import Series
 
-rules_app = typer.Typer(no_args_is_help=True, help="Check rules, and explain what they decide.")
+rules_app = typer.Typer(
+    no_args_is_help=True, help="Check rules, explain what they would decide, and show what the node decided."
+)
 
 CONFIG = Annotated[
     Path | None,
@@ -102,6 +105,40 @@ def explain(
         return
     for entry in entries:
         _print_entry(entry)
+
+
+@rules_app.command("decided")
+def decided(
+    uid: Annotated[
+        str | None, typer.Argument(metavar="UID", help="Study or Series Instance UID; all where absent.")
+    ] = None,
+    *,
+    limit: Annotated[int, typer.Option(min=1, help="So many decisions at most.")] = 200,
+    config: Annotated[Path | None, typer.Option("--config", metavar="FILE", help="Settings of the node.")] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON list, an entry a rule and series or study.")
+    ] = False,
+) -> None:
+    """Show what the node's rules decided about what came: matched, or what failed and the value met; the newest first.
+
+    A series is decided about once it has come to rest. Values of attributes that may identify a patient are withheld.
+
+    Example: mapnode rules decided 1.2.840.113619.2.55
+    """
+    from mapnode.cli.ledger import open_ledger
+
+    with open_ledger(config) as ledger:
+        decisions = ledger.decisions(limit, uid)
+    if as_json:
+        print_json(decisions)
+        return
+    for decision in decisions:
+        at = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(decision["at"]))
+        print_line(f"{at}  study {decision['study_instance_uid']}  series {decision['series_instance_uid']}")
+        job = f"; job {decision['job_id'][:12]}" if decision["job_id"] else ""
+        print_line(f"  {decision['rule']} -> {decision['app']}: {_verdict(decision)}{job}")
+    if not decisions:
+        print_error("nothing was decided: it did not come, has not come to rest, or there is no rule to ask")
 
 
 def _load(file: Path, config: Path | None) -> RuleSet:
@@ -196,13 +233,15 @@ def _print_entry(entry: dict[str, Any]) -> None:
     count = entry["instances"]
     print_line(f"{entry['modality']} {_printable(title)}, {count} instance{'' if count == 1 else 's'}")
     for decision in entry["decisions"]:
-        last = decision["clauses"][-1]
-        verdict = (
-            f"matched, all {len(decision['clauses'])} clauses held"
-            if decision["matched"]
-            else f"not matched: {last['text']}; met: {last['met']}"
-        )
-        print_line(f"  {decision['rule']} -> {decision['app']} ({decision['priority']}): {verdict}")
+        print_line(f"  {decision['rule']} -> {decision['app']} ({decision['priority']}): {_verdict(decision)}")
+
+
+def _verdict(decision: dict[str, Any]) -> str:
+    """What a rule said, and the clause that decided."""
+    clauses = decision["clauses"]
+    if decision["matched"]:
+        return f"matched, all {len(clauses)} clauses held"
+    return f"not matched: {clauses[-1]['text']}; met: {clauses[-1]['met']}"
 
 
 def _printable(text: str) -> str:

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mapnode.cli.printing import print_json, print_line
-from mapnode.cli.up import settings_of
+from mapnode.cli.up import config_of, settings_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from mapnode.settings import Settings
 
 
@@ -26,6 +28,9 @@ def status(
     """
     settings = settings_of(config)
     document = _running(settings) or _stopped(settings)
+    if "started_at" in document["node"]:
+        files = [path for path in (config_of(config), settings.rules) if path is not None]
+        document["changed"] = changed_since(document["node"]["started_at"], files)
     document["queues"], document["processes"] = _from_database(settings)
     if as_json:
         print_json(document)
@@ -41,7 +46,19 @@ def status(
         print_line(f"queue    {queue['name']}  " + ", ".join(f"{n} {state}" for state, n in queue["jobs"].items()))
     for name, reason in document.get("off", {}).items():
         print_line(f"off      {name}  {reason}")
+    for path in document.get("changed", []):
+        print_line(f"changed  {path}: it was written after the node started, which reads it when it starts again")
     print_line(f"disk     {document['disk']['free_bytes'] / 1e9:.1f} GB free in {document['disk']['folder']}")
+
+
+def changed_since(started_at: float, files: Sequence[Path]) -> list[str]:
+    """Which files that the node reads when it starts were written since.
+
+    Args:
+        started_at: When it started, seconds since the epoch.
+        files: Settings and rules.
+    """
+    return [str(path.resolve()) for path in files if path.is_file() and path.stat().st_mtime > started_at]
 
 
 def _running(settings: Settings) -> dict[str, Any] | None:
@@ -62,6 +79,9 @@ def _stopped(settings: Settings) -> dict[str, Any]:
     import os
     from importlib.metadata import version
 
+    from mapnode.pacs.orthanc_configuration import OrthancSettings
+    from mapnode.pacs.orthanc_process import living_process
+
     part = settings.orthanc
     folder = next(path for path in (settings.var.resolve(), *settings.var.resolve().parents) if path.is_dir())
     disk = os.statvfs(folder)
@@ -72,7 +92,7 @@ def _stopped(settings: Settings) -> dict[str, Any]:
             "dicom_port": part.dicom_port,
             "aet": part.aet,
             "version": None,
-            "state": "stopped",
+            "state": "stopped" if living_process(OrthancSettings(settings.var / "orthanc")) is None else "running",
         },
         "workers": [],
         "destinations": [],

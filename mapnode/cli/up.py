@@ -35,15 +35,18 @@ def up(
 
 def settings_of(config: Path | None) -> Any:  # noqa: ANN401 - imported late: --help must be quick
     """The settings that a command means; reference sets are looked for where they say from then on."""
-    from pathlib import Path as RealPath
-
     from mapnode.settings import load_settings
     from mapnode.share import use_references
 
-    default = RealPath(DEFAULT_CONFIG)
-    settings = load_settings(config if config is not None else default if default.is_file() else None)
+    settings = load_settings(config_of(config))
     use_references(settings.references)
     return settings
+
+
+def config_of(config: Path | None) -> Path | None:
+    """The file that a command's settings come from; None where there is none, and defaults count."""
+    default = Path(DEFAULT_CONFIG)
+    return config if config is not None else default if default.is_file() else None
 
 
 def _say_ready(status: dict[str, Any]) -> None:

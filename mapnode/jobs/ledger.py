@@ -43,8 +43,8 @@ class Ledger:
         """
         if not place.exists:
             raise WrongUse(f"there is no node in {place.where}: `mapnode up` makes one")
+        self.records = Records(place.records, patience_s=PATIENCE_S)
         try:
-            self.records = Records(place.records, patience_s=PATIENCE_S)
             self.roll = Roll(self.records.engine)
         except DatabaseError as error:
             raise NodeError(f"{place} cannot be read: {error.orig}") from error
@@ -95,6 +95,10 @@ class Ledger:
         """Number of jobs by state."""
         return self.records.jobs.counts()
 
+    def decisions(self, limit: int = 200, uid: str | None = None) -> list[dict[str, Any]]:
+        """What the rules said, the newest first, of all series or of one study or series."""
+        return [vars(decision) for decision in self.records.decisions.newest(limit, uid)]
+
     def rerun(self, uids: Sequence[str]) -> None:
         """Have studies or series decided again, with the rules and apps of now.
 
@@ -136,7 +140,8 @@ class Ledger:
         Raises:
             WrongUse: If there is none, or more than one.
         """
-        found = self.records.jobs.named(job)
+        # The text that is no text is the beginning of every identifier.
+        found = self.records.jobs.named(job) if job else []
         if len(found) != 1:
             raise WrongUse(f"{'no' if not found else 'more than one'} job begins with {job!r} (mapnode jobs list)")
         return found[0]

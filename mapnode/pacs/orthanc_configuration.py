@@ -27,7 +27,7 @@ _AET = re.compile(r"(?! )[\x20-\x5b\x5d-\x7e]{1,16}(?<! )")
 """PS3.5 6.2, AE: at most 16 characters, neither backslash nor control, no spaces around it."""
 
 
-def _check_aet(aet: str) -> None:
+def check_aet(aet: str) -> None:
     """Check an AE title.
 
     Args:
@@ -61,7 +61,7 @@ class Modality:
     may_query: bool = True
 
     def __post_init__(self) -> None:
-        _check_aet(self.aet)
+        check_aet(self.aet)
 
 
 @dataclass(frozen=True)
@@ -115,7 +115,7 @@ class OrthancSettings:
     host: str = LOOPBACK
 
     def __post_init__(self) -> None:
-        _check_aet(self.aet)
+        check_aet(self.aet)
         object.__setattr__(self, "folder", self.folder.resolve())
         if self.dicom_port == self.http_port:
             raise WrongOrthancSettings(

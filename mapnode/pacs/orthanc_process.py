@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
 
+PID_NAME = "orthanc.pid"
 KEPT_LOGS = 3
 """Logs of earlier runs that are kept beside the current one."""
 READY_POLL_S = 0.05
@@ -158,7 +159,7 @@ class OrthancProcess(OrthancAccess):
 
     @property
     def _pid_path(self) -> Path:
-        return self.settings.folder / "orthanc.pid"
+        return self.settings.folder / PID_NAME
 
     def _command(self) -> list[str]:
         """The command that Orthanc is started with.
@@ -228,12 +229,17 @@ class OrthancProcess(OrthancAccess):
 
     def _predecessor(self) -> int | None:
         """The process of an earlier run on the same folder, if it lives."""
-        try:
-            pid = int(self._pid_path.read_text(encoding="utf-8"))
-            arguments = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-        except (OSError, ValueError):
-            return None
-        return pid if os.fsencode(self.settings.configuration_path) in arguments else None
+        return living_process(self.settings)
+
+
+def living_process(settings: OrthancSettings) -> int | None:
+    """The Orthanc that runs on a folder, whether its node lives or not; None where none does."""
+    try:
+        pid = int((settings.folder / PID_NAME).read_text(encoding="utf-8"))
+        arguments = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    except (OSError, ValueError):
+        return None
+    return pid if os.fsencode(settings.configuration_path) in arguments else None
 
 
 def _end(pid: int, grace_s: float, is_gone: Callable[[], bool]) -> None:

@@ -13,7 +13,7 @@ from mapnode.records.tables import DECISIONS
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sqlalchemy import Engine
+    from sqlalchemy import Engine, Select
 
 
 @dataclass(frozen=True)
@@ -63,6 +63,16 @@ class Decisions:
         query = select(DECISIONS).order_by(DECISIONS.c.id)
         if series_instance_uid is not None:
             query = query.where(DECISIONS.c.series_instance_uid == series_instance_uid)
+        return self._read(query)
+
+    def newest(self, limit: int, uid: str | None = None) -> list[DecisionRecord]:
+        """Decisions, the newest first, or those about one study or series."""
+        query = select(DECISIONS).order_by(DECISIONS.c.id.desc()).limit(limit)
+        if uid is not None:
+            query = query.where((DECISIONS.c.study_instance_uid == uid) | (DECISIONS.c.series_instance_uid == uid))
+        return self._read(query)
+
+    def _read(self, query: Select[Any]) -> list[DecisionRecord]:
         with self._engine.connect() as connection:
             return [
                 DecisionRecord(

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mapnode.database import create_tables, open_database
+from sqlalchemy.exc import DatabaseError
+
+from mapnode.database import create_tables, open_database, shown
+from mapnode.errors import NodeError
 from mapnode.records.decisions import Decisions
 from mapnode.records.jobs import Jobs
 from mapnode.records.pending import Pending
@@ -36,9 +39,15 @@ class Records:
         Args:
             url: Where it is (mapnode.database.Place).
             patience_s: How long to wait for a database that is away; None for ever.
+
+        Raises:
+            NodeError: If it is damaged, or may not be written.
         """
-        self.engine = open_database(url, patience_s=patience_s)
-        create_tables(self.engine, METADATA)
+        try:
+            self.engine = open_database(url, patience_s=patience_s)
+            create_tables(self.engine, METADATA)
+        except DatabaseError as error:
+            raise NodeError(f"{shown(url)} cannot be read: {error.orig}") from error
         self.pending = Pending(self.engine)
         self.decisions = Decisions(self.engine)
         self.jobs = Jobs(self.engine)

@@ -1,6 +1,7 @@
 """Rules: which app runs on which series. rules.yaml is data, checked on load, never evaluated as code."""
 
-from mapnode.rules.errors import Problem, RulesError
+from mapnode.plain_yaml import Problem
+from mapnode.rules.errors import RulesError
 from mapnode.rules.evaluate import ClauseOutcome, Decision, decide, decide_study
 from mapnode.rules.facts import SeriesFacts, facts_from_headers, wrote_by_node
 from mapnode.rules.loading import load_rules

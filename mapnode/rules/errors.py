@@ -6,7 +6,6 @@ WrongUse                     the call cannot mean anything (exit code 2)
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mapnode.errors import WrongUse
@@ -14,28 +13,7 @@ from mapnode.errors import WrongUse
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-
-@dataclass(frozen=True)
-class Problem:
-    """One thing that is wrong with a rules file.
-
-    Attributes:
-        file: The file as it was named.
-        line: Line, from 1; None where the file could not be read at all.
-        key: Path of the key, such as `rules.0.when.1.regex`, or `document`.
-        message: What is wrong, and the fix.
-    """
-
-    file: str
-    line: int | None
-    key: str
-    message: str
-
-    @property
-    def sentence(self) -> str:
-        """The problem as one line, with file and line in front as compilers print them."""
-        place = self.file if self.line is None else f"{self.file}:{self.line}"
-        return f"{place}: {self.key}: {self.message}"
+    from mapnode.plain_yaml import Problem
 
 
 class RulesError(WrongUse):

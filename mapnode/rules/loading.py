@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import yaml
 from pydantic import ValidationError
 
-from mapnode.rules.errors import Problem, RulesError
+from mapnode.plain_yaml import PlainDocument, unknown_key
+from mapnode.rules.errors import RulesError
 from mapnode.rules.schema import Clause, Range, Requirement, Rule, RuleSet, StudyPart
 
 if TYPE_CHECKING:
@@ -18,109 +17,10 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
     from pydantic_core import ErrorDetails
 
-Place = tuple[str | int, ...]
-"""Keys and indices from the document's root, as pydantic has them."""
-
-SYNTAX_FIX = "check indentation, colons, brackets and quotes here and on the line before"
-TAB = r"'\t'"
-"""How PyYAML writes it."""
-TAB_FIX = "indent with spaces; YAML allows no tabs there"
+    from mapnode.plain_yaml import Place
 
 
-class _NotPlainData(yaml.MarkedYAMLError):
-    """YAML that is more than text, numbers, lists and mappings."""
-
-
-class _Loader(yaml.SafeLoader):
-    """YAML as plain data: no tags, so that no objects can be made, no aliases, and dates stay text."""
-
-    yaml_implicit_resolvers = {  # noqa: RUF012 - PyYAML's own form
-        first: [(tag, form) for tag, form in resolvers if tag != "tag:yaml.org,2002:timestamp"]
-        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-    }
-
-    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:  # noqa: ANN401 - PyYAML's own
-        """Refuse what is not plain data.
-
-        Raises:
-            _NotPlainData: If a node has a tag, or stands for another.
-        """
-        event: Any = self.peek_event()  # type: ignore[no-untyped-call]
-        mark: Any = event.start_mark
-        if isinstance(event, yaml.AliasEvent):
-            raise _NotPlainData(None, None, f"the alias *{event.anchor} is refused; write it out", mark)
-        if event.tag is not None:
-            problem = f"the tag {event.tag} is refused, rules are plain data; remove it"
-            raise _NotPlainData(None, None, problem, mark)
-        return super().compose_node(parent, index)
-
-
-class _Document:
-    """The data of a rules file, with the line of each key."""
-
-    def __init__(self, file: str, text: str) -> None:
-        self.file = file
-        self.problems: list[Problem] = []
-        self._lines: dict[Place, int] = {(): 1}
-        self.data = self._read(text)
-
-    def add(self, place: Place, message: str) -> None:
-        """Note a problem at a key, or at the nearest one around it."""
-        known = next(place[:n] for n in range(len(place), -1, -1) if place[:n] in self._lines)
-        self._add(self._lines[known], place, message)
-
-    def _add(self, line: int, place: Place, message: str) -> None:
-        self.problems.append(Problem(self.file, line, ".".join(map(str, place)) or "document", message))
-
-    def _read(self, text: str) -> object:
-        try:
-            loader = _Loader(text)
-            try:
-                node = loader.get_single_node()
-                if node is None:
-                    self._add(1, (), "holds no rules; write `rules: []` for a node that runs nothing by itself")
-                    return None
-                self._note_lines(node, ())
-                return loader.construct_document(node)
-            finally:
-                loader.dispose()
-        except yaml.MarkedYAMLError as error:
-            self._add_syntax(error)
-        except yaml.reader.ReaderError as error:
-            self._add(text.count("\n", 0, error.position) + 1, (), f"no YAML: {error.reason}; remove that character")
-        except (ValueError, RecursionError) as error:
-            self._add(1, (), f"no YAML that can be read ({type(error).__name__}); {SYNTAX_FIX}")
-        return None
-
-    def _add_syntax(self, error: yaml.MarkedYAMLError) -> None:
-        mark = error.problem_mark or error.context_mark
-        line = mark.line + 1 if mark else 1
-        problem = " ".join(part for part in (error.context, error.problem) if part)
-        if isinstance(error, _NotPlainData):
-            self._add(line, (), problem)
-        else:
-            self._add(line, (), f"no YAML: {problem}; {TAB_FIX if TAB in problem else SYNTAX_FIX}")
-
-    def _note_lines(self, node: yaml.Node, place: Place) -> None:
-        """Note the line of every key and item, and keys that stand twice."""
-        self._lines.setdefault(place, node.start_mark.line + 1)
-        if isinstance(node, yaml.SequenceNode):
-            for index, item in enumerate(node.value):
-                self._note_lines(item, (*place, index))
-        elif isinstance(node, yaml.MappingNode):
-            for key, value in node.value:
-                self._note_key(key, (*place, str(key.value)))
-                self._note_lines(value, (*place, str(key.value)))
-
-    def _note_key(self, key: yaml.Node, place: Place) -> None:
-        line = key.start_mark.line + 1
-        if place in self._lines:
-            self._add(line, place, f"stands twice, first on line {self._lines[place]}; keep one")
-        else:
-            self._lines[place] = line
-
-
-def _check_images(document: _Document, rule_set: RuleSet, refusal: Callable[[str], str | None]) -> None:
+def _check_images(document: PlainDocument, rule_set: RuleSet, refusal: Callable[[str], str | None]) -> None:
     """Note each image that may not run; a rule that is off runs none."""
     for index, rule in enumerate(rule_set.rules):
         if rule.image is not None and rule.mode != "off" and (reason := refusal(rule.image)):
@@ -143,7 +43,9 @@ def load_rules(
     Raises:
         RulesError: If anything is wrong with it, with every problem's line, key and fix.
     """
-    document = _Document(str(path), _read_text(path))
+    document = PlainDocument(path)
+    if document.data is None and not document.problems:
+        document.add((), "holds no rules; write `rules: []` for a node that runs nothing by itself")
     if document.problems and document.data is None:
         raise RulesError(document.problems)
     rule_set = None
@@ -162,25 +64,7 @@ def load_rules(
     return rule_set
 
 
-def _read_text(path: Path) -> str:
-    """The file's text.
-
-    Raises:
-        RulesError: If it cannot be read.
-    """
-    try:
-        data = path.read_bytes()
-        return data.decode("utf-8-sig")
-    except OSError as error:
-        raise RulesError([
-            Problem(str(path), None, "document", f"{error.strerror}; give the path of a file")
-        ]) from error
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise RulesError([Problem(str(path), line, "document", "is no UTF-8; save the file as UTF-8")]) from error
-
-
-def _check_names(document: _Document) -> None:
+def _check_names(document: PlainDocument) -> None:
     """Note rules that share a name; other mistakes do not hide it."""
     first: dict[str, int] = {}
     for index, name in _names(document.data):
@@ -203,7 +87,7 @@ def _message(detail: ErrorDetails) -> str:
     if kind == "value_error":
         return str(context["error"])
     if kind == "extra_forbidden":
-        return _unknown_key(detail["loc"])
+        return unknown_key(str(detail["loc"][-1]), _model_at(detail["loc"]))
     if kind == "literal_error":
         return f"{detail['input']!r} is not known here; write {context['expected']}"
     return MESSAGES.get(kind, f"{detail['msg']}; see docs/rules.md")
@@ -235,12 +119,6 @@ MODELS: dict[tuple[str, ...], type[BaseModel]] = {
     ("rules", "study", "requires", "when", "range"): Range,
 }
 """By the keys that lead there."""
-
-
-def _unknown_key(place: Place) -> str:
-    known = [field.alias or name for name, field in _model_at(place).model_fields.items()]
-    near = get_close_matches(str(place[-1]).casefold(), known, n=1)
-    return f"unknown key; {f'did you mean {near[0]}? ' if near else ''}there are: {', '.join(known)}"
 
 
 def _model_at(place: Place) -> type[BaseModel]:

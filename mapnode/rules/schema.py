@@ -220,6 +220,12 @@ class Rule(_Part):
     when: tuple[Clause, ...] = Field(default=(), min_length=1)
     study: StudyPart | None = None
 
+    @field_validator("mode", mode="before")
+    @classmethod
+    def _off(cls, value: object) -> object:
+        """YAML 1.1 reads `off` without quotes as false."""
+        return "off" if value is False else value
+
     @model_validator(mode="after")
     def _series_or_study(self) -> Rule:
         """Check that the rule says what it is about.

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -69,3 +70,11 @@ def test_the_new_app_is_found_and_passes_its_own_tests_and_our_checks(tmp_path):
     assert "2 passed" in tests.stdout
     style = call(sys.executable, "-m", "ruff", "check", str(tmp_path), "--config", str(ROOT / "pyproject.toml"))
     assert style.returncode == 0, style.stdout
+
+
+def test_the_printed_export_is_one_word_for_a_shell_whatever_the_folder_is_called(tmp_path, monkeypatch):
+    monkeypatch.delenv("MAPNODE_APPS", raising=False)
+    done = CliRunner().invoke(app, ["new", "app", "liver_volume", "--into", str(tmp_path / "my apps")])
+
+    (line,) = [line for line in done.stdout.splitlines() if line.startswith("export ")]
+    assert shlex.split(line) == ["export", f"MAPNODE_APPS={tmp_path / 'my apps'}"]

@@ -99,16 +99,56 @@ def test_absolute_paths_stay(load):
         ("objects: [seg]", "objects"),
     ],
 )
-def test_what_is_wrong_is_named_with_its_file(load, tmp_path, text, named):
+def test_what_is_wrong_is_named_with_its_file_and_line(load, tmp_path, text, named):
     with pytest.raises(WrongUse) as refused:
         load(text)
 
-    assert str(refused.value).startswith(f"{tmp_path / 'mapnode.yaml'}: {named}: ")
+    assert str(refused.value).startswith(f"{tmp_path / 'mapnode.yaml'}:1: {named}: ")
 
 
 def test_every_mistake_is_named_at_once(load):
-    with pytest.raises(WrongUse, match=r"workers: .*; colour: "):
-        load("workers: 0\ncolour: blue")
+    with pytest.raises(WrongUse, match=r"yaml:1: workers: .*\n.*yaml:2: colour: .*\n.*yaml:3: workers: stands twice"):
+        load("workers: 0\ncolour: blue\nworkers: -1")
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("seetle_s: 1", "1: seetle_s: unknown key; did you mean settle_s\\? there are: "),
+        ("orthanc: {dicomport: 4242}", "1: orthanc.dicomport: unknown key; did you mean dicom_port\\? there are: "),
+        (
+            "images:\n  a:1: {digset: x}",
+            "2: images.a:1.digset: unknown key; did you mean digest\\? there are: digest, ",
+        ),
+        ("workers: 2\nsettle_s: 1\nworkers: 4", "3: workers: stands twice, first on line 1; keep one"),
+        ("orthanc:\n\taet: A", "2: document: no YAML: .*; indent with spaces"),
+        ("min_free_mb: 10GB", "1: min_free_mb: has to be a number with a point for decimals and no unit; .* '10GB'"),
+        ("settle_s: 0,5", "1: settle_s: has to be a number with a point for decimals and no unit; .* '0,5'"),
+        ("settle_s: .inf", "1: settle_s: has to be a finite number"),
+        ("workers: yes", "1: workers: has to be a number; what stands there is the truth value true"),
+        ("memory_mb: no", "1: memory_mb: has to be a number; what stands there is the truth value false"),
+        ("settle_s: -1", "1: settle_s: has to be more than 0.*; what stands there is -1"),
+        ("timeouts_s: {ct_leg_tissue: -5}", "1: timeouts_s.ct_leg_tissue: has to be more than 0.*-5"),
+        ("research_hours: 19:00", "1: research_hours: .*; write HH:MM-HH:MM"),
+        ("research_hours: [19, 6]", "1: research_hours: .*; write HH:MM-HH:MM"),
+        ("orthanc:\n  modalities:\n", "2: orthanc.modalities: is empty; give it a value, or take the line out"),
+        ("orthanc: {modalities: [{aet: A, host: ''}]}", "1: orthanc.modalities.0.host: is empty; give it a value"),
+        ("orthanc: {aet: 'A\\B'}", "1: orthanc.aet: .* is no AE title"),
+        ("orthanc: {modalities: [{aet: ' ', host: h}]}", "1: orthanc.modalities.0.aet: ' ' is no AE title"),
+        ("[" * 3000, "1: document: no YAML that can be read"),
+    ],
+)
+def test_a_refusal_names_line_key_value_met_and_way_out(load, text, sentence):
+    with pytest.raises(WrongUse, match=rf"mapnode\.yaml:{sentence}"):
+        load(text)
+
+
+def test_a_byte_order_mark_and_the_line_ends_of_windows_do_no_harm(load, tmp_path):
+    (tmp_path / "mapnode.yaml").write_bytes(b"\xef\xbb\xbfworkers: 2\r\northanc:\r\n  aet: A\r\n")
+
+    settings = load_settings(tmp_path / "mapnode.yaml")
+
+    assert (settings.workers, settings.orthanc.aet) == (2, "A")
 
 
 @pytest.mark.parametrize("text", ["- a list", "words", "3", "false", "[]"])
@@ -126,7 +166,7 @@ def test_a_file_that_is_no_yaml_is_refused(tmp_path, content):
 
 
 def test_a_missing_file_is_named(tmp_path):
-    with pytest.raises(WrongUse, match=r"absent\.yaml: No such file"):
+    with pytest.raises(WrongUse, match=r"absent\.yaml: document: No such file"):
         load_settings(tmp_path / "absent.yaml")
 
 

@@ -13,9 +13,9 @@ from mapnode.share import APPS_VARIABLE
 MAPNODE = Path(sys.executable).with_name("mapnode")
 
 
-def mapnode(*arguments: object) -> subprocess.CompletedProcess[str]:
+def mapnode(*arguments: object, encoding: str | None = None) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [MAPNODE, *map(str, arguments)], capture_output=True, text=True, check=False, timeout=120
+        [MAPNODE, *map(str, arguments)], capture_output=True, text=True, encoding=encoding, check=False, timeout=120
     )  # fmt: skip
 
 
@@ -92,6 +92,25 @@ def test_series_gives_the_geometry_that_was_written(study):
     assert volume["shape"] == [10, 128, 192]
     assert volume["spacing_mm"] == pytest.approx([5.0, 3.0, 2.0])
     assert volume["affine_lps"][3] == [0, 0, 0, 1]
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
+def test_words_that_the_terminal_cannot_show_are_spelled_and_json_stays_the_same(tmp_path, monkeypatch, encoding):
+    monkeypatch.setenv("PYTHONIOENCODING", encoding)
+    folder = tmp_path / "st\udcfcdy"  # a byte that is no UTF-8, as CDs of old have in their names
+    phantom = build_trunk_phantom(TrunkPhantomParameters(slices=2, spacing_mm=(5.0, 15.0, 15.0)))
+    text = {"SpecificCharacterSet": "ISO_IR 192"}
+    paths = write_ct_series(
+        phantom.hu, phantom.affine_lps, folder, description="Größe 胸部", uid_seed="cli", attributes=text
+    )
+
+    shown = mapnode("series", folder, encoding=encoding)
+    listed = mapnode("series", folder, "--json", encoding=encoding)
+    checked = mapnode("validate", *paths, "--json", encoding=encoding)
+
+    assert (shown.returncode, shown.stderr) == (0, "")
+    assert [one["description"] for one in json.loads(listed.stdout)] == ["Größe 胸部"]
+    assert [one["path"] for one in json.loads(checked.stdout)] == [str(path) for path in paths]
 
 
 def test_series_names_what_is_wrong(study, tmp_path):

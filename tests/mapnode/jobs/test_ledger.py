@@ -1,5 +1,7 @@
 """Ledger: what commands see of jobs, and how they ask a node for something, whether it runs or not."""
 
+from collections import Counter
+
 import pytest
 
 from mapnode.database import place_of
@@ -57,6 +59,14 @@ def test_a_job_says_what_it_is_about_and_why_it_is_where_it_is(ledger, records):
     assert [line["event"] for line in shown["history"]] == ["queued", "stage", "run", "shadow"]
 
 
+@pytest.mark.parametrize("asked", ["show", "cancel", "retry", "release"])
+def test_the_only_job_is_not_meant_by_an_empty_identifier(ledger, records, asked):
+    add_job(records)
+
+    with pytest.raises(WrongUse, match="no job begins with ''"):
+        getattr(ledger, asked)("")
+
+
 def test_progress_is_shown_while_a_job_runs_and_not_after(ledger, records):
     job = add_job(records, state=JobState.RUNNING)
     records.jobs.progress(job, "Segment 40%")
@@ -75,11 +85,12 @@ def test_an_unknown_beginning_is_wrong_use(ledger, records, beginning):
 
 
 def test_an_ambiguous_beginning_is_wrong_use(ledger, records):
-    add_job(records, 1)
-    add_job(records, 2)
+    first = [add_job(records, n)[0] for n in range(17)]  # of 16 digits one stands twice
+    (digit, count), *_ = Counter(first).most_common(1)
 
+    assert count > 1
     with pytest.raises(WrongUse, match="more than one job begins with"):
-        ledger.show("")
+        ledger.show(digit)
 
 
 MAY = {

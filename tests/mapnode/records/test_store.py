@@ -2,6 +2,8 @@
 
 import pytest
 
+from mapnode.database import place_of
+from mapnode.errors import NodeError
 from mapnode.records import DecisionRecord, PendingSeries, Records
 from mapnode.records.requests import RequestKind
 from mapnode.records.switches import JOBS, app_switch
@@ -85,3 +87,22 @@ def test_decisions_are_kept_by_series(reopen):
 
     assert reopen().decisions.all() == decisions
     assert reopen().decisions.all("1.2.1") == decisions[1:]
+
+
+def test_decisions_about_a_study_or_a_series_are_found_the_newest_first(reopen):
+    decisions = [DecisionRecord(float(n), f"1.{n // 2}", f"1.2.{n}", "rule", "app", True, [], None) for n in range(4)]
+    reopen().decisions.add(decisions)
+    kept = reopen().decisions
+
+    assert kept.newest(3) == decisions[:0:-1]
+    assert kept.newest(9, "1.1") == [decisions[3], decisions[2]]
+    assert kept.newest(9, "1.2.0") == [decisions[0]]
+    assert kept.newest(9, "1.3") == []
+
+
+def test_a_damaged_database_is_named(tmp_path):
+    place = place_of(tmp_path)
+    (tmp_path / "records.sqlite").write_bytes(b"no database" * 99)
+
+    with pytest.raises(NodeError, match=r"records\.sqlite cannot be read: file is not a database"):
+        Records(place.records)

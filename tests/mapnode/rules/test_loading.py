@@ -71,6 +71,12 @@ def test_parameters_reach_the_rule_with_their_types(load):
     assert parameters == {"level": "L3", "list": [1, 2.5], "on": "no", "flag": True, "none": None}
 
 
+@pytest.mark.parametrize("text", ["off", "'off'", '"off"'])
+def test_a_rule_is_switched_off_with_and_without_quotes(load, text):
+    # YAML 1.1 reads the word without quotes as false.
+    assert load(RULE.replace("    when:", f"    mode: {text}\n    when:")).rules[0].mode == "off"
+
+
 def test_dates_stay_text(load):
     rules = load(with_clause("{attribute: SeriesDescription, equals: 2024-01-31}"))
     assert rules.rules[0].when[1].equals == "2024-01-31"
@@ -283,7 +289,7 @@ def test_tags_that_would_make_objects_are_refused_and_nothing_runs(load, tmp_pat
     text = RULE.replace("    when:", place % value.replace("{mark}", str(mark)))
     ((line, _, message),) = refusal(load, text)
     assert line == 4
-    assert "rules are plain data" in message
+    assert "the file is plain data" in message
     assert not mark.exists()
 
 
