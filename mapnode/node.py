@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import gc
 import json
 import logging
@@ -355,7 +354,7 @@ class Node:
             _log.warning("%d events of Orthanc were lost; what is in memory is looked at again", batch.lost)
             self._coordinator.tell(Intake.doubt)
         for asked in batch.of(CommitmentEvent):
-            self._coordinator.tell(functools.partial(Intake.committed, calling_aet=asked.calling_aet))
+            self._on_commitment(asked.calling_aet)
         for conflict in batch.conflicts:
             _log.warning(
                 "instance %s came again from %s with other content",
@@ -365,6 +364,9 @@ class Node:
         if batch.dropped:
             feed.on_dropped()
             self._follower.wake()
+
+    def _on_commitment(self, calling_aet: str) -> None:
+        self._coordinator.tell(lambda intake: intake.commitments.asked(calling_aet))
 
     def _begin(self, name: str, target: Callable[[threading.Event], None]) -> None:
         thread = threading.Thread(target=target, args=(self._stop,), name=name, daemon=True)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from mapnode.intake.arrivals import ASKED_AGAIN_S, ASKED_FOR_S
+from mapnode.intake.commitment import ASKED_AGAIN_S, ASKED_FOR_S
 from mapnode.pacs.errors import OrthancUnreachable
 
 
@@ -21,7 +21,7 @@ def test_a_request_vouches_for_every_series_of_the_one_study_that_came_from_its_
     orthanc.calling_aet = "CT2"
     arrive(node, orthanc, files[4:], "c", "study-2")
 
-    node.intake.committed("SCANNER")
+    node.intake.commitments.asked("SCANNER")
 
     assert committed(node) == ["a", "b"]
 
@@ -34,7 +34,7 @@ def test_a_request_for_one_study_vouches_for_none_while_another_of_its_sender_ma
     clock.now += 60
     arrive(node, orthanc, files[2:], "b", "study-2")
 
-    node.intake.committed("SCANNER")
+    node.intake.commitments.asked("SCANNER")
 
     assert committed(node) == []
 
@@ -42,11 +42,11 @@ def test_a_request_for_one_study_vouches_for_none_while_another_of_its_sender_ma
 def test_a_study_that_was_vouched_for_makes_the_next_one_no_less_clear(make_node, orthanc, files, clock):
     node = make_node()
     arrive(node, orthanc, files[:2], "a", "study-1")
-    node.intake.committed("SCANNER")
+    node.intake.commitments.asked("SCANNER")
     clock.now += ASKED_AGAIN_S
     arrive(node, orthanc, files[2:], "b", "study-2")
 
-    node.intake.committed("SCANNER")
+    node.intake.commitments.asked("SCANNER")
 
     assert committed(node) == ["a", "b"]
 
@@ -56,11 +56,11 @@ def test_a_sender_that_asks_series_by_series_vouches_for_no_study_that_it_began_
 ):
     node = make_node()
     arrive(node, orthanc, files[:2], "a", "study-1")
-    node.intake.committed("SCANNER")
+    node.intake.commitments.asked("SCANNER")
     clock.now += 1
     arrive(node, orthanc, files[2:], "b", "study-2")
 
-    node.intake.committed("SCANNER")
+    node.intake.commitments.asked("SCANNER")
 
     assert committed(node) == ["a"]
 
@@ -68,11 +68,11 @@ def test_a_sender_that_asks_series_by_series_vouches_for_no_study_that_it_began_
 def test_a_study_that_grows_after_its_request_may_be_meant_by_the_next_one(make_node, orthanc, files):
     node = make_node()
     arrive(node, orthanc, files[:2], "a", "study-1")
-    node.intake.committed("SCANNER")
+    node.intake.commitments.asked("SCANNER")
     arrive(node, orthanc, files[2:3], "a", "study-1")
     arrive(node, orthanc, files[3:], "b", "study-2")
 
-    node.intake.committed("SCANNER")
+    node.intake.commitments.asked("SCANNER")
 
     assert committed(node) == []
 
@@ -83,7 +83,7 @@ def test_a_study_that_nobody_asks_for_is_not_waited_with_for_ever(make_node, ort
     clock.now += ASKED_FOR_S
     arrive(node, orthanc, files[2:], "b", "study-2")
 
-    node.intake.committed("SCANNER")
+    node.intake.commitments.asked("SCANNER")
 
     assert committed(node) == ["b"]
 
@@ -94,7 +94,7 @@ def test_a_series_that_is_gone_from_orthanc_makes_nothing_unclear(make_node, ort
     orthanc.remove("a")
     arrive(node, orthanc, files[2:], "b", "study-2")
 
-    node.intake.committed("SCANNER")
+    node.intake.commitments.asked("SCANNER")
 
     assert committed(node) == ["b"]
 
@@ -105,7 +105,7 @@ def test_a_request_waits_for_an_orthanc_that_does_not_say_what_a_series_is_of(ma
     orthanc.down = True
 
     with pytest.raises(OrthancUnreachable):
-        node.intake.committed("SCANNER")
+        node.intake.commitments.asked("SCANNER")
 
     assert committed(node) == []
 
@@ -115,6 +115,6 @@ def test_a_request_of_nobody_vouches_for_nothing(make_node, orthanc, files):
     orthanc.calling_aet = ""
     arrive(node, orthanc, files, "a", "study-1")
 
-    node.intake.committed("")
+    node.intake.commitments.asked("")
 
     assert committed(node) == []
