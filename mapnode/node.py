@@ -346,6 +346,9 @@ class Node:
         feed.on_events(batch.of(InstanceEvent))
         if batch.of(StartedEvent):
             self._gate.doubt()
+        if batch.of(StartedEvent) or batch.dropped:
+            # What is not told comes by the change log, and a request for storage commitment may be sooner.
+            self._coordinator.tell(lambda intake: intake.commitments.doubt())
         gone = [event.id for event in batch.of(DeletedEvent) if event.level in {"series", "instance"}]
         replaced = [event.id for event in batch.of(ChangedEvent) if event.what == "attachment"]
         if ids := gone + replaced:

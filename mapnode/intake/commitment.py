@@ -37,6 +37,11 @@ class Commitments:
         """
         self._client = client
         self._series = series
+        self._doubted_at = time.monotonic()
+
+    def doubt(self) -> None:
+        """Not all that came lately may be known, as after a start: a request may be about what is not."""
+        self._doubted_at = time.monotonic()
 
     def asked(self, calling_aet: str) -> None:
         """A sender asks for storage commitment.
@@ -48,6 +53,8 @@ class Commitments:
             OrthancUnreachable: If Orthanc does not say which study a series is of.
         """
         now = time.monotonic()
+        if now - self._doubted_at < ASKED_FOR_S:
+            return
         sent = [one for one in self._series.values() if calling_aet and one.calling_aet == calling_aet]
         meant = [one for one in sent if _may_be_meant(one, now) and self._has_study(one)]
         if len({one.study_id for one in meant}) == 1:

@@ -167,6 +167,7 @@ class Intake:
     def doubt(self) -> None:
         """Events were lost that stand in no log: all in memory is looked at again; what is as it was stays so."""
         now = time.monotonic()
+        self.commitments.doubt()
         self._records.pending.grew(self.series, time.time())
         for known in self.series.values():
             known.touch(now)

@@ -6,6 +6,18 @@ from mapnode.intake.commitment import ASKED_AGAIN_S, ASKED_FOR_S
 from mapnode.pacs.errors import OrthancUnreachable
 
 
+@pytest.fixture
+def make_node(make_node, clock):
+    """Makes intakes that have run for long enough to know all that a request may be about."""
+
+    def make():
+        node = make_node()
+        clock.now += ASKED_FOR_S
+        return node
+
+    return make
+
+
 def arrive(node, orthanc, files, series_id, study_id) -> None:
     node.intake.take(orthanc.add(series_id, files, study_id))
 
@@ -118,3 +130,48 @@ def test_a_request_of_nobody_vouches_for_nothing(make_node, orthanc, files):
     node.intake.commitments.asked("")
 
     assert committed(node) == []
+
+
+def test_after_a_start_a_request_that_may_be_about_what_came_before_vouches_for_nothing(
+    make_node, orthanc, files, clock
+):
+    before = make_node()
+    arrive(before, orthanc, files[:2], "a", "study-1")
+    before.intake.decide_settled()
+    node = make_node()
+    clock.now -= 1
+    arrive(node, orthanc, files[2:], "b", "study-2")
+
+    node.intake.commitments.asked("SCANNER")
+
+    assert committed(node) == []
+
+
+def test_once_all_is_known_that_came_since_the_start_a_request_counts_again(make_node, orthanc, files):
+    node = make_node()
+    arrive(node, orthanc, files, "a", "study-1")
+
+    node.intake.commitments.asked("SCANNER")
+
+    assert committed(node) == ["a"]
+
+
+def test_after_events_were_lost_a_request_that_may_be_about_what_they_told_vouches_for_nothing(
+    make_node, orthanc, files, clock
+):
+    node = make_node()
+    node.intake.commitments.doubt()
+    clock.now += ASKED_FOR_S - 1
+    arrive(node, orthanc, files, "a", "study-1")
+
+    node.intake.commitments.asked("SCANNER")
+
+    assert committed(node) == []
+
+
+def test_what_a_request_said_before_a_start_does_not_hold_after_it(make_node, orthanc, files):
+    before = make_node()
+    arrive(before, orthanc, files, "a", "study-1")
+    before.intake.commitments.asked("SCANNER")
+
+    assert (committed(before), committed(make_node())) == (["a"], [])
