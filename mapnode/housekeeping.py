@@ -29,7 +29,7 @@ def free_mb(folder: Path) -> float:
 
 
 class Housekeeping:
-    """Deletes what has been kept long enough. What became of the jobs stays in the records."""
+    """Deletes what has been kept long enough. The jobs, and where their results are, stay in the records."""
 
     def __init__(
         self,
@@ -41,6 +41,7 @@ class Housekeeping:
         jobs_days: float,
         shadow_days: float,
         quarantine_days: float,
+        records_days: float,
         min_free_mb: float,
     ) -> None:
         """Bind it to a node.
@@ -53,6 +54,7 @@ class Housekeeping:
             jobs_days: Files of ended jobs are kept for so long.
             shadow_days: Results that wait to be released are kept for so long.
             quarantine_days: Quarantine is kept for so long.
+            records_days: Decisions, and the history of ended jobs, are kept for so long.
             min_free_mb: With less room than twice this, files of ended jobs go before their time, the oldest first.
         """
         self._folder = folder
@@ -62,12 +64,15 @@ class Housekeeping:
         self._shadow_days = shadow_days
         self._jobs_s = jobs_days * DAY_S
         self._quarantine_s = quarantine_days * DAY_S
+        self._records_s = records_days * DAY_S
         self._min_free_mb = min_free_mb
 
     def __call__(self) -> None:
         """Delete what is due."""
         if forgotten := self._purge(datetime.now(UTC) - timedelta(seconds=self._jobs_s)):
             _log.info("the steps of %d workflows that ended long ago are forgotten", forgotten)
+        if forgotten := self._records.ageing.purge(time.time() - self._records_s):
+            _log.info("%d lines of records are forgotten after %g days", forgotten, self._records_s / DAY_S)
         for folder, age_s in _by_age(self._folder / "quarantine"):
             if age_s > self._quarantine_s:
                 self._delete(folder, f"after {age_s / DAY_S:.0f} days in quarantine")

@@ -276,6 +276,7 @@ class Node:
             jobs_days=settings.keep_jobs_days,
             shadow_days=settings.keep_shadow_days,
             quarantine_days=settings.keep_quarantine_days,
+            records_days=settings.keep_records_days,
             min_free_mb=settings.min_free_mb,
         )
         coordinator = Coordinator(records, reader.client, intake, scheduler, publisher, self._runner, keep)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mapnode.database import create_tables, open_database
+from mapnode.records.ageing import Ageing
 from mapnode.records.decisions import Decisions
 from mapnode.records.jobs import Jobs
 from mapnode.records.pending import Pending
@@ -28,6 +29,7 @@ class Records:
         rejections: Instances that somebody took out of use.
         switches: What is switched off.
         requests: What commands ask for.
+        ageing: Forgets details of long ago.
     """
 
     def __init__(self, url: URL, *, patience_s: float | None = None) -> None:
@@ -45,6 +47,7 @@ class Records:
         self.rejections = Rejections(self.engine)
         self.switches = Switches(self.engine)
         self.requests = Requests(self.engine)
+        self.ageing = Ageing(self.engine)
 
     def close(self) -> None:
         """Close the database."""

@@ -16,7 +16,7 @@ def make_keeper(tmp_path, records, *, purge=lambda _: 0, min_free_mb=0):
     def cancel(job, why):
         records.jobs.take_back(job, JobState.CANCELLED, why)
 
-    days = {"jobs_days": 30, "shadow_days": 90, "quarantine_days": 365}
+    days = {"jobs_days": 30, "shadow_days": 90, "quarantine_days": 365, "records_days": 1000}
     return Housekeeping(tmp_path, records, purge, cancel, min_free_mb=min_free_mb, **days)
 
 
@@ -91,6 +91,18 @@ def test_steps_of_workflows_are_forgotten_after_the_days_that_files_are_kept(tmp
 
     make_keeper(tmp_path, records, purge=purge)()
     assert [round(age / timedelta(days=1)) for age in asked] == [30]
+
+
+@pytest.mark.parametrize(("days", "stays"), [(999, True), (1001, False)])
+def test_the_history_of_ended_jobs_goes_after_the_days_of_the_records(keep, records, monkeypatch, days, stays):
+    job = add_job(records, state=JobState.DONE)
+    now = time.time() + days * DAY_S
+    monkeypatch.setattr(module.time, "time", lambda: now)
+
+    keep()
+
+    assert bool(records.jobs.history([job])[job]) is stays
+    assert records.jobs.state(job) is JobState.DONE
 
 
 @pytest.mark.parametrize(("days", "state"), [(89, JobState.SHADOW), (91, JobState.CANCELLED)])
