@@ -116,6 +116,7 @@ class Node:
         for look in (
             self._watch_orthanc,
             self._watch_change_log,
+            self._watch_passed_over,
             self._watch_gate,
             self._watch_replacements,
             self._sweep_containers,
@@ -194,7 +195,7 @@ class Node:
         stack.callback(self._containers.stop)
         self._runner = JobRunner(self._workplace(reader, records), self.settings.place, presence)
         self._coordinator = self._coordinate(reader, records, stack)
-        feed = Feed(client, self._coordinator.tell)
+        feed = self._feed = Feed(client, self._coordinator.tell, records.passed_over)
         position = PositionInTurn(FilePositionStore(self.folder / "position.json"), self._coordinator.tell)
         self._follower = ChangeFollower(client, position, feed.on_instance, poll_s=self.settings.poll_s)
         stack.callback(self._join)
@@ -402,6 +403,13 @@ class Node:
             self._orthanc.wait_until_ready()
         except PacsError as error:
             _log.error("Orthanc does not start: %s; trying again", error)
+
+    def _watch_passed_over(self) -> None:
+        """Ask Orthanc again for instances that it could not tell of."""
+        try:
+            self._feed.ask_again()
+        except OrthancUnreachable as error:
+            _log.debug("%s", error)  # who follows the change log has said so
 
     def _watch_gate(self) -> None:
         """Let studies in, or not, as `mapnode drain` and `resume` say."""

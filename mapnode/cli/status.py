@@ -26,7 +26,7 @@ def status(
     """
     settings = settings_of(config)
     document = _running(settings) or _stopped(settings)
-    document["queues"], document["processes"] = _from_database(settings)
+    document |= _from_database(settings)
     if as_json:
         print_json(document)
         return
@@ -39,6 +39,8 @@ def status(
         print_line(f"process  {process['id']}  {process['state']}, {process['slots']} slots of {process['queues']}")
     for queue in document["queues"]:
         print_line(f"queue    {queue['name']}  " + ", ".join(f"{n} {state}" for state, n in queue["jobs"].items()))
+    for one in document["passed_over"]:
+        print_line(f"passed over  instance {one['instance']}, which Orthanc cannot tell of: {one['reason']}")
     for name, reason in document.get("off", {}).items():
         print_line(f"off      {name}  {reason}")
     print_line(f"disk     {document['disk']['free_bytes'] / 1e9:.1f} GB free in {document['disk']['folder']}")
@@ -80,8 +82,8 @@ def _stopped(settings: Settings) -> dict[str, Any]:
     }
 
 
-def _from_database(settings: Settings) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Queues, and the processes that serve them."""
+def _from_database(settings: Settings) -> dict[str, list[dict[str, Any]]]:
+    """Queues, the processes that serve them, and instances that could not be taken."""
     from mapnode.errors import WrongUse
     from mapnode.jobs.ledger import Ledger
     from mapnode.jobs.workflow import QUEUE
@@ -89,10 +91,12 @@ def _from_database(settings: Settings) -> tuple[list[dict[str, Any]], list[dict[
     try:
         ledger = Ledger(settings.place)
     except WrongUse:
-        return [], []
+        return {"queues": [], "processes": [], "passed_over": []}
     try:
         shown = ("id", "kind", "queues", "slots", "host", "pid", "state", "started_at", "beaten_at")
         processes = [{name: getattr(one, name) for name in shown} for one in ledger.roll.all()]
-        return [{"name": QUEUE, "jobs": ledger.counts()}], processes
+        passed = [{"instance": one.orthanc_id, "reason": one.reason} for one in ledger.records.passed_over.all()]
+        queues = [{"name": QUEUE, "jobs": ledger.counts()}]
+        return {"queues": queues, "processes": processes, "passed_over": passed}
     finally:
         ledger.close()

@@ -8,6 +8,7 @@ from mapnode.database import create_tables, open_database
 from mapnode.records.ageing import Ageing
 from mapnode.records.decisions import Decisions
 from mapnode.records.jobs import Jobs
+from mapnode.records.passed_over import PassedOver
 from mapnode.records.pending import Pending
 from mapnode.records.rejections import Rejections
 from mapnode.records.requests import Requests
@@ -24,6 +25,7 @@ class Records:
     Attributes:
         engine: The database.
         pending: Series that grew and were not decided since.
+        passed_over: Instances that Orthanc could not tell of.
         decisions: What the rules said.
         jobs: Jobs, their states and their history.
         rejections: Instances that somebody took out of use.
@@ -42,6 +44,7 @@ class Records:
         self.engine = open_database(url, patience_s=patience_s)
         create_tables(self.engine, METADATA)
         self.pending = Pending(self.engine)
+        self.passed_over = PassedOver(self.engine)
         self.decisions = Decisions(self.engine)
         self.jobs = Jobs(self.engine)
         self.rejections = Rejections(self.engine)
