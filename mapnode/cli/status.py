@@ -43,6 +43,8 @@ def status(
         print_line(f"passed over  instance {one['instance']}, which Orthanc cannot tell of: {one['reason']}")
     for name, reason in document.get("off", {}).items():
         print_line(f"off      {name}  {reason}")
+    for app, count in document["held"].items():
+        print_line(f"held     {app}  {count} jobs wait until it is switched on: mapnode resume --app {app}")
     print_line(f"disk     {document['disk']['free_bytes'] / 1e9:.1f} GB free in {document['disk']['folder']}")
 
 
@@ -82,8 +84,8 @@ def _stopped(settings: Settings) -> dict[str, Any]:
     }
 
 
-def _from_database(settings: Settings) -> dict[str, list[dict[str, Any]]]:
-    """Queues, the processes that serve them, and instances that could not be taken."""
+def _from_database(settings: Settings) -> dict[str, Any]:
+    """Queues, the processes that serve them, instances that could not be taken, and jobs held by switches."""
     from mapnode.errors import WrongUse
     from mapnode.jobs.ledger import Ledger
     from mapnode.jobs.workflow import QUEUE
@@ -91,12 +93,12 @@ def _from_database(settings: Settings) -> dict[str, list[dict[str, Any]]]:
     try:
         ledger = Ledger(settings.place)
     except WrongUse:
-        return {"queues": [], "processes": [], "passed_over": []}
+        return {"queues": [], "processes": [], "passed_over": [], "held": {}}
     try:
         shown = ("id", "kind", "queues", "slots", "host", "pid", "state", "started_at", "beaten_at")
         processes = [{name: getattr(one, name) for name in shown} for one in ledger.roll.all()]
         passed = [{"instance": one.orthanc_id, "reason": one.reason} for one in ledger.records.passed_over.all()]
         queues = [{"name": QUEUE, "jobs": ledger.counts()}]
-        return {"queues": queues, "processes": processes, "passed_over": passed}
+        return {"queues": queues, "processes": processes, "passed_over": passed, "held": ledger.held()}
     finally:
         ledger.close()

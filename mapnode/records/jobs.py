@@ -289,6 +289,12 @@ class Jobs:
         with self._engine.connect() as connection:
             return {str(state): int(count) for state, count in connection.execute(query)}
 
+    def counts_of(self, apps: Collection[str], states: Collection[JobState]) -> dict[str, int]:
+        """Number of jobs of these apps in one of these states, by app; apps that have none are left out."""
+        query = select(JOBS.c.app, func.count()).where(JOBS.c.state.in_(list(states)), JOBS.c.app.in_(list(apps)))
+        with self._engine.connect() as connection:
+            return {str(app): int(count) for app, count in connection.execute(query.group_by(JOBS.c.app))}
+
     def times_in(self, job: str, state: JobState) -> int:
         """How often a job came into a state."""
         query = select(func.count()).select_from(HISTORY).where(HISTORY.c.job_id == job, HISTORY.c.event == state)
