@@ -197,10 +197,22 @@ class Jobs:
         with self._engine.begin() as connection:
             connection.execute(update(JOBS).where(JOBS.c.id == job).values(progress=text))
 
-    def stored(self, job: str, stored: Sequence[dict[str, str]]) -> None:
-        """Keep where a job's results are in Orthanc."""
+    def stored(
+        self, job: str, stored: Sequence[dict[str, str]], *, only_from: Collection[JobState] = tuple(JobState)
+    ) -> bool:
+        """Keep where a job's results are in Orthanc.
+
+        Args:
+            job: The job.
+            stored: Path, Orthanc's identifier, SOP Instance UID and answer of each.
+            only_from: States that it has to be in.
+
+        Returns:
+            False if it is in another state: nothing has changed.
+        """
+        statement = update(JOBS).where(JOBS.c.id == job, JOBS.c.state.in_(list(only_from)))
         with self._engine.begin() as connection:
-            connection.execute(update(JOBS).where(JOBS.c.id == job).values(stored=json.dumps(list(stored))))
+            return bool(connection.execute(statement.values(stored=json.dumps(list(stored)))).rowcount)
 
     def made(self, job: str, sop_instance_uids: Iterable[str]) -> None:
         """Objects that a job made, kept before any of them leaves the node."""
