@@ -1,12 +1,16 @@
 """Feed: what the plugin told is not asked for again, and no position passes what nobody has stored."""
 
+from types import SimpleNamespace
+from unittest.mock import Mock
+
 import pytest
 
 from mapnode.intake import feed as module
 from mapnode.intake.feed import Feed, PositionInTurn
-from mapnode.pacs.change_follower import Position
+from mapnode.pacs.change_follower import ChangeFollower, Position
 from mapnode.pacs.errors import NotAuthorised, NotFound, OrthancFailed, OrthancUnreachable, UnexpectedAnswer
 from mapnode.pacs.events import InstanceEvent
+from mapnode.pacs.resources import Change, ChangePage
 from tests.mapnode.engine import Clock
 
 
@@ -171,6 +175,25 @@ def test_an_instance_that_orthanc_cannot_tell_of_is_passed_over_after_its_tries_
     assert looks == [False] * (module.TRIES - 1) + [True]
     assert feed.on_instance("b")
     assert (told, reasons(records)) == (["b"], {"a": str(error)})
+
+
+def test_a_change_log_with_an_instance_that_orthanc_cannot_tell_of_is_read_to_its_end(feed, client, told, records):
+    changes = [
+        Change(seq=n, type="NewInstance", resource_id=name, path=f"/instances/{name}", date="20261121T023134",
+               level="Instance")
+        for n, name in enumerate("abc", 1)
+    ]  # fmt: skip
+    log = SimpleNamespace(changes=lambda since, _: ChangePage([one for one in changes if one.seq > since], 3, True))
+    whole, client.arrival = client.arrival, lambda name: client.failing() if name == "b" else whole(name)
+    client.failing = Mock(side_effect=FAILURES[0])
+    position = SimpleNamespace(load=lambda: None, save=lambda _: None)
+    follower = ChangeFollower(log, position, feed.on_instance)
+
+    for _ in range(module.TRIES):
+        follower.poll_once()
+
+    assert (told, list(reasons(records)), follower.position.seq) == (["a", "c"], ["b"], 3)
+    assert client.failing.call_count == module.TRIES
 
 
 def test_of_many_that_fail_in_a_row_only_the_first_keeps_the_log_waiting(feed, client, records):
