@@ -10,6 +10,8 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from mapnode.records import ENDED, JobState
+from mapnode.records.job_states import HELD_BY_SWITCH
+from mapnode.records.switches import apps_off
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -29,7 +31,7 @@ def free_mb(folder: Path) -> float:
 
 
 class Housekeeping:
-    """Deletes what has been kept long enough. What became of the jobs stays in the records."""
+    """Deletes what has been kept long enough. The jobs, and where their results are, stay in the records."""
 
     def __init__(
         self,
@@ -41,6 +43,7 @@ class Housekeeping:
         jobs_days: float,
         shadow_days: float,
         quarantine_days: float,
+        records_days: float,
         min_free_mb: float,
     ) -> None:
         """Bind it to a node.
@@ -51,8 +54,9 @@ class Housekeeping:
             purge: Forgets the steps of workflows that ended before a moment; how many.
             cancel: Takes a job back that is not published, with the reason.
             jobs_days: Files of ended jobs are kept for so long.
-            shadow_days: Results that wait to be released are kept for so long.
+            shadow_days: Results that wait to be released, and jobs whose app is switched off, are kept for so long.
             quarantine_days: Quarantine is kept for so long.
+            records_days: Decisions, and the history of ended jobs, are kept for so long.
             min_free_mb: With less room than twice this, files of ended jobs go before their time, the oldest first.
         """
         self._folder = folder
@@ -62,12 +66,15 @@ class Housekeeping:
         self._shadow_days = shadow_days
         self._jobs_s = jobs_days * DAY_S
         self._quarantine_s = quarantine_days * DAY_S
+        self._records_s = records_days * DAY_S
         self._min_free_mb = min_free_mb
 
     def __call__(self) -> None:
         """Delete what is due."""
         if forgotten := self._purge(datetime.now(UTC) - timedelta(seconds=self._jobs_s)):
             _log.info("the steps of %d workflows that ended long ago are forgotten", forgotten)
+        if forgotten := self._records.ageing.purge(time.time() - self._records_s):
+            _log.info("%d lines of records are forgotten after %g days", forgotten, self._records_s / DAY_S)
         for folder, age_s in _by_age(self._folder / "quarantine"):
             if age_s > self._quarantine_s:
                 self._delete(folder, f"after {age_s / DAY_S:.0f} days in quarantine")
@@ -76,8 +83,21 @@ class Housekeeping:
             if (age_s > self._jobs_s or is_short) and self._has_ended(folder.name):
                 self._delete(folder, "the disk runs short" if is_short else f"after {age_s / DAY_S:.0f} days")
         # Last, for it may need Orthanc; their files go with the next look.
-        for job in self._records.jobs.kept_in(JobState.SHADOW, time.time() - self._shadow_days * DAY_S):
+        limit = time.time() - self._shadow_days * DAY_S
+        for job in self._records.jobs.kept_in(JobState.SHADOW, limit):
             self._cancel(job, f"nobody released it for {self._shadow_days:g} days; `mapnode rerun` makes it again")
+        for job in self._held_since_before(limit):
+            why = f"{job.spec.app} was switched off for {self._shadow_days:g} days; `mapnode rerun` makes it again"
+            self._cancel(job, why)
+
+    def _held_since_before(self, limit: float) -> list[JobRecord]:
+        """Jobs that wait for an app, both of them since before a time.
+
+        Of an app that is switched on again nobody wants the results of months at once, in studies long since read.
+        """
+        apps = apps_off(self._records.switches.off_before(limit))
+        waiting = self._records.jobs.in_states(HELD_BY_SWITCH) if apps else []
+        return [job for job in waiting if job.spec.app in apps and job.created_at < limit]
 
     def _has_ended(self, job: str) -> bool:
         state = self._records.jobs.state(job)

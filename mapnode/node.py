@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import gc
 import json
 import logging
@@ -117,6 +116,7 @@ class Node:
         for look in (
             self._watch_orthanc,
             self._watch_change_log,
+            self._watch_passed_over,
             self._watch_gate,
             self._watch_replacements,
             self._sweep_containers,
@@ -194,7 +194,7 @@ class Node:
         stack.callback(self._containers.stop)
         self._runner = JobRunner(self._workplace(reader, records), self.settings.place, presence)
         self._coordinator = self._coordinate(reader, records, stack)
-        feed = Feed(client, self._coordinator.tell)
+        feed = self._feed = Feed(client, self._coordinator.tell, records.passed_over)
         position = PositionInTurn(FilePositionStore(self.folder / "position.json"), self._coordinator.tell)
         self._follower = ChangeFollower(client, position, feed.on_instance, poll_s=self.settings.poll_s)
         stack.callback(self._join)
@@ -276,6 +276,7 @@ class Node:
             jobs_days=settings.keep_jobs_days,
             shadow_days=settings.keep_shadow_days,
             quarantine_days=settings.keep_quarantine_days,
+            records_days=settings.keep_records_days,
             min_free_mb=settings.min_free_mb,
         )
         coordinator = Coordinator(records, reader.client, intake, scheduler, publisher, self._runner, keep)
@@ -346,6 +347,9 @@ class Node:
         feed.on_events(batch.of(InstanceEvent))
         if batch.of(StartedEvent):
             self._gate.doubt()
+        if batch.of(StartedEvent) or batch.dropped:
+            # What is not told comes by the change log, and a request for storage commitment may be sooner.
+            self._coordinator.tell(lambda intake: intake.commitments.doubt())
         gone = [event.id for event in batch.of(DeletedEvent) if event.level in {"series", "instance"}]
         replaced = [event.id for event in batch.of(ChangedEvent) if event.what == "attachment"]
         if ids := gone + replaced:
@@ -354,7 +358,7 @@ class Node:
             _log.warning("%d events of Orthanc were lost; what is in memory is looked at again", batch.lost)
             self._coordinator.tell(Intake.doubt)
         for asked in batch.of(CommitmentEvent):
-            self._coordinator.tell(functools.partial(Intake.committed, calling_aet=asked.calling_aet))
+            self._on_commitment(asked.calling_aet)
         for conflict in batch.conflicts:
             _log.warning(
                 "instance %s came again from %s with other content",
@@ -364,6 +368,9 @@ class Node:
         if batch.dropped:
             feed.on_dropped()
             self._follower.wake()
+
+    def _on_commitment(self, calling_aet: str) -> None:
+        self._coordinator.tell(lambda intake: intake.commitments.asked(calling_aet))
 
     def _begin(self, name: str, target: Callable[[threading.Event], None]) -> None:
         thread = threading.Thread(target=target, args=(self._stop,), name=name, daemon=True)
@@ -395,6 +402,13 @@ class Node:
             self._orthanc.wait_until_ready()
         except PacsError as error:
             _log.error("Orthanc does not start: %s; trying again", error)
+
+    def _watch_passed_over(self) -> None:
+        """Ask Orthanc again for instances that it could not tell of."""
+        try:
+            self._feed.ask_again()
+        except OrthancUnreachable as error:
+            _log.debug("%s", error)  # who follows the change log has said so
 
     def _watch_gate(self) -> None:
         """Let studies in, or not, as `mapnode drain` and `resume` say."""

@@ -161,8 +161,10 @@ class Settings(_Part):
     kept for results."""
     keep_jobs_days: float = Field(default=30.0, gt=0)
     """Files of ended jobs are kept for so long; what became of them stays in the records."""
+    keep_records_days: float = Field(default=1095.0, gt=0)
+    """Decisions, and the history of ended jobs, are kept for so long; the jobs and where their results are, always."""
     keep_shadow_days: float = Field(default=90.0, gt=0)
-    """A shadow job that nobody released for so long is cancelled."""
+    """A job that waited for somebody for so long, to release it or to switch its app on again, is cancelled."""
     keep_quarantine_days: float = Field(default=365.0, gt=0)
     """What is in quarantine is kept for so long."""
 

@@ -39,7 +39,8 @@ def list_jobs(
     for job in jobs:
         seconds = sum(step["seconds"] or 0 for step in job["steps"])
         created = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(job["created_at"]))
-        add_row(table, job["id"][:12], job["state"], job["app"], created, f"{seconds:.1f}", job["reason"])
+        why = job["held_by"] or job["reason"]
+        add_row(table, job["id"][:12], job["state"], job["app"], created, f"{seconds:.1f}", why)
     print_table(table)
 
 
@@ -97,6 +98,7 @@ def _print_job(job: dict[str, Any], *, as_json: bool) -> None:
         "study_instance_uid",
         "series_instance_uid",
         "reason",
+        "held_by",
         "progress",
     ):
         print_line(f"{key:<20}{job[key]}")

@@ -31,7 +31,7 @@ def status(
     if "started_at" in document["node"]:
         files = [path for path in (config_of(config), settings.rules) if path is not None]
         document["changed"] = changed_since(document["node"]["started_at"], files)
-    document["queues"], document["processes"] = _from_database(settings)
+    document |= _from_database(settings)
     if as_json:
         print_json(document)
         return
@@ -44,10 +44,14 @@ def status(
         print_line(f"process  {process['id']}  {process['state']}, {process['slots']} slots of {process['queues']}")
     for queue in document["queues"]:
         print_line(f"queue    {queue['name']}  " + ", ".join(f"{n} {state}" for state, n in queue["jobs"].items()))
+    for one in document["passed_over"]:
+        print_line(f"passed over  instance {one['instance']}, which Orthanc cannot tell of: {one['reason']}")
     for name, reason in document.get("off", {}).items():
         print_line(f"off      {name}  {reason}")
     for path in document.get("changed", []):
         print_line(f"changed  {path}: it was written after the node started, which reads it when it starts again")
+    for app, count in document["held"].items():
+        print_line(f"held     {app}  {count} jobs wait until it is switched on: mapnode resume --app {app}")
     print_line(f"disk     {document['disk']['free_bytes'] / 1e9:.1f} GB free in {document['disk']['folder']}")
 
 
@@ -100,8 +104,8 @@ def _stopped(settings: Settings) -> dict[str, Any]:
     }
 
 
-def _from_database(settings: Settings) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Queues, and the processes that serve them."""
+def _from_database(settings: Settings) -> dict[str, Any]:
+    """Queues, the processes that serve them, instances that could not be taken, and jobs held by switches."""
     from mapnode.errors import WrongUse
     from mapnode.jobs.ledger import Ledger
     from mapnode.jobs.workflow import QUEUE
@@ -109,10 +113,12 @@ def _from_database(settings: Settings) -> tuple[list[dict[str, Any]], list[dict[
     try:
         ledger = Ledger(settings.place)
     except WrongUse:
-        return [], []
+        return {"queues": [], "processes": [], "passed_over": [], "held": {}}
     try:
         shown = ("id", "kind", "queues", "slots", "host", "pid", "state", "started_at", "beaten_at")
         processes = [{name: getattr(one, name) for name in shown} for one in ledger.roll.all()]
-        return [{"name": QUEUE, "jobs": ledger.counts()}], processes
+        passed = [{"instance": one.orthanc_id, "reason": one.reason} for one in ledger.records.passed_over.all()]
+        queues = [{"name": QUEUE, "jobs": ledger.counts()}]
+        return {"queues": queues, "processes": processes, "passed_over": passed, "held": ledger.held()}
     finally:
         ledger.close()

@@ -16,10 +16,6 @@ if TYPE_CHECKING:
 
 RECENT = 20
 """Gaps between arrivals that say how fast a sender is."""
-ASKED_FOR_S = 600.0
-"""A request for storage commitment may be about what came no longer ago."""
-ASKED_AGAIN_S = 60.0
-"""A sender that asks series by series asks again about one study within this."""
 
 
 @dataclass
@@ -97,12 +93,6 @@ class SeriesArrivals:
     def next_look(self, patience: Patience) -> float:
         """When it is to be looked at ahead or decided."""
         return max(self.not_before, self.last + min(self.settle_s(patience), self.ask_s(patience)))
-
-    def may_be_asked_for(self, now: float) -> bool:
-        """Whether a request for storage commitment that comes now may be about it."""
-        if self.committed_at:
-            return now - self.committed_at < ASKED_AGAIN_S
-        return now - self.last < ASKED_FOR_S
 
     def knows(self, event: InstanceEvent) -> bool:
         """Whether an instance came again unchanged."""

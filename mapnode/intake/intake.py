@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import time
 from typing import TYPE_CHECKING
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING
 from mapnode.database import will_pass
 from mapnode.errors import NodeError, words_of
 from mapnode.intake.arrivals import SeriesArrivals
+from mapnode.intake.commitment import Commitments
 from mapnode.intake.completeness import has_hole, is_complete
 from mapnode.intake.deciding import NoJobYet, Outlook, record_of
 from mapnode.intake.making import PRIORITIES, JobMaker
@@ -73,6 +73,7 @@ class Intake:
 
     Attributes:
         series: What is known of series that move or have jobs, by Orthanc's identifier.
+        commitments: Takes the requests of their senders for storage commitment.
     """
 
     def __init__(
@@ -109,6 +110,7 @@ class Intake:
         self._on_withdrawn = on_withdrawn
         self._stager = stager
         self.series: dict[str, SeriesArrivals] = {}
+        self.commitments = Commitments(reader.client, self.series)
         now = time.monotonic()
         for pending in records.pending.all():
             self.series[pending.orthanc_id] = SeriesArrivals(pending.orthanc_id, now, forced=pending.forced)
@@ -165,6 +167,7 @@ class Intake:
     def doubt(self) -> None:
         """Events were lost that stand in no log: all in memory is looked at again; what is as it was stays so."""
         now = time.monotonic()
+        self.commitments.doubt()
         self._records.pending.grew(self.series, time.time())
         for known in self.series.values():
             known.touch(now)
@@ -188,28 +191,6 @@ class Intake:
         known = self.series.get(series_id)
         if known is not None and known.last == last:
             known.corroborations.append(said)
-
-    def committed(self, calling_aet: str) -> None:
-        """A sender asked for storage commitment: it is done with the study that it asks about.
-
-        Of which instances that is, Orthanc does not say. It vouches for a study where no other one of that sender can
-        be meant: one that only pauses would go out early, whichever of the two the request is about.
-
-        Raises:
-            OrthancUnreachable: If Orthanc does not say which study a series is of.
-        """
-        now = time.monotonic()
-        sent = [one for one in self.series.values() if calling_aet and one.calling_aet == calling_aet]
-        meant = [one for one in sent if one.may_be_asked_for(now) and self._has_study(one)]
-        if len({one.study_id for one in meant}) == 1:
-            for known in meant:
-                known.committed_at = now
-
-    def _has_study(self, known: SeriesArrivals) -> bool:
-        """Find out of which study a series is; False where it is gone."""
-        with contextlib.suppress(NotFound):
-            known.study_id = known.study_id or self._reader.client.series(known.series_id).study_id
-        return bool(known.study_id)
 
     def decide_settled(self) -> bool:
         """Decide the series that have come to rest; whether there were any."""

@@ -90,12 +90,16 @@ class JobMaker:
         return all(self._reader.series(one) is None for one in job.spec.series_ids)
 
     def _restore(self, job_id: str) -> None:
-        """Bring back results that Orthanc lost, as a restored backup does: the same bytes, or made once more."""
+        """Bring back results that Orthanc lost, as a restored backup does: the same bytes, or made once more.
+
+        Not what somebody rejected: an archive deletes that after a while, and nobody is to see it again.
+        """
         job = self._records.jobs.get(job_id)
         if job is None or job.state is not JobState.DONE:
             return
         lookup = self._reader.client.lookup
-        if all(lookup(one["sop_instance_uid"]) for one in job.stored):
+        uids = [one["sop_instance_uid"] for one in job.stored]
+        if all(lookup(uid) for uid in uids) or self._records.rejections.among(uids):
             return
         why = "its results are no longer in Orthanc; made again"
         self._records.jobs.move(job_id, JobState.QUEUED, why, only_from={JobState.DONE}, not_before=0.0)

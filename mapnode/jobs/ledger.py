@@ -11,11 +11,12 @@ from mapnode.errors import NodeError, WrongUse
 from mapnode.jobs.executors import Roll
 from mapnode.jobs.workflow import STEPS
 from mapnode.records import ENDED, JobState, Records
-from mapnode.records.job_states import RETRIED
+from mapnode.records.job_states import HELD_BY_SWITCH, RETRIED
 from mapnode.records.requests import RequestKind
+from mapnode.records.switches import JOBS, app_switch, apps_off
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from mapnode.database import Place
     from mapnode.records import JobRecord
@@ -99,6 +100,10 @@ class Ledger:
         """What the rules said, the newest first, of all series or of one study or series."""
         return [vars(decision) for decision in self.records.decisions.newest(limit, uid)]
 
+    def held(self) -> dict[str, int]:
+        """Number of jobs that wait for an app which is switched off, by app."""
+        return self.records.jobs.counts_of(apps_off(self.records.switches.all()), HELD_BY_SWITCH)
+
     def rerun(self, uids: Sequence[str]) -> None:
         """Have studies or series decided again, with the rules and apps of now.
 
@@ -149,10 +154,21 @@ class Ledger:
     def _describe(self, jobs: Sequence[JobRecord]) -> list[dict[str, Any]]:
         """Jobs as `mapnode jobs` prints them (docs/architecture.md); their histories in one question."""
         histories = self.records.jobs.history([job.id for job in jobs])
-        return [_description(job, histories.get(job.id, [])) for job in jobs]
+        switches = self.records.switches.all()
+        return [_description(job, histories.get(job.id, []), _held_by(job, switches)) for job in jobs]
 
 
-def _description(job: JobRecord, history: Sequence[HistoryRecord]) -> dict[str, Any]:
+def _held_by(job: JobRecord, switches: Mapping[str, str]) -> str:
+    """Which switch keeps a job from going on, and why it was thrown; empty if none does."""
+    app = app_switch(job.spec.app)
+    if job.state in HELD_BY_SWITCH and app in switches:
+        return f"{job.spec.app} is switched off: {switches[app]}"
+    if job.state is JobState.QUEUED and JOBS in switches:
+        return f"no job starts: {switches[JOBS]}"
+    return ""
+
+
+def _description(job: JobRecord, history: Sequence[HistoryRecord], held_by: str) -> dict[str, Any]:
     return {
         "id": job.id,
         "state": str(job.state),
@@ -164,6 +180,7 @@ def _description(job: JobRecord, history: Sequence[HistoryRecord]) -> dict[str, 
         "study_instance_uid": job.spec.study_instance_uid,
         "series_instance_uid": job.spec.series_instance_uid,
         "reason": job.reason,
+        "held_by": held_by,
         "created_at": job.created_at,
         "progress": job.progress if job.state is JobState.RUNNING else "",
         "predecessor": job.spec.predecessor,

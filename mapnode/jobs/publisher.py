@@ -6,7 +6,8 @@ import logging
 import time
 from typing import TYPE_CHECKING
 
-from mapnode.intake.completeness import Corroboration, Verdict, may_publish
+from mapnode.intake.commitment import vouched
+from mapnode.intake.completeness import Verdict, may_publish
 from mapnode.records import JobState
 from mapnode.records.switches import app_switch
 
@@ -114,9 +115,7 @@ class Publisher:
     def _series_verdict(self, series: SeriesArrivals) -> Verdict:
         if series.is_moving:
             return Verdict(now=False, reason="the series changed and is looked at again")
-        said = list(series.corroborations)
-        if series.committed_at:
-            said.append(Corroboration(series.looked, "its sender asked for storage commitment: the series"))
+        said = [*series.corroborations, *vouched(series)]
         return may_publish(series.looked, time.monotonic() - series.last, said, self._patience)
 
     def _study_verdict(self, job: JobRecord, quiet_s: float) -> Verdict:

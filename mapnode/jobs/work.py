@@ -264,6 +264,8 @@ def store(place: Workplace, job: str) -> list[dict[str, str]]:
     Raises:
         ResultConflict: If Orthanc holds another object under the UID of a result.
         AppOff: If the app was switched off since they began to go out, and none is out.
+        LeaseLost: If this process was given up, and another one does this.
+        Recalled: If they do not go out any more.
     """
     record = place.record(job)
     if not record.is_out:
@@ -272,6 +274,7 @@ def store(place: Workplace, job: str) -> list[dict[str, str]]:
     result = Result.model_validate_json((output / "result.json").read_text(encoding="utf-8"))
     dicom = [one for one in result.outputs if one.sop_instance_uid is not None]
     contents = {one.path: (output / one.path).read_bytes() for one in dicom}
+    place.require_lease()
     place.records.jobs.made(job, [str(one.sop_instance_uid) for one in dicom])
     # All are looked up before the first is stored: of results that belong together none goes in alone.
     for one in dicom:
@@ -279,15 +282,25 @@ def store(place: Workplace, job: str) -> list[dict[str, str]]:
             _require_equal(place, found.id, one, contents[one.path])
     # Kept before the first goes out: whatever ends this, it is known what may have to be rejected.
     stored = [_stored(one, "", "on its way") for one in dicom]
-    place.records.jobs.stored(job, stored)
+    _keep(place, job, stored)
     for number, one in enumerate(dicom):
         place.require_lease()
         outcome = place.client.store(contents[one.path])
         if outcome.status is StoreStatus.ALREADY_STORED:
             _require_equal(place, outcome.id, one, contents[one.path])
         stored[number] = _stored(one, outcome.id, outcome.status)
-        place.records.jobs.stored(job, stored)
+        _keep(place, job, stored)
     return stored
+
+
+def _keep(place: Workplace, job: str, stored: list[dict[str, str]]) -> None:
+    """Keep where results are that go out.
+
+    Raises:
+        Recalled: If they do not go out any more: this process was given up and woke up, and others went on since.
+    """
+    if not place.records.jobs.stored(job, stored, only_from={JobState.PUBLISHING}):
+        raise Recalled(f"the results of job {job} do not go out any more")
 
 
 def _stored(one: Output, orthanc_id: str, status: str) -> dict[str, str]:

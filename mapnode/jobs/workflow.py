@@ -186,12 +186,14 @@ def _compute_steps(place: Workplace) -> tuple[Callable[..., Any], ...]:
 
     def check(place: Workplace, job: str, result: dict[str, Any]) -> None:
         found = Result.model_validate(result)
+        problems = work.check(place, job, found) if found.status is Status.DONE else []
+        place.require_lease()  # a process that was given up while it checked must not move a run that others began
         reason = found.sentence if found.reasons else ""
         if found.status is not Status.DONE:
             _move(place, job, JobState(found.status), reason)
             if found.status in {Status.REFUSED, Status.NOT_APPLICABLE} and place.record(job).spec.mode == "live":
                 work.reject_replaced(place, job, f"its source changed since, and is {reason}")
-        elif problems := work.check(place, job, found):
+        elif problems:
             work.quarantine(place, job, problems)
             _move(place, job, JobState.QUARANTINED, "; ".join(problems))
         elif place.record(job).spec.mode == "shadow":
@@ -235,6 +237,7 @@ def _give_up(place: Workplace) -> Callable[[str, BaseException, JobState], None]
 
     @DBOS.step(name="give_up")
     def step(job: str, failure: str, state: str, after_s: float, reason: str, only_from: str) -> None:
+        place.require_lease()
         target = JobState(state)
         if target in {JobState.QUARANTINED, JobState.FAILED}:
             work.quarantine(place, job, [one for one in (failure, reason) if one])

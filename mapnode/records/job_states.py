@@ -31,7 +31,7 @@ class JobState(StrEnum):
     RECALLED = "recalled"
     """A late instance or another change of the source came before its results went out."""
     CANCELLED = "cancelled"
-    """Somebody asked for it, or nobody released it."""
+    """Somebody asked for it, nobody released it, or its app stayed switched off."""
     SUPERSEDED = "superseded"
     """It was done; its results were rejected since, mostly in favour of a newer job's."""
 
@@ -40,6 +40,8 @@ ACTIVE = frozenset({JobState.QUEUED, JobState.RUNNING, JobState.WAITING, JobStat
 """What is still to come."""
 UNPUBLISHED = ACTIVE - {JobState.PUBLISHING}
 """What can be called back without anybody outside having seen it."""
+HELD_BY_SWITCH = frozenset({JobState.QUEUED, JobState.WAITING})
+"""What goes no further while its app is switched off."""
 RETRIED = frozenset({JobState.FAILED, JobState.CANCELLED, JobState.QUARANTINED, JobState.RECALLED})
 """What ended without results, and is begun anew on demand."""
 ENDED = frozenset(JobState) - ACTIVE

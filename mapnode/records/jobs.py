@@ -197,10 +197,22 @@ class Jobs:
         with self._engine.begin() as connection:
             connection.execute(update(JOBS).where(JOBS.c.id == job).values(progress=_storable(text)))
 
-    def stored(self, job: str, stored: Sequence[dict[str, str]]) -> None:
-        """Keep where a job's results are in Orthanc."""
+    def stored(
+        self, job: str, stored: Sequence[dict[str, str]], *, only_from: Collection[JobState] = tuple(JobState)
+    ) -> bool:
+        """Keep where a job's results are in Orthanc.
+
+        Args:
+            job: The job.
+            stored: Path, Orthanc's identifier, SOP Instance UID and answer of each.
+            only_from: States that it has to be in.
+
+        Returns:
+            False if it is in another state: nothing has changed.
+        """
+        statement = update(JOBS).where(JOBS.c.id == job, JOBS.c.state.in_(list(only_from)))
         with self._engine.begin() as connection:
-            connection.execute(update(JOBS).where(JOBS.c.id == job).values(stored=json.dumps(list(stored))))
+            return bool(connection.execute(statement.values(stored=json.dumps(list(stored)))).rowcount)
 
     def made(self, job: str, sop_instance_uids: Iterable[str]) -> None:
         """Objects that a job made, kept before any of them leaves the node."""
@@ -288,6 +300,12 @@ class Jobs:
         query = select(JOBS.c.state, func.count()).group_by(JOBS.c.state)
         with self._engine.connect() as connection:
             return {str(state): int(count) for state, count in connection.execute(query)}
+
+    def counts_of(self, apps: Collection[str], states: Collection[JobState]) -> dict[str, int]:
+        """Number of jobs of these apps in one of these states, by app; apps that have none are left out."""
+        query = select(JOBS.c.app, func.count()).where(JOBS.c.state.in_(list(states)), JOBS.c.app.in_(list(apps)))
+        with self._engine.connect() as connection:
+            return {str(app): int(count) for app, count in connection.execute(query.group_by(JOBS.c.app))}
 
     def times_in(self, job: str, state: JobState) -> int:
         """How often a job came into a state."""

@@ -50,6 +50,11 @@ class Switches:
         with self._engine.begin() as connection:
             connection.execute(delete(SWITCHES).where(SWITCHES.c.name == name))
 
+    def off_before(self, at: float) -> set[str]:
+        """What is off since before a time, seconds since the epoch."""
+        with self._engine.connect() as connection:
+            return set(connection.execute(select(SWITCHES.c.name).where(SWITCHES.c.at < at)).scalars())
+
     def all(self) -> dict[str, str]:
         """What is off, and why."""
         with self._engine.connect() as connection:

@@ -84,6 +84,15 @@ REJECTED = Table(
 )
 """Instances that a rejection note of somebody else took out of use (IHE IOCM): no input any more."""
 
+PASSED_OVER = Table(
+    "passed_over_instances",
+    METADATA,
+    Column("orthanc_id", String, primary_key=True),
+    Column("tried_at", Float, nullable=False),
+    Column("reason", Text, nullable=False),
+)
+"""Instances in the change log that Orthanc could not tell of, what it said, and when it was asked last."""
+
 SWITCHES = Table(
     "switches",
     METADATA,

@@ -9,14 +9,15 @@ import pytest
 from mapnode import housekeeping as module
 from mapnode.housekeeping import DAY_S, Housekeeping
 from mapnode.records import JobState
-from tests.mapnode.engine import add_job
+from mapnode.records.switches import JOBS, app_switch
+from tests.mapnode.engine import APP, add_job
 
 
 def make_keeper(tmp_path, records, *, purge=lambda _: 0, min_free_mb=0):
     def cancel(job, why):
         records.jobs.take_back(job, JobState.CANCELLED, why)
 
-    days = {"jobs_days": 30, "shadow_days": 90, "quarantine_days": 365}
+    days = {"jobs_days": 30, "shadow_days": 90, "quarantine_days": 365, "records_days": 1000}
     return Housekeeping(tmp_path, records, purge, cancel, min_free_mb=min_free_mb, **days)
 
 
@@ -93,6 +94,18 @@ def test_steps_of_workflows_are_forgotten_after_the_days_that_files_are_kept(tmp
     assert [round(age / timedelta(days=1)) for age in asked] == [30]
 
 
+@pytest.mark.parametrize(("days", "stays"), [(999, True), (1001, False)])
+def test_the_history_of_ended_jobs_goes_after_the_days_of_the_records(keep, records, monkeypatch, days, stays):
+    job = add_job(records, state=JobState.DONE)
+    now = time.time() + days * DAY_S
+    monkeypatch.setattr(module.time, "time", lambda: now)
+
+    keep()
+
+    assert bool(records.jobs.history([job])[job]) is stays
+    assert records.jobs.state(job) is JobState.DONE
+
+
 @pytest.mark.parametrize(("days", "state"), [(89, JobState.SHADOW), (91, JobState.CANCELLED)])
 def test_a_shadow_job_that_nobody_releases_is_cancelled_after_its_days(keep, records, monkeypatch, days, state):
     job = add_job(records, state=JobState.SHADOW)
@@ -130,3 +143,47 @@ def test_files_of_a_shadow_job_go_with_it_and_its_reason_says_how_it_is_made_aga
 
     assert not folder.exists()
     assert records.jobs.get(job).reason == "nobody released it for 90 days; `mapnode rerun` makes it again"
+
+
+def look_after(days, keep, monkeypatch):
+    now = time.time() + days * DAY_S
+    monkeypatch.setattr(module.time, "time", lambda: now)
+    keep()
+
+
+@pytest.mark.parametrize("state", [JobState.QUEUED, JobState.WAITING])
+@pytest.mark.parametrize(("days", "ends"), [(89, False), (91, True)])
+def test_a_job_whose_app_stays_switched_off_is_cancelled_after_the_days_of_shadow_jobs(
+    keep, records, monkeypatch, state, days, ends
+):
+    job = add_job(records, state=state)
+    records.switches.off(app_switch(APP), "wrong numbers")
+
+    look_after(days, keep, monkeypatch)
+
+    assert records.jobs.state(job) is (JobState.CANCELLED if ends else state)
+    assert (
+        records.jobs.get(job).reason == APP + " was switched off for 90 days; `mapnode rerun` makes it again"
+    ) is ends
+
+
+@pytest.mark.parametrize("switch", [None, JOBS, app_switch("other")])
+def test_a_job_whose_own_app_is_on_is_not_cancelled_however_long_it_waits(keep, records, monkeypatch, switch):
+    job = add_job(records, state=JobState.WAITING)
+    if switch is not None:
+        records.switches.off(switch, "for long")
+
+    look_after(1000, keep, monkeypatch)
+
+    assert records.jobs.state(job) is JobState.WAITING
+
+
+@pytest.mark.parametrize("state", [JobState.RUNNING, JobState.PUBLISHING, JobState.SHADOW])
+def test_what_does_not_wait_for_its_app_is_not_cancelled_with_what_does(keep, records, monkeypatch, state):
+    job = add_job(records, state=state)
+    records.switches.off(app_switch(APP), "wrong numbers")
+    records.jobs.note(job, state, at=time.time() + 1e9)  # a shadow job that came there just now
+
+    look_after(91, keep, monkeypatch)
+
+    assert records.jobs.state(job) is state

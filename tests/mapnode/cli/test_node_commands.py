@@ -67,7 +67,9 @@ def test_status_without_a_node_is_one_json_document_of_all_parts(config):
 
     document = json.loads(done.stdout)
     assert done.returncode == 0
-    assert set(document) == {"node", "orthanc", "queues", "workers", "processes", "destinations", "disk"}
+    assert set(document) == {
+        "node", "orthanc", "queues", "workers", "processes", "passed_over", "held", "destinations", "disk",
+    }  # fmt: skip
     assert (document["node"]["state"], document["node"]["url"]) == ("stopped", None)
     assert (document["orthanc"]["state"], document["orthanc"]["aet"]) == ("stopped", "STOPPED")
     assert document["orthanc"]["dicom_port"] == 14242

@@ -4,8 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from mapnode.intake import Intake, Patience
-from mapnode.intake import intake as module
+from mapnode.intake import Intake, Patience, commitment, intake
 from mapnode.intake.deciding import Decider
 from mapnode.intake.source import SourceReader
 from mapnode.rules import RuleSet
@@ -16,7 +15,8 @@ from tests.mapnode.intake.steps import IS_CT
 @pytest.fixture
 def clock(monkeypatch):
     clock = Clock()
-    monkeypatch.setattr(module, "time", clock)
+    for module in (intake, commitment):
+        monkeypatch.setattr(module, "time", clock)
     return clock
 
 
@@ -43,13 +43,13 @@ def make_node(orthanc, records, clock):
         said = SimpleNamespace(asked=[], outlooks=[], withdrawn=[])
         decider = Decider(reader, records, RuleSet.model_validate({"rules": named}), {}, max_chain_depth=3)
         stager = FakeStager()
-        intake = Intake(
+        taker = Intake(
             reader, records, decider, Patience(**patience),
             on_outlook=lambda outlook: said.outlooks.append(outlook.apps),
             ask=lambda known, last, aet: said.asked.append((known.source.id, last, aet)),
             on_withdrawn=lambda job, _: said.withdrawn.append(job),
             stager=stager,
         )  # fmt: skip
-        return SimpleNamespace(intake=intake, said=said, stager=stager)
+        return SimpleNamespace(intake=taker, said=said, stager=stager)
 
     return make

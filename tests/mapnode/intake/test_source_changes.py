@@ -342,6 +342,17 @@ def test_what_orthanc_lost_is_made_by_the_same_job_however_slowly_its_log_is_rea
     assert states(records) == ["queued"]
 
 
+def test_what_somebody_rejected_before_it_was_deleted_is_not_made_again(make_node, orthanc, files, records, clock):
+    job, events = lost_result(make_node(), orthanc, files, records, clock)
+    records.rejections.add(["1.2.3"], "1.2.4", "Rejected for Quality Reasons")
+
+    node = make_node()
+    node.intake.take(events)
+    settle(node, clock)
+
+    assert [(one.id, one.state) for one in all_jobs(records)] == [(job.id, "done")]
+
+
 def test_what_is_made_again_is_superseded_where_the_series_grows_meanwhile(make_node, orthanc, files, records, clock):
     job, events = lost_result(make_node(), orthanc, files[1:], records, clock)
 

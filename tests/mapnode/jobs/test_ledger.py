@@ -10,6 +10,7 @@ from mapnode.jobs import ledger as module
 from mapnode.jobs.ledger import Ledger
 from mapnode.records import JobState, Records
 from mapnode.records.requests import RequestKind
+from mapnode.records.switches import JOBS, app_switch
 from tests.mapnode.engine import APP, add_job
 
 
@@ -139,3 +140,26 @@ def test_what_the_node_could_not_do_is_wrong_use_with_its_reason(ledger, records
 
     with pytest.raises(WrongUse, match="no study or series with the UID"):
         ledger.rerun(["1.2.3"])
+
+
+def test_a_job_says_which_switch_holds_it(ledger, records):
+    waiting, queued = add_job(records, 0, state=JobState.WAITING), add_job(records, 1)
+    other, done = add_job(records, 2, app="other"), add_job(records, 3, state=JobState.DONE)
+    records.switches.off(app_switch(APP), "wrong numbers")
+    records.switches.off(JOBS, "maintenance")
+
+    held_by = {job["id"]: job["held_by"] for job in ledger.newest()}
+
+    off = f"{APP} is switched off: wrong numbers"
+    assert held_by == {waiting: off, queued: off, other: "no job starts: maintenance", done: ""}
+
+
+def test_jobs_that_wait_for_an_app_are_counted_while_it_is_off(ledger, records):
+    for number, state in enumerate((JobState.WAITING, None, JobState.RUNNING, JobState.DONE)):
+        add_job(records, number, state=state)
+    add_job(records, 4, app="other")
+    before = ledger.held()
+
+    records.switches.off(app_switch(APP), "wrong numbers")
+
+    assert (before, ledger.held()) == ({}, {APP: 2})
