@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mapnode.cli.printing import print_json, print_line
-from mapnode.cli.up import config_of, settings_of
+from mapnode.cli.printing import print_error, print_json, print_line
+from mapnode.cli.up import DEFAULT_CONFIG, config_of, settings_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,6 +28,10 @@ def status(
     """
     settings = settings_of(config)
     document = _running(settings) or _stopped(settings)
+    if document["node"]["state"] == "stopped" and config_of(config) is None:
+        print_error(
+            f"no {DEFAULT_CONFIG} lies in this folder: default settings count; --config FILE means another node"
+        )
     if "started_at" in document["node"]:
         files = [path for path in (config_of(config), settings.rules) if path is not None]
         document["changed"] = changed_since(document["node"]["started_at"], files)

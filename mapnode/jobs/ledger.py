@@ -43,7 +43,7 @@ class Ledger:
             NodeError: If they cannot be read.
         """
         if not place.exists:
-            raise WrongUse(f"there is no node in {place.where}: `mapnode up` makes one")
+            raise WrongUse(f"there is no node in {place.where}: `mapnode up` makes one; --config FILE means another")
         self.records = Records(place.records, patience_s=PATIENCE_S)
         try:
             self.roll = Roll(self.records.engine)

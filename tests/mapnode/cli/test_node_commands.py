@@ -154,6 +154,16 @@ def test_without_config_the_file_in_the_current_folder_counts(config, tmp_path):
     assert document["orthanc"]["aet"] == "STOPPED"
 
 
+@pytest.mark.parametrize("flag", [(), ("--json",)])
+def test_status_where_no_settings_are_says_so_for_the_node_may_be_elsewhere(tmp_path, flag):
+    done = mapnode("status", *flag, cwd=tmp_path)
+
+    assert done.returncode == 0
+    assert done.stderr == (
+        "mapnode: no mapnode.yaml lies in this folder: default settings count; --config FILE means another node\n"
+    )
+
+
 @pytest.mark.parametrize(
     "arguments", [("list",), ("list", "--json"), ("show", "3f2a"), ("retry", "3f2a"), ("cancel", "3f2a")]
 )
@@ -161,7 +171,10 @@ def test_jobs_without_a_node_are_wrong_use_with_one_clear_line(config, tmp_path,
     done = mapnode("jobs", *arguments, "--config", config)
 
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == f"mapnode: there is no node in {tmp_path / 'var'}: `mapnode up` makes one\n"
+    assert (
+        done.stderr
+        == f"mapnode: there is no node in {tmp_path / 'var'}: `mapnode up` makes one; --config FILE means another\n"
+    )
 
 
 @pytest.mark.parametrize("command", [("up",), ("status",), ("jobs", "list")])
