@@ -38,7 +38,11 @@ def status(
     document |= _from_database(settings)
     if as_json:
         print_json(document)
-        return
+    else:
+        _print_lines(document)
+
+
+def _print_lines(document: dict[str, Any]) -> None:
     node, orthanc = document["node"], document["orthanc"]
     print_line(f"node     {node['state']}  {node['url'] or ''}")
     print_line(f"orthanc  {orthanc['state']}  {orthanc['aet']} at port {orthanc['dicom_port']}  {orthanc['url']}")
