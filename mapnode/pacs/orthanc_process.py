@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import logging
 import os
@@ -29,6 +30,10 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 PID_NAME = "orthanc.pid"
+PORTS = range(20_000, 32_000)
+"""Registered by few, and below the range that Linux gives away (ip_local_port_range, from 32768 on)."""
+_port_numbers = itertools.count(os.getpid() * 509)
+"""Processes that were started one after the other look for ports in different places."""
 KEPT_LOGS = 3
 """Logs of earlier runs that are kept beside the current one."""
 READY_POLL_S = 0.05
@@ -286,10 +291,18 @@ def _why_taken(port: int) -> str | None:
 
 
 def free_port() -> int:
-    """A port that nobody listens on at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("", 0))
-        return int(probe.getsockname()[1])
+    """A port that nobody listens on at this moment, another one at each call.
+
+    Not of those that the kernel gives to whoever asks for any: before it is listened on nobody gets it by chance.
+
+    Raises:
+        OSError: If there is none.
+    """
+    for number in itertools.islice(_port_numbers, len(PORTS)):
+        with contextlib.suppress(OSError), socket.socket() as probe:
+            probe.bind(("", PORTS[number % len(PORTS)]))
+            return PORTS[number % len(PORTS)]
+    raise OSError(f"none of the ports {PORTS.start} to {PORTS.stop - 1} is free")
 
 
 def rotate_logs(path: Path, kept: int) -> None:

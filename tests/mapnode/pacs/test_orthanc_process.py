@@ -1,5 +1,6 @@
 """Orthanc as the node's process: what is checked before it starts, how it ends."""
 
+import contextlib
 import os
 import signal
 import socket
@@ -142,6 +143,17 @@ def test_a_process_id_that_somebody_else_has_now_is_no_predecessor(toy):
     process.start()
     assert process.is_running()
     process.stop()
+
+
+def test_ports_are_free_each_another_one_and_none_that_the_kernel_gives_away():
+    first_of_kernel = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    with contextlib.ExitStack() as held:
+        ports = [free_port() for _ in range(300)]
+        for port in ports:
+            held.enter_context(socket.socket()).bind(("127.0.0.1", port))
+
+    assert len(set(ports)) == len(ports)
+    assert max(ports) < first_of_kernel
 
 
 def test_stop_without_start_is_nothing(toy):
