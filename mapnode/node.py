@@ -333,6 +333,8 @@ class Node:
         api.include_router(event_router(token, lambda batch: self._on_events(batch, feed)))
         api.add_api_route("/status", self.status)
         server = uvicorn.Server(uvicorn.Config(api, log_level="warning", lifespan="off"))
+        # At once, or whoever reads where the node is before that thread gets its turn is refused.
+        listener.listen()
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="http", daemon=True)
         # uvicorn handles signals in the main thread only; here the node does.
         thread.start()
