@@ -114,8 +114,10 @@ def _judged(
     if value is None or allowed is None:
         return None
     sentence = SENTENCES[limit]
-    others = {"share_of": limits.share_of, "enclosed_by": limits.enclosed_by}
-    told = sentence.what.format(**{key: name and label_map.segment(name).label for key, name in others.items()})
+    labels = {one.name: one.label for one in label_map.segments}
+    told = sentence.what.format(
+        share_of=labels.get(limits.share_of or ""), enclosed_by=labels.get(limits.enclosed_by or "")
+    )
     what = f"{segment.label}: {told[0].lower()}{told[1:]}"
     return judge(f"{segment.name}_{limit}", value, allowed, Sentence(what, sentence.unit, sentence.meaning))
 

@@ -116,3 +116,11 @@ def test_a_segment_that_the_model_does_not_know_is_named_as_not_checked():
 
     assert report.verdict is Verdict.PASS
     assert report.not_checked == ("Not checked: whether liver looks as it should; the model does not segment it.",)
+
+
+def test_a_finding_needs_no_other_segment_that_the_model_lacks():
+    others = {"share_of": "lung", "share": WIDE, "enclosed_by": "lung", "enclosed_share": WIDE}
+
+    report = checked(volume_ml=Range(usual=(5, 10)), **others)
+
+    assert [finding.code for finding in report.findings] == ["bone_volume_ml"]
